@@ -1,0 +1,27 @@
+#!/bin/sh
+# systemd.generator(7): binds the unit files of @NAME@ to the release that is live. dpkg lays new unit files at unpack,
+# long before the switch; a daemon-reload or a reboot in between must not start the new release. It reads only the root
+# file system, since it runs before others are mounted, and the live release's link wherever that is visible.
+set -eu
+name=@NAME@
+prefix=@PREFIX@
+unitdir=/usr/lib/systemd/system
+store=/usr/lib/relpack/$name
+out=${1:?}
+
+live=$(readlink "$prefix/current" || readlink "$store/live" || :) 2>/dev/null
+live=${live##*/}
+[ -n "$live" ] && [ -d "$store/units/$live" ] || exit 0
+
+for text in "$store/units/$live"/*; do
+    unit=${text##*/}
+    # The migration belongs to the delivered release, not to the live one.
+    [ "$unit" != "$name-migrate.service" ] || continue
+    [ -f "$text" ] || continue
+    cmp -s "$text" "$unitdir/$unit" || cp "$text" "$out/$unit"
+done
+grep -lsxF "Package=$name" "$unitdir"/*.* | while IFS= read -r file; do
+    unit=${file##*/}
+    if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ]; then continue; fi
+    ln -s /dev/null "$out/$unit"
+done

@@ -1,0 +1,163 @@
+# The activation: the steps in their order. Each is idempotent, so a rerun finishes what was interrupted.
+
+# attempt FUNCTION…: runs it in a subshell where any failing command ends it; its status is in rc. It must never be
+# called in a condition itself, because a shell ignores "set -e" there.
+attempt() {
+    set +e
+    (
+        set -e
+        "$@"
+    )
+    rc=$?
+    set -e
+}
+
+# step NAME TEXT FUNCTION…
+step() {
+    journal_step "$1"
+    _text=$2
+    shift 2
+    attempt "$@"
+    [ "$rc" = 0 ] || activation_failed "$_text"
+}
+
+# activate ID VERSION delivered|kept: delivered by dpkg for this script's own version, or a release kept here.
+activate() {
+    began=$(now)
+    deadline=$((began + 600))
+    mkdir -p "$state"
+    rm -f "$state/reason"
+    mode=$(systemd_mode)
+    activation_begin "$1" "$2"
+    step prepare "its users and directories could not be made" prepare
+    [ "$3" = kept ] || step stage "the release could not be staged" stage
+    release_kept "$1" || activation_failed "release $1 is not kept on this host"
+    deadline=$((began + $(setting "$1" timeout)))
+    units_store "$1"
+    env_create "$1"
+    activation_env "$1"
+    if [ "$mode" != live ] || [ -n "$not_started" ]; then
+        activation_deferred "$1"
+    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ]; then
+        activation_same "$1"
+    else
+        activation_live "$1"
+    fi
+    activation_finish
+}
+
+# Which units run is recorded before anything is touched, and an interrupted activation's record is kept.
+activation_begin() {
+    if [ -z "$j_touched" ]; then
+        j_from_id=$j_live_id
+        j_from_version=$j_live_version
+        j_running=
+        [ "$mode" = none ] || j_running=$(running_units "$j_live_id")
+    fi
+    j_to_id=$1
+    j_to_version=$2
+    event=upgrade
+    if [ -z "$j_from_version" ]; then
+        event=install
+    elif dpkg --compare-versions "$2" lt "$j_from_version"; then
+        event=rollback
+    elif [ "$2" = "$j_from_version" ]; then
+        event=reinstall
+    fi
+}
+
+activation_env() {
+    not_started=
+    if env_insane "$1"; then
+        activation_failed "$(setting "$1" env-file) has carriage returns (hint: sed -i 's/\\r\$//' $(setting "$1" env-file))"
+    fi
+    _missing=$(env_missing "$1")
+    [ -n "$_missing" ] || return 0
+    if [ -n "$j_running" ]; then
+        activation_failed "$(setting "$1" env-file) lacks what this version requires: $_missing"
+    fi
+    not_started=y
+    say "$name $j_to_version is installed, but not started: $(setting "$1" env-file) lacks: $_missing"
+    more "(hint: set it there, then: systemctl start $(units_of "$1" 5=enable | tr '\n' ' '))"
+}
+
+# No systemd here, or it comes up or goes down, or settings are missing: the migration and the start are left for the
+# first start, in that order (a unit that the services require looks for the mark).
+activation_deferred() {
+    if migration_wanted; then
+        write_file "$state/pending-migration" 0644 </dev/null
+    fi
+    journal_step switch
+    switch_to "$1"
+    # The links have to be there before systemd is asked to start anything.
+    units_enable "$1"
+    case $mode in
+    live) daemon_reload ;;
+    boot)
+        daemon_reload
+        for _u in $(units_of "$1" 5=enable); do
+            if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
+            policy_allows "$_u" start || continue
+            if was_running "$_u"; then _verb=restart; else _verb=start; fi
+            systemctl --no-block "$_verb" "$_u" || say "warning: $_u could not be queued"
+        done
+        ;;
+    esac
+}
+
+# The same content under another version: nothing restarts.
+activation_same() {
+    switch_to "$1"
+    daemon_reload
+    for _u in $j_running; do
+        case $(unit_show "$_u" ActiveState) in
+        failed)
+            systemctl reset-failed "$_u"
+            systemctl --no-block start "$_u" || say "warning: $_u has failed and could not be started"
+            ;;
+        esac
+    done
+}
+
+activation_live() {
+    attempt migration_settle
+    [ "$rc" = 0 ] || activation_failed "an earlier migration still runs"
+    if migration_wanted; then step migrate "the migration failed" migrate; fi
+    rm -f "$state/pending-migration"
+    j_touched=y
+    step switch "the switch to the new release failed" switch_live "$1"
+    step start "it was not healthy" start_recreate "$1"
+}
+
+switch_live() {
+    switch_to "$1"
+    daemon_reload
+    fault reloaded
+}
+
+activation_finish() {
+    _known=
+    if [ "$event" = rollback ]; then _known=$(known_above "$j_to_version" "$j_from_version"); fi
+    if [ "$j_live_id" != "$j_to_id" ]; then
+        j_last_id=$j_live_id
+        j_last_version=$j_live_version
+    fi
+    j_live_id=$j_to_id
+    j_live_version=$j_to_version
+    if [ -n "$j_failed_version" ] && dpkg --compare-versions "$j_to_version" ge "$j_failed_version"; then
+        j_failed_id=
+        j_failed_version=
+        j_failed_reason=
+    fi
+    j_parked_version=
+    j_touched=
+    journal_step finish
+    units_enable "$j_live_id"
+    if release_kept "$j_from_id" && [ "$mode" = live ]; then stop_dropped "$j_from_id" "$j_live_id"; fi
+    activation_note "$j_live_id" "$j_live_version"
+    keep_deb "$j_live_version"
+    pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
+    history_add "$event" ok -
+    prune
+    journal_step idle
+}

@@ -1,0 +1,29 @@
+# app_run ID UNIT COMMAND…: runs a command as the service sees the world: its user, environment, mounts and sandbox, in
+# a transient unit, so it is not subject to what dpkg or the caller's shell has set. Its exit status is ours.
+app_run() {
+    _id=$1
+    _unit=$2
+    shift 2
+    case $1 in
+    /*) _word=$1 ;;
+    *) _word=$prefix/app/$1 ;;
+    esac
+    shift
+    # Through env: systemd-run itself looks for the program outside of the unit's mounts, where {app} is empty.
+    set -- -- /usr/bin/env "$_word" "$@"
+    while IFS= read -r _line; do
+        [ -z "$_line" ] || set -- -p "$_line" "$@"
+    done <<EOF
+$(app_properties "$unitstore/units/$_id/$_unit")
+EOF
+    if [ -t 0 ] && [ -t 1 ]; then _io=--pty; else _io=--pipe; fi
+    systemd-run --quiet --collect --wait ${app_limit:+-p "RuntimeMaxSec=$app_limit"} "$_io" "$@"
+}
+
+# app_properties FILE: the unit's own [Service] directives, last first (the caller prepends them), less those that say
+# what runs, how it is supervised and where its output goes.
+app_properties() {
+    sed -n '/^\[Service\]/,/^\[/{ /^\[/d; /^[#;]/d; /^$/d; p; }' "$1" | awk -F '=' '
+        $1 ~ /^(Exec(Start|Stop|Reload|Condition).*|Type|Restart.*|RemainAfterExit|PIDFile|BusName|NotifyAccess|Guess.*|Timeout.*|Runtime(Max|Randomized).*|Watchdog.*|Standard.*|TTY.*|KillMode|KillSignal|SendSIG.*|FinalKillSignal|RootDirectoryStartOnly|NonBlocking|Sockets|FileDescriptor.*|StartLimit.*|Success.*|OOMPolicy|USB.*|Syslog.*|ReloadSignal|OpenFile)$/ { next }
+        { l[++n] = $0 } END { for (i = n; i; i--) print l[i] }'
+}

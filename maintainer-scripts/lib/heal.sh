@@ -1,0 +1,62 @@
+# Healing: a half-configured package makes every apt run on the host exit 100. A transient job waits for dpkg's lock and
+# reinstalls the version that is live, which changes nothing that runs.
+
+heal_unit=relpack-heal-$name.service
+
+heal_schedule() {
+    if ! systemd_runs; then
+        more "dpkg's record is not put right by itself here: apt-get install --allow-downgrades $name=$j_live_version"
+        return 0
+    fi
+    if [ -z "$(kept_deb "$j_live_version")" ] && ! heal_in_repository; then
+        more "dpkg's record can't be put right by itself: $name $j_live_version is neither kept here nor in a repository."
+        more "(hint: $name-release accept makes apt work again with $j_live_version serving)"
+        return 0
+    fi
+    if systemd-run --quiet --collect --unit="$heal_unit" --description="Bring dpkg's record of $name in line with what serves" \
+        "/usr/bin/$name-release" _heal 2>/dev/null; then
+        more "$heal_unit now sets dpkg's record to $j_live_version; until it has ended apt reports $name as broken."
+    elif systemctl -q is-active "$heal_unit"; then
+        more "$heal_unit is at work already."
+    else
+        more "$heal_unit could not be started (hint: apt-get install --allow-downgrades $name=$j_live_version)"
+    fi
+}
+
+heal_in_repository() {
+    apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= madison "$name" 2>/dev/null |
+        awk -F ' *[|] *' -v v="$j_live_version" '$2 == v { found = 1 } END { exit !found }'
+}
+
+dpkg_state() { dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$name" 2>/dev/null || :; }
+
+# heal: run by the transient unit. Others may hold dpkg's lock for long, so it asks again for ten minutes.
+heal() {
+    _end=$(($(now) + 600))
+    while :; do
+        journal_load
+        _says=$(dpkg_state)
+        if [ "$_says" = "ii $j_live_version" ] || [ "$_says" = "ii $j_parked_version" ]; then
+            say "dpkg's record of $name is $_says; $j_live_version serves"
+            return 0
+        fi
+        [ -n "$j_live_version" ] || die "no release of $name is live: nothing to heal"
+        [ "$(now)" -lt "$_end" ] || break
+        heal_once || sleep 5
+    done
+    say "dpkg's record of $name could not be set to $j_live_version (it is: $(dpkg_state))"
+    more "(hint: apt-get install --allow-downgrades $name=$j_live_version, or: $name-release accept)"
+    return 1
+}
+
+heal_once() {
+    DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND
+    _deb=$(kept_deb "$j_live_version")
+    _what=$name=$j_live_version
+    [ -z "$_deb" ] || _what=$_deb
+    apt-get install -y -q --allow-downgrades --no-install-recommends --no-remove \
+        -o DPkg::Lock::Timeout=600 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold "$_what" && return 0
+    # apt refuses where other packages are in disorder; dpkg asks only for ours.
+    [ -z "$_deb" ] || dpkg --force-confold -i "$_deb"
+}

@@ -1,0 +1,157 @@
+# Health gates a start: first every gated unit becomes healthy, then all of them stay up for "settle".
+
+# health_expand ID UNIT TEXT: {env.NAME} filled in with what this host says.
+health_expand() {
+    _rest=$3
+    _out=
+    while :; do
+        case $_rest in
+        *'{env.'*'}'*)
+            _out=$_out${_rest%%'{env.'*}
+            _rest=${_rest#*'{env.'}
+            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$2")
+            _rest=${_rest#*'}'}
+            ;;
+        *) break ;;
+        esac
+    done
+    printf '%s\n' "$_out$_rest"
+}
+
+# health_check ID UNIT: one probe. Prints why it fails.
+health_check() {
+    _spec=$(awk -F '\t' -v u="$2" '$1 == "health" && $2 == u { print $3 "\t" $5; exit }' "$(settings_of "$1")")
+    [ -n "$_spec" ] || return 0
+    _what=$(health_expand "$1" "$2" "${_spec#*"$tab"}")
+    case ${_spec%%"$tab"*} in
+    http) _curl "$_what" ;;
+    unix)
+        _path=/
+        case $_what in *:*) _path=${_what#*:} ;; esac
+        _curl --unix-socket "${_what%%:*}" "http://localhost$_path"
+        ;;
+    exec) health_exec "$1" "$2" "$_what" ;;
+    esac
+}
+
+_curl() { curl -fsS -o /dev/null --noproxy '*' --max-time 3 "$@" 2>&1; }
+
+health_exec() {
+    # Split at spaces, as the configuration says; nothing is expanded.
+    set -f
+    # shellcheck disable=SC2086
+    _said=$(app_run "$1" "$2" $3 2>&1 </dev/null) || {
+        set +f
+        printf '%s: %s\n' "$3" "$(printf '%s' "$_said" | tail -n 1)"
+        return 1
+    }
+    set +f
+}
+
+# unit_alive UNIT: prints why not. A restart by systemd counts as death: a crash loop looks alive between two crashes.
+unit_alive() {
+    unit_show_all "$1"
+    case $u_state in
+    active | reloading | refreshing) ;;
+    activating)
+        case $u_sub in
+        auto-restart*) printf '%s exited (%s, status %s)\n' "$1" "$u_result" "$u_status"; return 1 ;;
+        esac ;;
+    *) printf '%s is %s (%s, status %s)\n' "$1" "$u_state" "$u_result" "$u_status"; return 1 ;;
+    esac
+    if [ "${u_restarts:-0}" != 0 ]; then
+        printf '%s exited and was restarted by systemd (status %s)\n' "$1" "$u_status"
+        return 1
+    fi
+}
+
+unit_show_all() {
+    u_state=
+    u_sub=
+    u_result=
+    u_status=
+    u_restarts=
+    u_pid=
+    while IFS='=' read -r _k _v; do
+        case $_k in
+        ActiveState) u_state=$_v ;;
+        SubState) u_sub=$_v ;;
+        Result) u_result=$_v ;;
+        ExecMainStatus) u_status=$_v ;;
+        NRestarts) u_restarts=$_v ;;
+        MainPID) u_pid=$_v ;;
+        esac
+    done <<EOF
+$(systemctl show -p ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID -- "$1" 2>/dev/null)
+EOF
+}
+
+health_timeout() {
+    _t=$(awk -F '\t' -v u="$2" '$1 == "health" && $2 == u { print $4; exit }' "$(settings_of "$1")")
+    printf '%s\n' "${_t:-60}"
+}
+
+# healthy ID UNIT: waits. Says why and returns 1 when it does not come.
+healthy() {
+    _end=$(($(now) + $(health_timeout "$1" "$2")))
+    [ "$_end" -le "$deadline" ] || _end=$deadline
+    while :; do
+        if ! _why=$(unit_alive "$2"); then
+            health_failed "$2" "$_why"
+            return 1
+        fi
+        if [ "$(unit_show "$2" ActiveState)" = active ] && _why=$(health_check "$1" "$2"); then return 0; fi
+        if [ "$(now)" -ge "$_end" ]; then
+            health_failed "$2" "$2 did not become healthy within $(health_timeout "$1" "$2") s: ${_why:-still starting}"
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+health_failed() {
+    say "$2"
+    last_log "$1" | sed 's/^/    | /' >&2
+    more "log: journalctl -u $1"
+    printf '%s\n' "$2" >"$state/reason"
+}
+
+# gate ID UNIT…: all healthy, then all up and unchanged for the settle time, and healthy still.
+gate() {
+    _id=$1
+    shift
+    [ $# -gt 0 ] || return 0
+    for _u in "$@"; do healthy "$_id" "$_u" || return 1; done
+    _settle=$(setting "$_id" settle)
+    [ "$_settle" != 0 ] || return 0
+    _pids=
+    for _u in "$@"; do _pids="$_pids $(unit_show "$_u" MainPID)"; done
+    _until=$(($(now) + _settle))
+    while [ "$(now)" -lt "$_until" ]; do
+        sleep 0.2
+        gate_still "$_pids" "$@" || return 1
+    done
+    for _u in "$@"; do
+        _why=$(health_check "$_id" "$_u") || {
+            health_failed "$_u" "$_u was healthy, but no longer after $_settle s: $_why"
+            return 1
+        }
+    done
+}
+
+gate_still() {
+    _was=$1
+    _is=
+    shift
+    for _u in "$@"; do
+        _why=$(unit_alive "$_u") || {
+            health_failed "$_u" "$_why within $_settle s of being healthy"
+            return 1
+        }
+        _is="$_is $(unit_show "$_u" MainPID)"
+    done
+    [ "$_was" = "$_is" ] || {
+        health_failed "$1" "the main process of $* changed within $_settle s of being healthy"
+        return 1
+    }
+}

@@ -1,0 +1,87 @@
+# What was live, what is being done, what failed: the journal decides, not dpkg's arguments (after a failed 2.0, dpkg
+# configures 1.0 with 1.0 as its "most recently configured version"). Rewritten whole before and after each step.
+journal_load() {
+    j_live_id=
+    j_live_version=
+    j_last_id=
+    j_last_version=
+    j_step=idle
+    j_to_id=
+    j_to_version=
+    j_from_id=
+    j_from_version=
+    j_running=
+    j_touched=
+    j_failed_id=
+    j_failed_version=
+    j_failed_reason=
+    j_parked_version=
+    [ -e "$state/journal" ] || return 0
+    while IFS='=' read -r _k _v; do
+        case $_k in
+        format) [ "$_v" = 1 ] || say "note: $state/journal has format $_v, this is 1; unknown keys are ignored" ;;
+        live_id) j_live_id=$_v ;;
+        live_version) j_live_version=$_v ;;
+        last_id) j_last_id=$_v ;;
+        last_version) j_last_version=$_v ;;
+        step) j_step=$_v ;;
+        to_id) j_to_id=$_v ;;
+        to_version) j_to_version=$_v ;;
+        from_id) j_from_id=$_v ;;
+        from_version) j_from_version=$_v ;;
+        running) j_running=$_v ;;
+        touched) j_touched=$_v ;;
+        failed_id) j_failed_id=$_v ;;
+        failed_version) j_failed_version=$_v ;;
+        failed_reason) j_failed_reason=$_v ;;
+        parked_version) j_parked_version=$_v ;;
+        esac
+    done <"$state/journal"
+}
+
+journal_save() {
+    mkdir -p "$state"
+    write_file "$state/journal" 0644 <<EOF
+format=1
+live_id=$j_live_id
+live_version=$j_live_version
+last_id=$j_last_id
+last_version=$j_last_version
+step=$j_step
+to_id=$j_to_id
+to_version=$j_to_version
+from_id=$j_from_id
+from_version=$j_from_version
+running=$j_running
+touched=$j_touched
+failed_id=$j_failed_id
+failed_version=$j_failed_version
+failed_reason=$j_failed_reason
+parked_version=$j_parked_version
+EOF
+}
+
+journal_step() {
+    fault "before-$1"
+    j_step=$1
+    journal_save
+    fault "after-$1"
+}
+
+# history_add EVENT RESULT REASON: one line an activation, bounded.
+history_add() {
+    _seconds=$(($(now) - ${began:-$(now)}))
+    {
+        [ ! -e "$state/history" ] || tail -n 499 "$state/history"
+        printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$j_to_version" \
+            "$j_to_id" "${j_from_version:--}" "$2" "$_seconds" "$(one_line "${3:--}")"
+    } | write_file "$state/history" 0644
+}
+
+one_line() { printf '%s' "$1" | tr '\n\t' '  '; }
+
+current_id() {
+    if _link=$(readlink "$base/current" 2>/dev/null); then printf '%s\n' "${_link##*/}"; fi
+}
+
+release_kept() { [ -n "$1" ] && [ -d "$base/releases/$1" ]; }

@@ -1,0 +1,113 @@
+# Kept: the .deb of each kept release, so that dpkg can be brought in line without a network; and the releases themselves.
+
+deb_name() { printf '%s_%s.deb\n' "$name" "$(printf '%s' "$1" | sed 's/:/%3a/g')"; }
+
+kept_deb() { if [ -e "$state/debs/$(deb_name "$1")" ]; then printf '%s\n' "$state/debs/$(deb_name "$1")"; fi; }
+
+# incoming_note: the unpacking dpkg's command line names the .deb that our preinst came from. Noted for keep_deb.
+incoming_note() {
+    _dpkg=/proc/$PPID
+    rm -f "$state/incoming"
+    [ -r "$_dpkg/cmdline" ] || return 0
+    tr '\0' '\n' <"$_dpkg/cmdline" | while IFS= read -r _arg; do
+        case $_arg in
+        /*) ;;
+        *) _arg=$(readlink -f "$_dpkg/cwd")/$_arg ;;
+        esac
+        # apt hands over a directory of links, or the files themselves.
+        for _f in "$_arg" "$_arg"/*.deb; do
+            case $_f in
+            *.deb) if [ -f "$_f" ]; then readlink -f "$_f"; fi ;;
+            esac
+        done
+    done >"$state/incoming.all"
+    # Of many, the one that is named like us; a single one may be named as it likes.
+    if ! grep -F "/${name}_" "$state/incoming.all" >"$state/incoming" && [ "$(wc -l <"$state/incoming.all")" = 1 ]; then
+        cp "$state/incoming.all" "$state/incoming"
+    fi
+    rm -f "$state/incoming.all"
+}
+
+# keep_deb VERSION: as a hardlink from apt's cache, since nobody edits files there; else as a copy.
+keep_deb() {
+    [ -z "$(kept_deb "$1")" ] || return 0
+    mkdir -p "$state/debs"
+    _kept=$state/debs/$(deb_name "$1")
+    {
+        cat "$state/incoming" 2>/dev/null || :
+        ls -d "$root/var/cache/apt/archives/${name}_$(printf '%s' "$1" | sed 's/:/%3a/g')_"*.deb 2>/dev/null || :
+    } | while IFS= read -r _f; do
+        if [ ! -f "$_f" ] || [ "$(dpkg-deb -f "$_f" Package Version 2>/dev/null)" != "Package: $name${nl}Version: $1" ]; then
+            continue
+        fi
+        rm -f "$_kept.new"
+        case $_f in
+        "$root"/var/cache/apt/archives/*) ln "$_f" "$_kept.new" 2>/dev/null || cp --reflink=auto "$_f" "$_kept.new" ;;
+        *) cp --reflink=auto "$_f" "$_kept.new" ;;
+        esac
+        sync "$_kept.new"
+        mv -f "$_kept.new" "$_kept"
+        break
+    done
+    rm -f "$state/incoming" "$_kept.new"
+}
+
+# activation_note: one line a release: time, id, version. The newest line of a release is the one that counts.
+activation_note() {
+    {
+        if [ -e "$state/activations" ]; then awk -F '\t' -v r="$1" '$2 != r' "$state/activations"; fi
+        printf '%s\t%s\t%s\n' "$(date +%s)" "$1" "$2"
+    } | write_file "$state/activations" 0644
+}
+
+version_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v r="$1" '$2 == r { v = $3 } END { print v }' "$state/activations"; }
+release_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v v="$1" '$3 == v { r = $2 } END { print r }' "$state/activations"; }
+
+# releases_in_use: ids that a process runs from, has open or has mapped, in any mount namespace.
+releases_in_use() {
+    {
+        cat /proc/[0-9]*/mountinfo /proc/[0-9]*/maps
+        find /proc/[0-9]*/exe /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%l\n'
+    } 2>/dev/null | grep -oE 'releases/[0-9a-f]{40}' | sort -u | cut -d / -f 2
+}
+
+# prune: never the live release, the last good one before it, or one in use.
+prune() {
+    _keep=$(setting "$j_live_id" keep)
+    _old=$(for _d in "$base"/releases/*; do
+        _r=${_d##*/}
+        if [ ! -d "$_d" ] || [ "$_r" = "$j_live_id" ] || [ "$_r" = "$j_last_id" ] || [ "$_r" = "$(current_id)" ]; then continue; fi
+        printf '%s\t%s\n' "$(awk -F '\t' -v r="$_r" '$2 == r { t = $1 } END { print t + 0 }' "$state/activations")" "$_r"
+    done | sort -rn | tail -n "+$((_keep - 1))" | cut -f 2)
+    if [ -n "$_old" ]; then
+        _used=$(releases_in_use)
+        for _r in $_old; do
+            case "$nl$_used$nl" in *"$nl$_r$nl"*) continue ;; esac
+            # Its seal goes first: a half-removed release must never look whole.
+            rm -f "$state/seals/$_r"
+            rm -rf "$base/releases/$_r" "$unitstore/units/$_r"
+        done
+    fi
+    prune_records
+}
+
+prune_records() {
+    for _f in "$state"/seals/* "$unitstore"/units/*; do
+        [ ! -e "$_f" ] || [ -d "$base/releases/${_f##*/}" ] || rm -rf "$_f"
+    done
+    # The marks of migrations outlive their releases: a version that comes back must not migrate twice.
+    find "$state/migrated" -type f -printf '%T@ %p\n' 2>/dev/null | sort -rn | tail -n +1001 | cut -d ' ' -f 2- |
+        while IFS= read -r _f; do rm -f "$_f"; done
+    while IFS= read -r _line; do
+        _r=${_line#*"$tab"}
+        if [ -d "$base/releases/${_r%%"$tab"*}" ]; then printf '%s\n' "$_line"; fi
+    done <"$state/activations" >"$state/activations.kept"
+    write_file "$state/activations" 0644 <"$state/activations.kept"
+    rm -f "$state/activations.kept"
+    for _f in "$state"/debs/*; do
+        [ -e "$_f" ] || continue
+        _v=$(dpkg-deb -f "$_f" Version 2>/dev/null || echo damaged)
+        if [ "$_v" = "$j_live_version" ] || [ "$_v" = "$j_last_version" ] || [ -n "$(release_of "$_v")" ]; then continue; fi
+        rm -f "$_f"
+    done
+}

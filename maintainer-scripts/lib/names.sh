@@ -1,0 +1,24 @@
+# Where everything is. The four values are rendered in, already quoted for the shell.
+name=@NAME@
+prefix=@PREFIX@
+version=@VERSION@
+id=@ID@
+
+# dpkg sets DPKG_ROOT when it installs into a foreign root without chroot.
+root=${DPKG_ROOT:-}
+base=$root$prefix
+state=$root/var/lib/relpack/$name
+# On the root file system: generators read it before $prefix or /var are mounted.
+unitstore=$root/usr/lib/relpack/$name
+unitdir=$root/usr/lib/systemd/system
+pinfile=$root/etc/apt/preferences.d/relpack-$name.pref
+facts=$root/etc/relpack/$name.conf
+migrate_unit=$name-migrate.service
+
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+umask 022
+tab=$(printf '\t')
+nl='
+'

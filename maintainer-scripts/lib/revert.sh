@@ -1,0 +1,93 @@
+# A failed activation: the previous release serves again, dpkg is told the truth, and the message says what to type.
+
+# refuse_again: dpkg retries what failed, at every run of apt. A reverted release is tried again only on purpose.
+refuse_again() {
+    say "$name $version failed on this host and was reverted; $name $j_live_version serves. Nothing was tried again"
+    more "why it failed: $j_failed_reason"
+    heal_schedule
+    more "(hint: install a newer version, or try this one again with: $name-release retry)"
+    exit 1
+}
+
+# activation_failed STEP: never returns.
+activation_failed() {
+    _reason=$1
+    if [ -s "$state/reason" ]; then _reason="$1: $(one_line "$(cat "$state/reason")")"; fi
+    rm -f "$state/reason"
+    j_failed_reason=$(one_line "$_reason")
+    if release_kept "$j_from_id"; then
+        j_failed_id=$j_to_id
+        j_failed_version=$j_to_version
+        journal_step revert
+        revert_finish
+    else
+        first_install_failed
+    fi
+    exit 1
+}
+
+# revert_finish: also where a revert that was killed goes on.
+revert_finish() {
+    deadline=$(($(now) + 300))
+    say "$name $j_to_version was not activated: $j_failed_reason"
+    attempt revert_to "$j_from_id"
+    _reverted=$rc
+    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
+    keep_deb "$j_to_version"
+    pins_set "$j_from_version" "$j_failed_version" || say "warning: $j_failed_version could not be pinned away"
+    if [ "$_reverted" = 0 ]; then
+        more "$name $j_from_version serves, as before."
+        history_add revert failed "$j_failed_reason"
+        j_touched=
+        journal_step idle
+    else
+        more "AND $name $j_from_version could not be brought back: look at it now, with: $name-release status"
+        history_add revert "failed, and the revert failed" "$j_failed_reason"
+        journal_save
+    fi
+    heal_schedule
+    more "(hint: install a fixed version; or try this one again with: $name-release retry)"
+}
+
+revert_to() {
+    switch_to "$1"
+    fault reverted
+    systemd_runs || return 0
+    daemon_reload
+    [ -n "$j_touched" ] || return 0
+    for _u in $(units_dropped "$j_to_id" "$1"); do systemctl stop "$_u" 2>/dev/null || :; done
+    revert_start "$1"
+}
+
+revert_start() {
+    _again=
+    _gate=
+    for _u in $j_running; do
+        case $(unit_setting "$1" "$_u" 3)$(unit_setting "$1" "$_u" 4) in
+        '' | *none) continue ;;
+        service*) _again="$_again $_u" ;;
+        *) if unit_changed "$_u" "$j_to_id" "$1"; then _again="$_again $_u"; fi ;;
+        esac
+        [ "$(unit_setting "$1" "$_u" 6)" != gated ] || _gate="$_gate $_u"
+    done
+    [ -n "$_again" ] || return 0
+    # shellcheck disable=SC2086
+    {
+        systemctl reset-failed $_again 2>/dev/null || :
+        bounded systemctl restart $_again
+        for _u in $_gate; do healthy "$1" "$_u"; done
+    }
+}
+
+first_install_failed() {
+    say "$name $j_to_version was not activated: $j_failed_reason"
+    if [ -n "$j_touched" ] && systemd_runs; then
+        for _u in $(units_of "$j_to_id" ""); do systemctl stop "$_u" 2>/dev/null || :; done
+    fi
+    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
+    history_add install failed "$j_failed_reason"
+    j_touched=
+    journal_step idle
+    more "There is no earlier release to go back to; its units are stopped, its files are kept for you to look at."
+    more "(hint: mend the cause, then: dpkg --configure $name; or install a fixed version)"
+}

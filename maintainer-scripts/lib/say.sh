@@ -1,0 +1,36 @@
+# Messages go to stderr: apt and dpkg show it, and stdout stays free for data.
+say() { printf 'relpack: %s\n' "$*" >&2; }
+more() { printf '  %s\n' "$*" >&2; }
+die() { say "$@"; exit 1; }
+
+# Seconds since boot: wall clocks jump, and a deadline must not.
+now() {
+    if [ -r /proc/uptime ]; then
+        read -r up _ </proc/uptime
+        printf '%s\n' "${up%%.*}"
+    else
+        date +%s
+    fi
+}
+
+# A newly created or renamed name is durable once its directory is.
+durable() { sync "$@" || { say "cannot sync $*"; return 1; }; }
+
+# write_file PATH MODE: stdin becomes PATH, whole or not at all.
+write_file() {
+    _new=${1%/*}/.${1##*/}.relpack-new
+    rm -f "$_new"
+    if ! cat >"$_new" || ! chmod "$2" "$_new" || ! sync "$_new" || ! mv -fT "$_new" "$1"; then
+        rm -f "$_new"
+        say "cannot write $1"
+        return 1
+    fi
+    durable "${1%/*}"
+}
+
+# point_link LINK TARGET: the link points there after one rename, durably.
+point_link() {
+    _new=${1%/*}/.${1##*/}.relpack-new
+    rm -f "$_new"
+    ln -s "$2" "$_new" && mv -fT "$_new" "$1" && durable "${1%/*}"
+}

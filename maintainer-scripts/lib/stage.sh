@@ -1,0 +1,147 @@
+# Staging: the payload that dpkg delivered becomes a release that dpkg does not own.
+
+# manifest_shape FILE: type and path of every entry, in the form that tree_shape prints.
+manifest_shape() {
+    awk -F '\t' '
+        /^#d\t/ { print "d\t" $2; next }
+        /^#l\t/ { print "l\t" $2 "\t" $3; next }
+        /^#x\t/ { x = $2; next }
+        /^#/    { next }
+        { p = substr($0, 67); print (p == x ? "x" : "f") "\t" p }' "$1" | sort
+}
+
+tree_shape() {
+    (cd "$1" && find . -mindepth 1 ! -path ./.relpack/manifest \( \
+        -type d -perm 0755 -printf 'd\t%p\n' -o -type l -printf 'l\t%p\t%l\n' -o \
+        -type f -perm 0755 -printf 'x\t%p\n' -o -type f -perm 0644 -printf 'f\t%p\n' -o \
+        -printf '?\t%p\t%y %m\n' \)) | sort
+}
+
+# manifest_files FILE: "x|f hash path" of every regular file.
+manifest_files() {
+    awk -F '\t' '
+        /^#x\t/ { x = $2; next }
+        /^#/    { next }
+        { p = substr($0, 67); print (p == x ? "x" : "f") " " substr($0, 1, 64) " " p }' "$1" | sort
+}
+
+# seal_make DIR: one hash over sizes, times, modes and link targets. It tells cheaply whether a kept release was
+# touched; a full hash of the contents is what "verify" is for. Link counts and ctime change when we hardlink.
+seal_make() {
+    (cd "$1" && find . \( -type d -printf 'd %m %U %p\n' -o -printf '%y %m %U %s %T@ %p %l\n' \)) | sort | sha256sum
+}
+
+seal_holds() {
+    release_kept "$1" && [ -e "$state/seals/$1" ] || return 1
+    seal_make "$base/releases/$1" | cmp -s - "$state/seals/$1"
+}
+
+# Kills leave directories that nothing names.
+stage_sweep() {
+    for _d in "$base"/releases/.*.partial "$base"/releases/.*.damaged "$unitstore"/units/.*.partial; do
+        [ ! -d "$_d" ] || rm -rf "$_d"
+    done
+    rm -rf "$state"/work.*
+    for _d in "$base"/releases/*; do
+        _r=${_d##*/}
+        if [ ! -d "$_d" ] || [ "$_r" = "$(current_id)" ] || [ -e "$state/seals/$_r" ]; then continue; fi
+        case $_r in
+        *[!0-9a-f]*) ;; # not ours to remove
+        *) rm -rf "$_d" ;;
+        esac
+    done
+}
+
+# stage_base: the kept release to take unchanged files from.
+stage_base() {
+    for _r in "$j_live_id" "$j_last_id" "$(current_id)"; do
+        if [ -n "$_r" ] && [ "$_r" != "$id" ] && seal_holds "$_r"; then
+            printf '%s\n' "$_r"
+            return
+        fi
+    done
+}
+
+stage() {
+    mkdir -p "$base/releases" "$state/seals"
+    stage_sweep
+    if seal_holds "$id"; then return 0; fi
+    manifest=$base/payload/$id.manifest
+    if [ "$(sha256sum <"$manifest" | cut -c 1-40)" != "$id" ]; then
+        say "$manifest is damaged"
+        more "(hint: apt-get clean, then apt-get install $name=$version again)"
+        return 1
+    fi
+    part=$base/releases/.$id.partial
+    work=$(mktemp -d "$state/work.XXXXXX")
+    mkdir "$part"
+    stage_link
+    fault stage-extract
+    stage_extract
+    sync -f "$part" &
+    sync_pid=$!
+    stage_check
+    wait "$sync_pid"
+    rm -rf "$work"
+    if [ -d "$base/releases/$id" ]; then
+        say "release $id was changed on this host since it was staged; it is put right"
+        mv -T "$base/releases/$id" "$base/releases/.$id.damaged"
+    fi
+    mv -T "$part" "$base/releases/$id"
+    durable "$base/releases"
+    fault stage-renamed
+    seal_make "$base/releases/$id" | write_file "$state/seals/$id" 0644
+    rm -rf "$base/releases/.$id.damaged"
+}
+
+# What a kept release already has comes as hardlinks: $work/same lists it, $work/want lists all.
+stage_link() {
+    manifest_files "$manifest" >"$work/want"
+    : >"$work/same"
+    from=$(stage_base)
+    [ -n "$from" ] || return 0
+    manifest_files "$base/releases/$from/.relpack/manifest" >"$work/have"
+    comm -12 "$work/have" "$work/want" >"$work/same"
+    awk -F '\t' '/^#d\t/ { print $2 }' "$manifest" >"$work/dirs"
+    cut -c 68- "$work/same" >"$work/link"
+    # The directories first, so that cp has none to make.
+    (cd "$part" && xargs -r -d '\n' mkdir -p <"$work/dirs")
+    (cd "$base/releases/$from" && xargs -r -d '\n' cp -l --parents -t "$part" <"$work/link")
+}
+
+stage_extract() {
+    tar -x -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files --numeric-owner \
+        --same-permissions --warning=no-timestamp || {
+        say "cannot unpack $base/payload/$id.tar.zst ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
+        return 1
+    }
+    cp "$manifest" "$part/.relpack/manifest"
+    chmod 0644 "$part/.relpack/manifest"
+}
+
+# sha256sum -c sees no extra entry, mode or link, so those are compared first. What was extracted is hashed, on all
+# cores; what was hardlinked was hashed when it was extracted, and the seal says that nobody touched it.
+stage_check() {
+    manifest_shape "$manifest" >"$work/shape"
+    tree_shape "$part" >"$work/found"
+    if ! cmp -s "$work/shape" "$work/found"; then
+        say "the unpacked release is not what its manifest says:"
+        diff "$work/shape" "$work/found" | head -n 5 >&2
+        return 1
+    fi
+    comm -23 "$work/want" "$work/same" >"$work/new"
+    awk '{ print substr($0, 3, 64) "  " substr($0, 68) }' "$work/new" >"$work/sums"
+    split -n "r/$(nproc)" "$work/sums" "$work/sums."
+    pids=
+    for _s in "$work"/sums.*; do
+        [ -s "$_s" ] || continue
+        (cd "$part" && sha256sum -c --strict --quiet "$_s" >&2) &
+        pids="$pids $!"
+    done
+    for _p in $pids; do
+        wait "$_p" || {
+            say "the unpacked release does not have the hashes of its manifest"
+            return 1
+        }
+    done
+}

@@ -1,0 +1,63 @@
+# "systemd runs here" means that it is ours: a chroot with /run bound from outside reaches the outer systemd.
+systemd_runs() {
+    [ -z "$root" ] && [ -d /run/systemd/system ] && [ -d /proc/1 ] || return 1
+    [ "$(id -u)" = 0 ] || return 0
+    [ "$(stat -Lc %d:%i / 2>/dev/null)" = "$(stat -Lc %d:%i /proc/1/root 2>/dev/null)" ]
+}
+
+# live: units can be started and waited for. boot: they can be queued, but waiting would deadlock. halt: a new job is
+# "destructive". none: no systemd, all is left for the first boot.
+systemd_mode() {
+    if ! systemd_runs; then
+        echo none
+        return
+    fi
+    case $(systemctl is-system-running 2>/dev/null || :) in
+    running | degraded | maintenance) echo live ;;
+    initializing | starting) echo boot ;;
+    stopping) echo halt ;;
+    *) echo none ;;
+    esac
+}
+
+unit_show() { systemctl show -p "$2" --value -- "$1" 2>/dev/null || :; }
+
+# Meant to run: it runs, or it is enabled and has failed. Enabled but stopped is an admin's choice.
+meant_to_run() {
+    case $(unit_show "$1" ActiveState) in
+    active | activating | reloading | refreshing | deactivating) return 0 ;;
+    failed) unit_enabled "$1" ;;
+    *) return 1 ;;
+    esac
+}
+
+# By the links in /etc, since systemctl says "generated" while our generator stands in for a unit.
+unit_enabled() {
+    for _l in "$root"/etc/systemd/system/*.wants/"$1" "$root"/etc/systemd/system/*.requires/"$1"; do
+        [ ! -L "$_l" ] || return 0
+    done
+    return 1
+}
+
+unit_masked() { [ "$(unit_show "$1" LoadState)" = masked ]; }
+
+# policy-rc.d is how an admin or an image builder forbids starts (Debian Policy 9.3.3.1): 101 is "no".
+policy_allows() {
+    [ -x /usr/sbin/policy-rc.d ] || return 0
+    _rc=0
+    /usr/sbin/policy-rc.d "$1" "$2" >/dev/null 2>&1 || _rc=$?
+    case $_rc in
+    0 | 1 | 104) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+daemon_reload() { systemctl daemon-reload; }
+
+# last_log UNIT: what the unit's last run said, for messages.
+last_log() {
+    _inv=$(unit_show "$1" InvocationID)
+    if [ -n "$_inv" ]; then
+        journalctl --no-pager -q -o cat -n 8 "_SYSTEMD_INVOCATION_ID=$_inv" 2>/dev/null || :
+    fi
+}

@@ -1,0 +1,53 @@
+# Unit texts. Each release's texts, with its id filled in, are kept on the root file system for the generator.
+units_store() {
+    _dir=$unitstore/units/$1
+    [ ! -d "$_dir" ] || return 0
+    _part=$unitstore/units/.$1.partial
+    rm -rf "$_part"
+    mkdir -p "$_part"
+    for _f in "$base/releases/$1/.relpack/units"/*; do
+        [ -f "$_f" ] || continue
+        sed "s/@RELPACK_RELEASE@/$1/g" "$_f" >"$_part/${_f##*/}"
+    done
+    sync -f "$_part"
+    mv -T "$_part" "$_dir"
+    durable "$unitstore/units"
+}
+
+# units_delivered: the unit files of this package that lie where dpkg puts them, whichever version brought them.
+units_delivered() {
+    grep -lsxF "Package=$name" "$unitdir"/*.* | while IFS= read -r _f; do printf '%s\n' "${_f##*/}"; done
+}
+
+# units_deliver ID: makes the delivered files say what the release says: after a revert or a kept release's rollback.
+units_deliver() {
+    for _f in "$unitstore/units/$1"/*; do
+        [ -f "$_f" ] || continue
+        cmp -s "$_f" "$unitdir/${_f##*/}" || write_file "$unitdir/${_f##*/}" 0644 <"$_f"
+    done
+    units_delivered | while IFS= read -r _u; do
+        [ -e "$unitstore/units/$1/$_u" ] || rm -f "$unitdir/$_u"
+    done
+}
+
+# unit_changed UNIT FROM TO
+unit_changed() { ! cmp -s "$unitstore/units/$2/$1" "$unitstore/units/$3/$1"; }
+
+# Enabling through deb-systemd-helper remembers what the admin chose, also across removal.
+units_enable() {
+    units_of "$1" 5=enable | while IFS= read -r _u; do
+        deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u"
+        if deb-systemd-helper --quiet was-enabled "$_u"; then
+            deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u"
+        else
+            deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u"
+        fi
+    done
+}
+
+# units_dropped FROM TO: what only the old release has.
+units_dropped() {
+    units_of "$1" "" | while IFS= read -r _u; do
+        [ -n "$(unit_setting "$2" "$_u" 2)" ] || printf '%s\n' "$_u"
+    done
+}

@@ -1,0 +1,65 @@
+#!/bin/sh
+# shellcheck disable=SC2034 # a fragment may define more than this script uses
+# @NAME@ @VERSION@: stages, migrates, switches, starts, checks; and reverts when that fails.
+set -eu
+@include names@
+@include say@
+@include fault@
+@include lock@
+@include journal@
+@include settings@
+@include systemd@
+@include deadline@
+@include units@
+@include prepare@
+@include stage@
+@include migrate@
+@include switch@
+@include app@
+@include health@
+@include start@
+@include pin@
+@include keep@
+@include heal@
+@include revert@
+@include activate@
+
+configure() {
+    with_lock "$@"
+    lock_note "postinst of $name $version"
+    journal_load
+    if [ "$j_parked_version" = "$version" ]; then
+        say "$name $version is parked: dpkg records it, $name $j_live_version serves (try it with: $name-release retry)"
+        exit 0
+    fi
+    if [ "$j_step" = revert ] && [ "$j_to_id" = "$id" ]; then
+        revert_finish
+        exit 1
+    fi
+    if [ "$j_failed_version" = "$version" ] && [ "$j_failed_id" = "$id" ] && release_kept "$j_live_id"; then refuse_again; fi
+    activate "$id" "$version" delivered
+}
+
+# restore: dpkg went back to this version's files. The journal says whether this version ever served.
+restore() {
+    journal_load
+    # Whoever holds the lock brings this version into order; dpkg's question is only whether it ever served.
+    if ! lock_is_free && [ "$j_live_version" = "$version" ]; then exit 0; fi
+    with_lock "$@"
+    lock_note "postinst $1 of $name $version"
+    journal_load
+    if [ "$j_parked_version" = "$version" ]; then exit 0; fi
+    if [ "$j_live_version" != "$version" ] || ! release_kept "$j_live_id"; then
+        say "$name $version was never activated on this host, so it is not marked as installed"
+        more "(hint: $name-release status; what serves is $name ${j_live_version:-nothing})"
+        exit 1
+    fi
+    activate "$j_live_id" "$j_live_version" kept
+}
+
+case ${1:-} in
+configure) configure "$@" ;;
+abort-upgrade | abort-remove | abort-deconfigure) restore "$@" ;;
+triggered) ;;
+*) die "postinst called with unknown argument '${1:-}'" ;;
+esac

@@ -1,0 +1,45 @@
+#!/bin/sh
+# shellcheck disable=SC2034 # a fragment may define more than this script uses
+# @NAME@ @VERSION@: the one clean veto (before anything is unpacked).
+set -eu
+@include names@
+@include say@
+@include fault@
+@include lock@
+@include journal@
+@include keep@
+
+need_kib=@NEED_KIB@
+
+enough_room() {
+    _at=$base
+    while [ -n "$_at" ] && [ ! -d "$_at" ]; do _at=${_at%/*}; done
+    _free=$(df -Pk "${_at:-/}" | awk 'NR == 2 { print $4 }')
+    [ "$_free" -ge "$need_kib" ] && return 0
+    say "not enough room on ${_at:-/} for $name $version: $((need_kib / 1024 + 1)) MiB needed, $((_free / 1024)) MiB free"
+    more "(hint: free some room; \"$name-release prune\" removes old releases; nothing was changed)"
+    return 1
+}
+
+begin() {
+    mkdir -p "$state"
+    if ! lock_is_free; then lock_refuse; fi
+    # A reinstalled release is staged already.
+    [ -d "$base/releases/$id" ] || enough_room || exit 1
+    incoming_note
+    journal_load
+    # A real unpack is a person's wish to try this version again.
+    if [ "$j_failed_version" = "$version" ] || [ "$j_parked_version" = "$version" ]; then
+        j_failed_id=
+        j_failed_version=
+        j_failed_reason=
+        j_parked_version=
+        journal_save
+    fi
+}
+
+case ${1:-} in
+install | upgrade) begin ;;
+abort-upgrade) ;;
+*) die "preinst called with unknown argument '${1:-}'" ;;
+esac

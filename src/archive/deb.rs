@@ -1,0 +1,413 @@
+//! Owns the `.deb`: its control and data archives inside the ar container (deb(5)).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::payload::check_level;
+use super::tar::{END, TarWriter, entry_len};
+use super::{ArchiveError, DigestWriter, Digests, ar, check_mtime, gzip, zst};
+use crate::model::AbsPath;
+
+/// A file of the control archive: `control`, `postinst`, ….
+#[derive(Debug, Clone)]
+pub struct ControlFile {
+    /// Its name, without a directory.
+    pub name: String,
+    /// 0644, or 0755 for a script.
+    pub mode: u32,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// Something that dpkg installs.
+#[derive(Debug, Clone)]
+pub struct DataEntry {
+    /// Where.
+    pub path: AbsPath,
+    /// What.
+    pub kind: DataKind,
+}
+
+/// What is installed at a path.
+#[derive(Debug, Clone)]
+pub enum DataKind {
+    /// A directory with mode 0755.
+    Dir,
+    /// A symlink with its target.
+    Symlink(String),
+    /// A file from memory.
+    Bytes {
+        /// Permission bits.
+        mode: u32,
+        /// Its content.
+        bytes: Arc<[u8]>,
+    },
+    /// A file from the disk, such as the payload.
+    Stored {
+        /// Permission bits.
+        mode: u32,
+        /// Where its content is.
+        file: StoredFile,
+    },
+}
+
+/// Content that was written to a (temporary) file before, with its digests.
+#[derive(Debug, Clone)]
+pub struct StoredFile {
+    /// Read from its start; its position doesn't matter.
+    pub file: Arc<File>,
+    /// Of the content.
+    pub digests: Digests,
+}
+
+/// Everything in a `.deb`.
+#[derive(Debug, Clone)]
+pub struct DebParts {
+    /// The control archive's files; `md5sums` is added.
+    pub control_files: Vec<ControlFile>,
+    /// What is installed, in any order; parents are added.
+    pub data: Vec<DataEntry>,
+    /// The time of every entry, in seconds since 1970.
+    pub mtime: u64,
+    /// zstd level for a data archive that holds no payload.
+    pub level: i32,
+}
+
+/// Writes a `.deb`.
+///
+/// With a stored file in it, the data archive isn't compressed: the payload already is. The control archive is gzip, which every tool that ever read a `.deb` takes.
+pub fn write_deb(parts: &DebParts, out: impl Write) -> Result<Digests, ArchiveError> {
+    let failed = ArchiveError::write("package");
+    check_mtime(parts.mtime)?;
+    check_level(parts.level)?;
+    let data = sorted(&parts.data)?;
+    let control = control_tar(parts, &data)?;
+    let control = gzip::compress(&control, 9).map_err(&failed)?;
+
+    let mut out = DigestWriter::new(out);
+    let mtime = parts.mtime;
+    let small = |out: &mut DigestWriter<_>, name: &str, bytes: &[u8]| {
+        ar::member(out, name, mtime, bytes.len() as u64)?;
+        out.write_all(bytes)?;
+        ar::end_member(out, bytes.len() as u64)
+    };
+    ar::start(&mut out).map_err(&failed)?;
+    small(&mut out, "debian-binary", b"2.0\n").map_err(&failed)?;
+    small(&mut out, "control.tar.gz", &control).map_err(&failed)?;
+    let size = data_len(&data);
+    if data.values().any(|kind| matches!(kind, DataKind::Stored { .. })) {
+        ar::member(&mut out, "data.tar", mtime, size).map_err(&failed)?;
+        let mut out = write_data(&data, mtime, out)?;
+        ar::end_member(&mut out, size).map_err(&failed)?;
+        return out.finish().map(|(_, digests)| digests).map_err(&failed);
+    }
+    let encoder = zst::encoder(Vec::new(), parts.level, zst::Length::Exact(size), zst::workers()).map_err(&failed)?;
+    let packed = write_data(&data, mtime, encoder)?.finish().map_err(&failed)?;
+    small(&mut out, "data.tar.zst", &packed).map_err(&failed)?;
+    out.finish().map(|(_, digests)| digests).map_err(&failed)
+}
+
+/// `Installed-Size` in KiB of what dpkg itself installs, parents included: content rounded up to whole KiB, 1 KiB for
+/// everything else (Policy 5.6.20, deb-substvars(5)).
+pub fn installed_kib(data: &[DataEntry]) -> Result<u64, ArchiveError> {
+    Ok(sorted(data)?
+        .values()
+        .map(|kind| match kind {
+            DataKind::Dir | DataKind::Symlink(_) => 1,
+            DataKind::Bytes { bytes, .. } => (bytes.len() as u64).div_ceil(1024),
+            DataKind::Stored { file, .. } => file.digests.size.div_ceil(1024),
+        })
+        .sum())
+}
+
+type Sorted<'a> = BTreeMap<String, &'a DataKind>;
+
+/// The entries by path (without the leading slash), with their parents; wrong ones are refused.
+fn sorted(data: &[DataEntry]) -> Result<Sorted<'_>, ArchiveError> {
+    let invalid = |path: &AbsPath, problem: &str, hint| ArchiveError::Invalid {
+        what: format!("{path:?}"),
+        problem: problem.to_owned(),
+        hint,
+    };
+    let mut sorted: Sorted<'_> = BTreeMap::new();
+    for entry in data {
+        let path = &entry.path;
+        match &entry.kind {
+            DataKind::Bytes { mode, .. } | DataKind::Stored { mode, .. } if mode & !0o777 != 0 || mode & 0o022 != 0 => {
+                return Err(invalid(
+                    path,
+                    &format!("mode {mode:o} is not allowed"),
+                    "files are root's, without setuid, and nobody else writes them",
+                ));
+            }
+            DataKind::Symlink(target) if target.is_empty() || target.chars().any(char::is_control) => {
+                return Err(invalid(
+                    path,
+                    &format!("its target {target:?} can't be written"),
+                    "make the link again with a plain target",
+                ));
+            }
+            _ => {}
+        }
+        let Some(name) = path.as_str().strip_prefix('/').filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        match (sorted.insert(name.to_owned(), &entry.kind), &entry.kind) {
+            (None, _) | (Some(DataKind::Dir), DataKind::Dir) => {}
+            _ => {
+                return Err(invalid(
+                    path,
+                    "it is there twice",
+                    "two parts of the package have the same path",
+                ));
+            }
+        }
+    }
+    for entry in data {
+        let mut parent = entry.path.parent();
+        while let Some(dir) = parent {
+            if let Some(name) = dir.as_str().strip_prefix('/').filter(|name| !name.is_empty()) {
+                match sorted.get(name) {
+                    None => drop(sorted.insert(name.to_owned(), &DataKind::Dir)),
+                    Some(DataKind::Dir) => {}
+                    Some(_) => {
+                        return Err(invalid(
+                            &entry.path,
+                            &format!("{dir} is no directory"),
+                            "two parts of the package have the same path",
+                        ));
+                    }
+                }
+            }
+            parent = dir.parent();
+        }
+    }
+    Ok(sorted)
+}
+
+fn control_tar(parts: &DebParts, data: &Sorted<'_>) -> Result<Vec<u8>, ArchiveError> {
+    let sums = md5sums(data).into_bytes();
+    let mut files: BTreeMap<&str, (u32, &[u8])> = BTreeMap::from([("md5sums", (0o644, sums.as_slice()))]);
+    for file in &parts.control_files {
+        let plain = !file.name.is_empty()
+            && file
+                .name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let new = files.insert(&file.name, (file.mode, &file.bytes)).is_none();
+        if !plain || !new || !matches!(file.mode, 0o644 | 0o755) {
+            return Err(ArchiveError::Invalid {
+                what: format!("the control file {:?} with mode {:o}", file.name, file.mode),
+                problem: if new {
+                    "it has no plain name and mode".into()
+                } else {
+                    "it is there twice".into()
+                },
+                hint: "control files are called like postinst and have mode 644 or 755",
+            });
+        }
+    }
+    let failed = ArchiveError::write("control archive");
+    let mut tar = TarWriter::new(Vec::new(), parts.mtime);
+    tar.dir(".").map_err(&failed)?;
+    for (name, (mode, bytes)) in files {
+        tar.file(&format!("./{name}"), mode, bytes).map_err(&failed)?;
+    }
+    tar.finish().map_err(&failed)
+}
+
+/// The list that `dpkg -V` checks: every regular file by path.
+fn md5sums(data: &Sorted<'_>) -> String {
+    data.iter()
+        .filter_map(|(path, kind)| match kind {
+            DataKind::Bytes { bytes, .. } => Some(format!("{}  {path}\n", Digests::of(bytes).md5)),
+            DataKind::Stored { file, .. } => Some(format!("{}  {path}\n", file.digests.md5)),
+            DataKind::Dir | DataKind::Symlink(_) => None,
+        })
+        .collect()
+}
+
+fn data_len(data: &Sorted<'_>) -> u64 {
+    let entries: u64 = data
+        .iter()
+        .map(|(path, kind)| {
+            let path = format!("./{path}");
+            match kind {
+                DataKind::Dir => entry_len(&path, true, "", 0),
+                DataKind::Symlink(target) => entry_len(&path, false, target, 0),
+                DataKind::Bytes { bytes, .. } => entry_len(&path, false, "", bytes.len() as u64),
+                DataKind::Stored { file, .. } => entry_len(&path, false, "", file.digests.size),
+            }
+        })
+        .sum();
+    entries + entry_len(".", true, "", 0) + END
+}
+
+fn write_data<W: Write>(data: &Sorted<'_>, mtime: u64, out: W) -> Result<W, ArchiveError> {
+    let failed = ArchiveError::write("data archive");
+    let mut tar = TarWriter::new(out, mtime);
+    tar.dir(".").map_err(&failed)?;
+    for (path, kind) in data {
+        let path = format!("./{path}");
+        match kind {
+            DataKind::Dir => tar.dir(&path),
+            DataKind::Symlink(target) => tar.symlink(&path, target),
+            DataKind::Bytes { mode, bytes } => tar.file(&path, *mode, bytes),
+            DataKind::Stored { mode, file } => tar
+                .begin_file(&path, *mode, file.digests.size)
+                .and_then(|()| copy(&mut tar, file)),
+        }
+        .map_err(&failed)?;
+    }
+    tar.finish().map_err(&failed)
+}
+
+fn copy<W: Write>(tar: &mut TarWriter<W>, stored: &StoredFile) -> io::Result<()> {
+    let mut buffer = vec![0; 256 * 1024];
+    let mut at = 0;
+    if stored.digests.size == 0 {
+        return tar.content(&[]);
+    }
+    while at < stored.digests.size {
+        let want = usize::try_from(stored.digests.size - at)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        match stored.file.read_at(&mut buffer[..want], at) {
+            Ok(0) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the stored payload is shorter than it was",
+                ));
+            }
+            Ok(got) => {
+                tar.content(&buffer[..got])?;
+                at += got as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(path: &str, kind: DataKind) -> DataEntry {
+        DataEntry {
+            path: path.parse().unwrap(),
+            kind,
+        }
+    }
+
+    fn bytes(text: &str) -> DataKind {
+        DataKind::Bytes {
+            mode: 0o644,
+            bytes: text.as_bytes().into(),
+        }
+    }
+
+    fn parts(data: Vec<DataEntry>) -> DebParts {
+        let control = ControlFile {
+            name: "control".into(),
+            mode: 0o644,
+            bytes: b"Package: a\n".to_vec(),
+        };
+        DebParts {
+            control_files: vec![control],
+            data,
+            mtime: 1,
+            level: 3,
+        }
+    }
+
+    #[test]
+    fn parents_are_added_and_sorted() {
+        let data = [
+            entry("/opt/a/b", bytes("x")),
+            entry("/opt/a-b", DataKind::Dir),
+            entry("/etc/l", DataKind::Symlink("/opt/a".into())),
+        ];
+        let sorted = sorted(&data).unwrap();
+        assert_eq!(
+            sorted.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["etc", "etc/l", "opt", "opt/a", "opt/a-b", "opt/a/b"]
+        );
+        assert_eq!(md5sums(&sorted), "9dd4e461268c8034f5c8564e155c67a6  opt/a/b\n");
+        assert_eq!(installed_kib(&data).unwrap(), 6);
+    }
+
+    #[test]
+    fn wrong_entries_are_refused() {
+        for data in [
+            vec![entry("/a", bytes("x")), entry("/a", bytes("y"))],
+            vec![entry("/a", bytes("x")), entry("/a", DataKind::Dir)],
+            vec![entry("/a", bytes("x")), entry("/a/b", bytes("y"))],
+            vec![entry("/a", DataKind::Symlink("b".into())), entry("/a/b", bytes("y"))],
+            vec![entry("/a", DataKind::Symlink("x\ny".into()))],
+            vec![entry(
+                "/a",
+                DataKind::Bytes {
+                    mode: 0o4755,
+                    bytes: b"".as_slice().into(),
+                },
+            )],
+            vec![entry(
+                "/a",
+                DataKind::Bytes {
+                    mode: 0o666,
+                    bytes: b"".as_slice().into(),
+                },
+            )],
+        ] {
+            assert!(matches!(
+                write_deb(&parts(data), io::sink()),
+                Err(ArchiveError::Invalid { .. })
+            ));
+        }
+        for (name, mode) in [
+            ("control", 0o644),
+            ("md5sums", 0o644),
+            ("../x", 0o644),
+            ("postinst", 0o700),
+        ] {
+            let mut parts = parts(vec![]);
+            parts.control_files.push(ControlFile {
+                name: name.into(),
+                mode,
+                bytes: vec![],
+            });
+            assert!(write_deb(&parts, io::sink()).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stored_file_leaves_the_data_archive_uncompressed() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"payload").unwrap();
+        let stored = StoredFile {
+            file: Arc::new(file),
+            digests: Digests::of(b"payload"),
+        };
+        let data = vec![entry(
+            "/opt/p",
+            DataKind::Stored {
+                mode: 0o644,
+                file: stored,
+            },
+        )];
+        let mut out = Vec::new();
+        let digests = write_deb(&parts(data), &mut out).unwrap();
+        assert_eq!(digests, Digests::of(&out));
+        let find = |needle: &[u8]| out.windows(needle.len()).any(|window| window == needle);
+        assert!(find(b"data.tar        ") && find(b"./opt/p") && find(b"payload"));
+
+        let mut out = Vec::new();
+        write_deb(&parts(vec![entry("/opt/p", bytes("payload"))]), &mut out).unwrap();
+        assert!(out.windows(12).any(|window| window == b"data.tar.zst"));
+    }
+}

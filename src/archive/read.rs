@@ -1,0 +1,635 @@
+//! Owns reading artifacts back, for `inspect` and `verify`: bounded in memory and time, whatever the file holds.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256 as Hasher};
+
+use super::ar::{self, Member};
+use super::control::parse_paragraph;
+use super::digest::State;
+use super::limit::{Bounded, is_limit};
+use super::untar::{TarError, TarReader};
+use super::{ControlFile, Digests, Md5};
+use crate::model::{ReleaseId, Sha256, TreePath};
+use crate::tree::{EntryKind, Manifest, ManifestBuilder, ManifestError};
+
+pub use super::control::{Control, Paragraph};
+pub use super::limit::Limits;
+pub use super::untar::{EntryInfo, InfoKind};
+
+/// Why an artifact can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// The system says no.
+    #[error("can't {action} {path:?} (hint: check that it is there and readable)")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The artifact.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Its bytes aren't those of an artifact.
+    #[error(
+        "{path:?}: {part} {problem} (hint: it is damaged, or relpack didn't make it; build it again or take another copy)"
+    )]
+    Bad {
+        /// The artifact.
+        path: PathBuf,
+        /// Which part of it.
+        part: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The caller's own work with an entry failed.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+}
+
+/// What kind of artifact it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A Debian package.
+    Deb,
+    /// A tarball compressed with zstd.
+    TarZst,
+    /// A tarball compressed with gzip.
+    TarGz,
+}
+
+/// An artifact on the disk, its outer structure checked.
+#[derive(Debug)]
+pub struct Artifact {
+    path: PathBuf,
+    size: u64,
+    format: Format,
+    limits: Limits,
+    control: Option<Control>,
+    data: Member,
+}
+
+/// The release inside an artifact, recomputed from its bytes.
+#[derive(Debug)]
+pub struct Release {
+    /// The id in the payload's name; a tarball has none.
+    pub named: Option<ReleaseId>,
+    /// The manifest delivered beside it.
+    pub delivered: Option<Vec<u8>>,
+    /// The manifest of what is really there.
+    pub manifest: Manifest,
+    /// The sizes in bytes of its files, in the manifest's order.
+    pub sizes: Vec<u64>,
+    /// Units and settings: what is below `.relpack/`, by its path in the release.
+    pub metadata: BTreeMap<TreePath, Vec<u8>>,
+    /// Of the compressed payload, in a `.deb`.
+    pub compressed: Option<Digests>,
+    /// What doesn't agree with how releases are written: modes, owners.
+    pub oddities: Vec<String>,
+}
+
+impl Artifact {
+    /// Opens an artifact and reads its control part.
+    pub fn open(path: &Path) -> Result<Self, ArtifactError> {
+        Self::open_with(path, Limits::default())
+    }
+
+    /// The same with other limits.
+    pub fn open_with(path: &Path, limits: Limits) -> Result<Self, ArtifactError> {
+        let io = |action| {
+            move |source| ArtifactError::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            }
+        };
+        let mut file = File::open(path).map_err(io("open"))?;
+        let meta = file.metadata().map_err(io("stat"))?;
+        if !meta.is_file() {
+            return Err(io("read")(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is no regular file",
+            )));
+        }
+        let size = meta.len();
+        let mut magic = [0; 8];
+        let got = read_up_to(&mut file, &mut magic).map_err(io("read"))?;
+        let format = match &magic[..got] {
+            head if head == ar::MAGIC => Format::Deb,
+            head if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => Format::TarZst,
+            head if head.starts_with(&[0x1f, 0x8b]) => Format::TarGz,
+            _ => return Err(bad(path, "the file", "is neither a .deb nor a tar.zst nor a tar.gz")),
+        };
+        let whole = Member {
+            name: "the tarball".into(),
+            offset: 0,
+            size,
+        };
+        let mut artifact = Self {
+            path: path.to_owned(),
+            size,
+            format,
+            limits,
+            control: None,
+            data: whole,
+        };
+        if format == Format::Deb {
+            artifact.open_deb(&mut file)?;
+        }
+        Ok(artifact)
+    }
+
+    fn open_deb(&mut self, file: &mut File) -> Result<(), ArtifactError> {
+        let mut members = Vec::new();
+        let mut at = ar::MAGIC.len() as u64;
+        while at < self.size {
+            file.seek(SeekFrom::Start(at))
+                .map_err(|source| self.io("read", source))?;
+            let member = match ar::read_member(file, at, self.size) {
+                Ok(Ok(member)) => member,
+                Ok(Err(problem)) => return Err(self.bad("the ar container", problem)),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(self.bad("the ar container", "is cut off"));
+                }
+                Err(source) => return Err(self.io("read", source)),
+            };
+            at = member.offset + member.size;
+            if member.size % 2 == 1 {
+                // dpkg-deb pads the last member as well.
+                if at >= self.size {
+                    return Err(self.bad("the ar container", "is cut off"));
+                }
+                at += 1;
+            }
+            members.push(member);
+            if members.len() > 16 {
+                return Err(self.bad("the ar container", "has more than 16 members"));
+            }
+        }
+        let [version, control, data] = members.as_slice() else {
+            let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+            return Err(self.bad(
+                "the ar container",
+                format!("has the members {names:?} instead of debian-binary, control and data"),
+            ));
+        };
+        let mut text = [0; 4];
+        file.seek(SeekFrom::Start(version.offset))
+            .and_then(|_| file.read_exact(&mut text))
+            .map_err(|source| self.io("read", source))?;
+        if version.name != "debian-binary" || version.size != 4 || &text != b"2.0\n" {
+            return Err(self.bad("debian-binary", "doesn't say 2.0"));
+        }
+        if !control.name.starts_with("control.tar") || !data.name.starts_with("data.tar") {
+            return Err(self.bad(
+                "the ar container",
+                format!(
+                    "has {:?} and {:?} instead of control.tar and data.tar",
+                    control.name, data.name
+                ),
+            ));
+        }
+        self.control = Some(self.read_control(control)?);
+        self.data = data.clone();
+        Ok(())
+    }
+
+    fn read_control(&self, member: &Member) -> Result<Control, ArtifactError> {
+        let mut files = BTreeMap::new();
+        let mut tar = TarReader::new(self.decompressed(member, self.limits.control_bytes)?, 1000);
+        while let Some(entry) = tar.next().map_err(|error| self.tar_error(&member.name, error))? {
+            if entry.kind != InfoKind::File || entry.path.as_str().contains('/') {
+                return Err(self.bad(
+                    &member.name,
+                    format!("has an entry {:?} that is no plain file", entry.path.as_str()),
+                ));
+            }
+            let mut bytes = Vec::new();
+            tar.body()
+                .read_to_end(&mut bytes)
+                .map_err(|error| self.tar_error(&member.name, error.into()))?;
+            let name = entry.path.to_string();
+            if files
+                .insert(
+                    name.clone(),
+                    ControlFile {
+                        name,
+                        mode: entry.mode,
+                        bytes,
+                    },
+                )
+                .is_some()
+            {
+                return Err(self.bad(&member.name, format!("has {:?} twice", entry.path.as_str())));
+            }
+        }
+        let Some(control) = files.get("control") else {
+            return Err(self.bad(&member.name, "has no control file"));
+        };
+        let fields: Paragraph = parse_paragraph(&control.bytes).map_err(|problem| self.bad("control", problem))?;
+        Ok(Control { fields, files })
+    }
+
+    /// What kind of artifact it is.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Bytes of the artifact itself.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The control part of a `.deb`.
+    pub fn control(&self) -> Option<&Control> {
+        self.control.as_ref()
+    }
+
+    /// Size and hashes of the artifact itself.
+    pub fn digests(&self) -> Result<Digests, ArtifactError> {
+        let mut file = File::open(&self.path).map_err(|source| self.io("open", source))?;
+        let mut state = State::default();
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match file.read(&mut buffer).map_err(|source| self.io("read", source))? {
+                0 => return Ok(state.finish()),
+                got => state.update(&buffer[..got]),
+            }
+        }
+    }
+
+    /// Goes through the data archive of a `.deb`, or the whole tarball, once.
+    pub fn walk(
+        &self,
+        visit: &mut dyn FnMut(&EntryInfo, &mut dyn Read) -> Result<(), ArtifactError>,
+    ) -> Result<(), ArtifactError> {
+        let max = self.limits.unpacked(self.size);
+        let mut tar = TarReader::new(self.decompressed(&self.data, max)?, self.limits.entries);
+        let mut seen = HashSet::new();
+        while let Some(entry) = tar.next().map_err(|error| self.tar_error(&self.data.name, error))? {
+            visit(&entry, &mut tar.body())?;
+            if let Some(twice) = seen.replace(entry.path) {
+                return Err(self.bad(&self.data.name, format!("has {:?} twice", twice.as_str())));
+            }
+        }
+        Ok(())
+    }
+
+    /// All entries of the data archive or the tarball.
+    pub fn entries(&self) -> Result<Vec<EntryInfo>, ArtifactError> {
+        let mut entries = Vec::new();
+        self.walk(&mut |entry, _| {
+            entries.push(entry.clone());
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// The content of the wanted files; one that is larger than `max` bytes is an error.
+    pub fn read_files(
+        &self,
+        wanted: &dyn Fn(&TreePath) -> bool,
+        max: u64,
+    ) -> Result<BTreeMap<TreePath, Vec<u8>>, ArtifactError> {
+        let mut files = BTreeMap::new();
+        self.walk(&mut |entry, body| {
+            if entry.kind == InfoKind::File && wanted(&entry.path) {
+                files.insert(entry.path.clone(), self.small(entry, body, max)?);
+            }
+            Ok(())
+        })?;
+        Ok(files)
+    }
+
+    /// The regular files whose MD5 differs from `md5sums`, or that only one of the two has; empty when all is well, and for a tarball.
+    pub fn check_md5sums(&self) -> Result<Vec<String>, ArtifactError> {
+        let Some(control) = &self.control else {
+            return Ok(Vec::new());
+        };
+        let text = control.files.get("md5sums").map_or(&b""[..], |file| &file.bytes);
+        let text = std::str::from_utf8(text).map_err(|_| self.bad("md5sums", "isn't UTF-8"))?;
+        let mut listed = BTreeMap::new();
+        for (index, line) in text.lines().enumerate() {
+            let Some((sum, path)) = line.split_once("  ") else {
+                return Err(self.bad("md5sums", format!("has a damaged line {}", index + 1)));
+            };
+            listed.insert(path, sum);
+        }
+        let mut wrong = Vec::new();
+        self.walk(&mut |entry, body| {
+            if entry.kind == InfoKind::File {
+                let sum: Md5 = digest_all(body)
+                    .map_err(|error| self.tar_error(&self.data.name, error.into()))?
+                    .md5;
+                match listed.remove(entry.path.as_str()) {
+                    None => wrong.push(format!("{} is not in md5sums", entry.path)),
+                    Some(listed) if listed != sum.to_string() => {
+                        wrong.push(format!("{} has the MD5 {sum}, md5sums says {listed}", entry.path))
+                    }
+                    Some(_) => {}
+                }
+            }
+            Ok(())
+        })?;
+        wrong.extend(
+            listed
+                .keys()
+                .map(|path| format!("{path} is in md5sums, but not in the package")),
+        );
+        Ok(wrong)
+    }
+
+    /// Unpacks the release in memory, file by file, and recomputes its manifest.
+    pub fn release(&self) -> Result<Release, ArtifactError> {
+        if self.format == Format::Deb {
+            self.release_of_deb()
+        } else {
+            self.release_of_tarball()
+        }
+    }
+
+    fn release_of_deb(&self) -> Result<Release, ArtifactError> {
+        let mut release: Option<Release> = None;
+        let mut manifests = BTreeMap::new();
+        self.walk(&mut |entry, body| {
+            let Some((id, suffix)) = payload_name(&entry.path) else {
+                return Ok(());
+            };
+            if entry.kind != InfoKind::File {
+                return Err(self.bad("the payload", "is no regular file"));
+            }
+            if suffix == "manifest" {
+                manifests.insert(id, self.small(entry, body, self.limits.manifest_bytes)?);
+                return Ok(());
+            }
+            let mut compressed = Tee {
+                inner: body,
+                state: State::default(),
+            };
+            let mut found = {
+                let zstd = zstd::stream::read::Decoder::new(&mut compressed)
+                    .map_err(|error| self.tar_error("the payload", error.into()))?;
+                let bounded = Bounded::new(zstd, self.limits.unpacked(entry.size));
+                let mut tar = TarReader::new(bounded, self.limits.entries);
+                let mut builder = ReleaseBuilder::default();
+                while let Some(inner) = tar.next().map_err(|error| self.tar_error("the payload", error))? {
+                    builder.add(self, "the payload", &inner, inner.path.as_str(), &mut tar.body())?;
+                }
+                builder.finish()
+            };
+            // The decoder stops behind the frame's end; whatever follows counts for the digests.
+            io::copy(&mut compressed, &mut io::sink()).map_err(|error| self.tar_error("the payload", error.into()))?;
+            found.compressed = Some(compressed.state.finish());
+            found.named = Some(id);
+            match release.replace(found) {
+                None => Ok(()),
+                Some(_) => Err(self.bad(&self.data.name, "has more than one payload")),
+            }
+        })?;
+        let mut release = release.ok_or_else(|| self.bad(&self.data.name, "has no payload"))?;
+        release.delivered = release.named.as_ref().and_then(|id| manifests.remove(id));
+        Ok(release)
+    }
+
+    fn release_of_tarball(&self) -> Result<Release, ArtifactError> {
+        let mut builder = ReleaseBuilder::default();
+        let mut delivered = None;
+        let mut top: Option<String> = None;
+        self.walk(&mut |entry, body| {
+            let (first, below) = entry.path.as_str().split_once('/').unwrap_or((entry.path.as_str(), ""));
+            if top.get_or_insert_with(|| first.to_owned()) != first {
+                return Err(self.bad(
+                    "the tarball",
+                    format!("has {:?} beside its top directory", entry.path.as_str()),
+                ));
+            }
+            if let Some(inside) = below.strip_prefix("release/") {
+                builder.add(self, "the tarball", entry, inside, body)?;
+            } else if below == "release.manifest" && entry.kind == InfoKind::File {
+                delivered = Some(self.small(entry, body, self.limits.manifest_bytes)?);
+            }
+            Ok(())
+        })?;
+        let mut release = builder.finish();
+        if release.manifest.entries().next().is_none() {
+            return Err(self.bad("the tarball", "has no release in it"));
+        }
+        release.delivered = delivered;
+        Ok(release)
+    }
+
+    fn small(&self, entry: &EntryInfo, body: &mut dyn Read, max: u64) -> Result<Vec<u8>, ArtifactError> {
+        if entry.size > max {
+            return Err(self.bad(
+                entry.path.as_str(),
+                format!("has {} bytes, more than {max}", entry.size),
+            ));
+        }
+        let mut bytes = Vec::new();
+        body.read_to_end(&mut bytes)
+            .map_err(|error| self.tar_error(&self.data.name, error.into()))?;
+        Ok(bytes)
+    }
+
+    fn decompressed(&self, member: &Member, max: u64) -> Result<Bounded<Box<dyn Read>>, ArtifactError> {
+        let mut file = File::open(&self.path).map_err(|source| self.io("open", source))?;
+        file.seek(SeekFrom::Start(member.offset))
+            .map_err(|source| self.io("read", source))?;
+        let raw = BufReader::with_capacity(128 * 1024, file.take(member.size));
+        let suffix = match self.format {
+            Format::Deb => member.name.rsplit_once(".tar").map_or("", |(_, suffix)| suffix),
+            Format::TarZst => ".zst",
+            Format::TarGz => ".gz",
+        };
+        let plain: Box<dyn Read> = match suffix {
+            "" => Box::new(raw),
+            ".gz" => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
+            ".zst" => {
+                Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(|source| self.io("decompress", source))?)
+            }
+            other => {
+                return Err(self.bad(
+                    &member.name,
+                    format!("is compressed as {other:?}, which relpack doesn't write"),
+                ));
+            }
+        };
+        Ok(Bounded::new(plain, max))
+    }
+
+    fn io(&self, action: &'static str, source: io::Error) -> ArtifactError {
+        ArtifactError::Io {
+            action,
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn bad(&self, part: &str, problem: impl Into<String>) -> ArtifactError {
+        bad(&self.path, part, problem)
+    }
+
+    fn tar_error(&self, part: &str, error: TarError) -> ArtifactError {
+        match error {
+            TarError::Bad(problem) => self.bad(part, problem),
+            TarError::Io(error) if is_limit(&error) => self.bad(part, error.to_string()),
+            // The operating system's errors have a number; those of the decoders don't.
+            TarError::Io(error) if error.raw_os_error().is_some() => self.io("read", error),
+            TarError::Io(error) => self.bad(part, format!("can't be unpacked: {error}")),
+        }
+    }
+}
+
+fn bad(path: &Path, part: &str, problem: impl Into<String>) -> ArtifactError {
+    ArtifactError::Bad {
+        path: path.to_owned(),
+        part: part.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+/// `…/payload/<id>.tar.zst` or `….manifest`.
+fn payload_name(path: &TreePath) -> Option<(ReleaseId, &str)> {
+    let (dir, name) = path.as_str().rsplit_once('/')?;
+    let (id, suffix) = name.split_once('.')?;
+    let known = matches!(suffix, "tar.zst" | "manifest") && (dir == "payload" || dir.ends_with("/payload"));
+    known.then(|| id.parse().ok()).flatten().map(|id| (id, suffix))
+}
+
+#[derive(Default)]
+struct ReleaseBuilder {
+    manifest: ManifestBuilder,
+    sizes: Vec<u64>,
+    metadata: BTreeMap<TreePath, Vec<u8>>,
+    oddities: Vec<String>,
+    metadata_bytes: u64,
+}
+
+impl ReleaseBuilder {
+    fn add(
+        &mut self,
+        artifact: &Artifact,
+        part: &str,
+        entry: &EntryInfo,
+        path: &str,
+        body: &mut dyn Read,
+    ) -> Result<(), ArtifactError> {
+        let (kind, modes): (_, &[u32]) = match &entry.kind {
+            InfoKind::Dir => (EntryKind::Dir, &[0o755]),
+            InfoKind::Symlink(target) => (EntryKind::Symlink(target), &[0o777]),
+            InfoKind::File => {
+                let mut hasher = Hasher::new();
+                let keep = path.starts_with(".relpack/");
+                let mut kept = Vec::new();
+                if keep {
+                    self.metadata_bytes = self.metadata_bytes.saturating_add(entry.size);
+                    if self.metadata_bytes > artifact.limits.metadata_bytes {
+                        return Err(artifact.bad(
+                            path,
+                            format!(
+                                "has more than {} bytes of units and settings",
+                                artifact.limits.metadata_bytes
+                            ),
+                        ));
+                    }
+                }
+                let mut buffer = [0; 64 * 1024];
+                loop {
+                    let got = body
+                        .read(&mut buffer)
+                        .map_err(|error| artifact.tar_error(part, error.into()))?;
+                    if got == 0 {
+                        break;
+                    }
+                    hasher.update(&buffer[..got]);
+                    if keep {
+                        kept.extend_from_slice(&buffer[..got]);
+                    }
+                }
+                if let (true, Ok(path)) = (keep, path.parse()) {
+                    self.metadata.insert(path, kept);
+                }
+                self.sizes.push(entry.size);
+                let sha256 = Sha256(hasher.finalize().into());
+                (
+                    EntryKind::File {
+                        executable: entry.mode & 0o111 != 0,
+                        sha256,
+                    },
+                    &[0o755, 0o644],
+                )
+            }
+        };
+        if (!modes.contains(&entry.mode) || entry.owner != (0, 0)) && self.oddities.len() < 50 {
+            let (uid, gid) = entry.owner;
+            self.oddities
+                .push(format!("{path} has mode {:o} and owner {uid}:{gid}", entry.mode));
+        }
+        self.manifest.push(path, kind).map_err(|error| {
+            artifact.bad(
+                part,
+                error
+                    .to_string()
+                    .replace(" (hint: the archive is damaged or wasn't made by relpack)", ""),
+            )
+        })
+    }
+
+    fn finish(self) -> Release {
+        let Self {
+            manifest,
+            sizes,
+            metadata,
+            oddities,
+            ..
+        } = self;
+        Release {
+            named: None,
+            delivered: None,
+            manifest: manifest.finish(),
+            sizes,
+            metadata,
+            compressed: None,
+            oddities,
+        }
+    }
+}
+
+/// Hashes what passes through.
+struct Tee<'a> {
+    inner: &'a mut dyn Read,
+    state: State,
+}
+
+impl Read for Tee<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.state.update(&buffer[..got]);
+        Ok(got)
+    }
+}
+
+fn digest_all(body: &mut dyn Read) -> io::Result<Digests> {
+    let mut tee = Tee {
+        inner: body,
+        state: State::default(),
+    };
+    io::copy(&mut tee, &mut io::sink())?;
+    Ok(tee.state.finish())
+}
+
+fn read_up_to(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,133 @@
+//! Owns the tarball: the same release, units and settings as in the `.deb`, below one directory.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::gzip::GzipWriter;
+use super::payload::{check_level, tree_len, write_tree};
+use super::tar::{END, TarWriter};
+use super::{ArchiveError, DigestWriter, Digests, Progress, check_mtime, zst};
+use crate::model::TreePath;
+use crate::tree::{Manifest, Tree};
+
+/// How a tarball is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TarballFormat {
+    /// `tar.zst`
+    Zst,
+    /// `tar.gz`
+    Gz,
+}
+
+/// A file beside the release, known once the release's manifest is.
+#[derive(Debug, Clone)]
+pub struct TrailingFile {
+    /// Below the tarball's top directory.
+    pub path: TreePath,
+    /// Mode 0755 instead of 0644.
+    pub executable: bool,
+    /// Its content.
+    pub bytes: Arc<[u8]>,
+}
+
+/// What goes into a tarball.
+#[derive(Debug, Clone, Copy)]
+pub struct TarballParts<'a> {
+    /// The top directory, such as `acme-1.4.0-all`.
+    pub top: &'a TreePath,
+    /// The release; it stands below `release/`, its manifest in `release.manifest`.
+    pub tree: &'a Tree,
+    /// The time of every entry, in seconds since 1970.
+    pub mtime: u64,
+    /// A zstd level; gzip takes at most 9.
+    pub level: i32,
+}
+
+/// What was written as a tarball.
+#[derive(Debug)]
+pub struct TarballSummary {
+    /// The release's manifest.
+    pub manifest: Manifest,
+    /// Of the tarball.
+    pub digests: Digests,
+}
+
+/// Writes a tarball in one pass. `trailing` gives the other files, for example units with the release's id filled in.
+pub fn write_tarball(
+    format: TarballFormat,
+    parts: &TarballParts<'_>,
+    trailing: &mut dyn FnMut(&Manifest) -> Vec<TrailingFile>,
+    progress: &dyn Progress,
+    out: impl Write,
+) -> Result<TarballSummary, ArchiveError> {
+    let failed = ArchiveError::write("tarball");
+    check_mtime(parts.mtime)?;
+    check_level(parts.level)?;
+    let out = DigestWriter::new(out);
+    let (manifest, out) = match format {
+        TarballFormat::Gz => {
+            let gzip = GzipWriter::new(out, parts.level).map_err(&failed)?;
+            let (manifest, gzip) = write_entries(parts, trailing, progress, gzip)?;
+            (manifest, gzip.finish().map_err(&failed)?)
+        }
+        TarballFormat::Zst => {
+            // What trails isn't known yet, so this is no exact length.
+            let at_least = tree_len(parts.tree, parts.top.as_str()) + END;
+            let zstd =
+                zst::encoder(out, parts.level, zst::Length::AtLeast(at_least), zst::workers()).map_err(&failed)?;
+            let (manifest, zstd) = write_entries(parts, trailing, progress, zstd)?;
+            (manifest, zstd.finish().map_err(&failed)?)
+        }
+    };
+    let (_, digests) = out.finish().map_err(&failed)?;
+    Ok(TarballSummary { manifest, digests })
+}
+
+fn write_entries<W: Write>(
+    parts: &TarballParts<'_>,
+    trailing: &mut dyn FnMut(&Manifest) -> Vec<TrailingFile>,
+    progress: &dyn Progress,
+    out: W,
+) -> Result<(Manifest, W), ArchiveError> {
+    const WHAT: &str = "tarball";
+    let failed = ArchiveError::write(WHAT);
+    let top = parts.top;
+    let mut tar = TarWriter::new(out, parts.mtime);
+    tar.dir(top.as_str()).map_err(&failed)?;
+    let hashes = write_tree(&mut tar, &format!("{top}/release"), parts.tree, WHAT, progress)?;
+    let manifest = Manifest::of_tree(parts.tree, hashes);
+    let mut beside = Tree::new();
+    let invalid = |error: crate::tree::TreeError| ArchiveError::Invalid {
+        what: "the tarball".into(),
+        problem: error.to_string(),
+        hint: "no file of it may be called release or release.manifest",
+    };
+    let mut add =
+        |path: TreePath, executable, bytes: Arc<[u8]>| beside.insert_bytes(path, executable, bytes).map_err(invalid);
+    for file in trailing(&manifest) {
+        add(file.path, file.executable, file.bytes)?;
+    }
+    let manifest_path: TreePath = "release.manifest"
+        .parse()
+        .map_err(|error: crate::model::ValueError| invalid(error.into()))?;
+    add(manifest_path, false, manifest.as_str().as_bytes().into())?;
+    write_beside(&mut tar, top, &beside).map_err(&failed)?;
+    Ok((manifest, tar.finish().map_err(&failed)?))
+}
+
+fn write_beside<W: Write>(tar: &mut TarWriter<W>, top: &TreePath, beside: &Tree) -> io::Result<()> {
+    use crate::tree::{Node, Source};
+    for (path, node) in beside.iter() {
+        let path = format!("{top}/{path}");
+        match node {
+            Node::Dir => tar.dir(&path)?,
+            Node::Symlink(target) => tar.symlink(&path, target)?,
+            Node::File(file) => {
+                if let Source::Bytes(bytes) = &file.source {
+                    tar.file(&path, if file.executable { 0o755 } else { 0o644 }, bytes)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

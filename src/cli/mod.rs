@@ -1,0 +1,55 @@
+//! One file a verb: arguments → library → report. The only wiring.
+
+mod build;
+mod inspect;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Failure;
+
+/// Turns an application build into a versioned .deb that deploys itself.
+#[derive(Debug, Parser)]
+#[command(name = "relpack", version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit status:
+  0  done
+  1  the input is wrong: configuration, files or artifact (what was wrong is said, and what to do)
+  2  wrong use of the command line
+  3  verify: the artifact is not what it says it is
+  4  the machine: a file can't be written, a disk is full";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Build the artifacts of an application.
+    Build(build::Args),
+    /// Show what is in an artifact.
+    Inspect(inspect::Args),
+    /// Recompute an artifact's release id, checksums and sizes.
+    Verify(verify::Args),
+}
+
+/// Runs the program with the process's arguments.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.verb {
+        Verb::Build(args) => build::run(&args),
+        Verb::Inspect(args) => inspect::run(&args),
+        Verb::Verify(args) => verify::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(report_failure(&failure)),
+    }
+}
+
+fn report_failure(failure: &Failure) -> u8 {
+    failure.print();
+    failure.exit_code()
+}

@@ -1,0 +1,107 @@
+//! `relpack verify`: recomputes what an artifact says of itself.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use serde_json::json;
+
+use crate::archive::read::{Artifact, Release};
+use crate::model::ReleaseId;
+use crate::report::{self, Failure};
+use crate::systemd::RELEASE_PLACEHOLDER;
+
+use super::inspect::failure;
+
+/// Which artifact.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// A .deb, tar.zst or tar.gz that relpack built.
+    file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Carries the verb out.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let artifact = Artifact::open(&args.file).map_err(failure)?;
+    let release = artifact.release().map_err(failure)?;
+    let id = release.manifest.id();
+    let mut wrong = mismatches(&release, &id);
+    wrong.extend(artifact.check_md5sums().map_err(failure)?);
+    wrong.extend(units(&artifact, &release, &id)?);
+    wrong.extend(installed_size(&artifact, &release));
+    let files = release.sizes.len();
+    if args.json {
+        let object = json!({"release_id": id.as_str(), "files": files, "bytes": release.sizes.iter().sum::<u64>(), "mismatches": wrong});
+        report::out(&format!("{object:#}\n"))?;
+    }
+    if !wrong.is_empty() {
+        return Err(Failure::mismatch(wrong));
+    }
+    if !args.json {
+        report::out(&format!("release {id}: {files} files, all as the manifest says\n"))?;
+    }
+    Ok(())
+}
+
+fn mismatches(release: &Release, id: &ReleaseId) -> Vec<String> {
+    let mut wrong = release.oddities.clone();
+    if let Some(named) = release.named.as_ref().filter(|named| *named != id) {
+        wrong.push(format!("the payload is named {named}, its content is {id}"));
+    }
+    match &release.delivered {
+        None => wrong.push("the manifest is missing".to_owned()),
+        Some(delivered) if delivered.as_slice() != release.manifest.as_str().as_bytes() => {
+            wrong.push("the manifest beside the release is not that of its content".to_owned());
+        }
+        Some(_) => {}
+    }
+    wrong
+}
+
+/// The delivered unit files have to be the release's own, with the id filled in.
+fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<String>, Failure> {
+    const LIMIT: u64 = 1 << 20;
+    let unit_of = |path: &str| {
+        let (dir, name) = path.rsplit_once('/')?;
+        (dir == "usr/lib/systemd/system" || dir.ends_with("/units") && !dir.contains("/release/"))
+            .then(|| name.to_owned())
+    };
+    let delivered = artifact
+        .read_files(&|path| unit_of(path.as_str()).is_some(), LIMIT)
+        .map_err(failure)?;
+    let mut found: std::collections::BTreeMap<String, Vec<u8>> = delivered
+        .into_iter()
+        .filter_map(|(path, bytes)| Some((unit_of(path.as_str())?, bytes)))
+        .collect();
+    let mut wrong = Vec::new();
+    for (path, text) in &release.metadata {
+        let Some(name) = path.as_str().strip_prefix(".relpack/units/") else {
+            continue;
+        };
+        let bound = String::from_utf8_lossy(text).replace(RELEASE_PLACEHOLDER, id.as_str());
+        match found.remove(name) {
+            None => wrong.push(format!("unit {name} is in the release, but is not delivered")),
+            Some(bytes) if bytes != bound.as_bytes() => {
+                wrong.push(format!("unit {name} is delivered with another text than the release's"));
+            }
+            Some(_) => {}
+        }
+    }
+    wrong.extend(
+        found
+            .into_keys()
+            .map(|name| format!("unit {name} is delivered, but is not in the release")),
+    );
+    Ok(wrong)
+}
+
+/// `Installed-Size` counts payload and release in KiB (Debian Policy 5.6.20 leaves the estimate to the package).
+fn installed_size(artifact: &Artifact, release: &Release) -> Option<String> {
+    let control = artifact.control()?;
+    let said = control.fields.get("Installed-Size")?;
+    let payload = release.compressed.as_ref()?.size + release.manifest.as_str().len() as u64;
+    let real = (payload + release.sizes.iter().sum::<u64>()).div_ceil(1024);
+    (said != real.to_string()).then(|| format!("Installed-Size is {said}, the content has {real} KiB"))
+}

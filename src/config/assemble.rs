@@ -1,0 +1,206 @@
+//! Puts the parts of the file together in the order in which they depend on each other.
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::diagnostics::Problem;
+use super::places::Layout;
+use super::reader::{Doc, Table};
+use super::units::Written;
+use super::{Config, Directory, Env, Migrate, Overrides, Package, Shared, User};
+use super::{deploy, package, places, ready_made};
+use crate::model::AbsPath;
+use crate::systemd::{self, Context, MigrateInput};
+
+/// The systemd of the oldest Debian that packages are built for (12).
+const SYSTEMD: u32 = 252;
+
+/// Reads everything that can be read, whatever else is wrong; `None` when something is missing for the whole. With
+/// `intact` false (syntax errors), what needs the whole file is left out.
+pub(super) fn config<'d>(
+    doc: &'d Doc,
+    root: &'d DeTable<'d>,
+    path: &Path,
+    dir: &Path,
+    overrides: &Overrides,
+    intact: bool,
+) -> Option<Config> {
+    let root = Table::new(doc, root, String::new(), 0..0);
+    root.need_table("package", "name, maintainer and description");
+    root.need_table("release", "source = \"…\", the directory of the finished build");
+    let package_table = root.table("package");
+    let release_table = root.table("release");
+    let user_table = root.table("user");
+    let env_table = root.table("env");
+    let migrate_table = root.table("migrate");
+
+    let package = package_table.as_ref().and_then(|t| package::read(t, overrides));
+    let name = package.as_ref().map(|p| p.name.clone());
+    let prefix = places::prefix(release_table.as_ref(), name.as_ref())?;
+    let layout = Layout::new(name.clone(), prefix)?;
+    let release = release_table
+        .as_ref()
+        .and_then(|t| places::release(t, dir, layout.prefix.clone()));
+    let name_span = package_table.as_ref().map_or(0..0, |t| t.span_of("name"));
+    let user = places::user(doc, user_table.as_ref(), &layout, name_span);
+    let env = places::env(doc, env_table.as_ref(), &layout);
+    let directories = root
+        .table("directories")
+        .map(|t| places::directories(&t, &layout, user.as_ref()))
+        .unwrap_or_default();
+    let shared = root.table("shared").map(|t| {
+        let shared = places::shared(&t);
+        t.finish();
+        shared
+    });
+    let shared = shared.unwrap_or_default();
+    let deploy = root.table("deploy").map(|t| {
+        let deploy = deploy::deploy(&t);
+        t.finish();
+        deploy
+    });
+    let deploy = deploy.unwrap_or_default();
+
+    let mut written = Written::default();
+    if let Some(table) = root.table("defaults") {
+        written.add_defaults(table);
+    }
+    if let Some(table) = root.table("units") {
+        written.add_units(table);
+    }
+    if let Some(at) = release_table
+        .as_ref()
+        .and_then(|t| t.string("units"))
+        .filter(|at| !at.value.is_empty())
+    {
+        let shown = path.parent().unwrap_or(Path::new("")).join(&at.value);
+        let files = ready_made::read(doc, &at, &dir.join(&at.value), &shown);
+        written.add_ready_made(doc, files);
+    }
+    let migrate = migrate_table
+        .as_ref()
+        .and_then(|t| deploy::migrate(t, name.as_ref(), &written.names, &deploy));
+    if written.names.is_empty() {
+        doc.push(
+            Problem::new(0..0, "there are no units: the package will start nothing")
+                .help("add [units.\"NAME.service\"] with Service.ExecStart = \"…\"")
+                .contextual()
+                .warning(),
+        );
+    }
+    root.finish();
+
+    let units = match (&package, intact) {
+        (Some(package), true) => units(UnitParts {
+            doc,
+            written,
+            package,
+            layout: &layout,
+            user: user.as_ref(),
+            env: env.as_ref().filter(|_| env_table.is_some()),
+            directories: &directories,
+            shared: &shared,
+            migrate: migrate.as_ref(),
+            migrate_table: migrate_table.as_ref(),
+        }),
+        _ => None,
+    };
+    for table in [package_table, release_table, user_table, env_table, migrate_table] {
+        table.into_iter().for_each(Table::finish);
+    }
+
+    let (mut env, units) = (env?, units?);
+    env.present |= units.iter().any(|unit| {
+        let files = unit.file.get_list("Service", "EnvironmentFile");
+        files
+            .iter()
+            .any(|file| file.trim_start_matches('-') == env.file.as_str())
+    });
+    Some(Config {
+        file: path.to_owned(),
+        dir: dir.to_owned(),
+        package: package?,
+        release: release?,
+        user: user?,
+        directories,
+        env,
+        shared,
+        units,
+        migrate,
+        deploy,
+        warnings: Vec::new(),
+    })
+}
+
+/// All that the units depend on.
+struct UnitParts<'a, 'd> {
+    doc: &'d Doc,
+    written: Written,
+    package: &'a Package,
+    layout: &'a Layout,
+    user: Option<&'a User>,
+    /// When `[env]` is given.
+    env: Option<&'a Env>,
+    directories: &'a [Directory],
+    shared: &'a Shared,
+    migrate: Option<&'a Migrate>,
+    migrate_table: Option<&'a Table<'d>>,
+}
+
+/// The complete units; `None` when something is wrong with one (then it was reported).
+fn units(mut parts: UnitParts<'_, '_>) -> Option<Vec<systemd::Unit>> {
+    // Where the user is wrong, the units are still worth checking.
+    let someone = "app".parse().ok();
+    let user = parts.user.map(|u| u.name.clone()).or(someone.clone())?;
+    let group = parts.user.map(|u| u.group.clone()).or(someone)?;
+    let context = Context {
+        package: parts.package.name.clone(),
+        synopsis: parts.package.synopsis.clone(),
+        prefix: parts.layout.prefix.clone(),
+        user,
+        group,
+        env_file: parts.env.map(|env| env.file.clone()),
+        env_required: parts.env.map_or(Vec::new(), |env| env.required.clone()),
+        writable: writable(parts.directories, parts.shared, &parts),
+        defaults: std::mem::take(&mut parts.written.defaults),
+        migrate: parts.migrate.map(|migrate| MigrateInput {
+            exec: migrate.exec.clone(),
+            like: migrate.like.clone(),
+            timeout: migrate.timeout,
+        }),
+        systemd: SYSTEMD,
+    };
+    let report = |written: &Written, error, warning| {
+        written.report(parts.doc, error, parts.migrate_table, warning);
+    };
+    let inputs = std::mem::take(&mut parts.written.inputs);
+    match systemd::resolve(inputs, &context) {
+        Ok((units, warnings)) => {
+            for warning in &warnings {
+                report(&parts.written, &warning.0, true);
+            }
+            Some(units)
+        }
+        Err(errors) => {
+            for error in &errors {
+                report(&parts.written, error, false);
+            }
+            None
+        }
+    }
+}
+
+/// Directories below which the services keep their data, each once; not the env file, which a link may show too.
+fn writable(directories: &[Directory], shared: &Shared, parts: &UnitParts<'_, '_>) -> Vec<AbsPath> {
+    let below = &parts.layout.shared;
+    let links = shared.links.values().filter_map(|link| below.join(link).ok());
+    let mut all: Vec<_> = directories
+        .iter()
+        .map(|d| d.path.clone())
+        .chain(links.filter(|link| Some(link) != parts.env.map(|env| &env.file)))
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}

@@ -1,0 +1,103 @@
+//! Owns `relpack.toml`: read with the place of every value, checked as a whole, resolved with all defaults applied last.
+
+mod assemble;
+mod deploy;
+mod diagnostics;
+mod file;
+mod package;
+mod places;
+mod reader;
+mod ready_made;
+mod relation;
+mod resolved;
+mod units;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use crate::model::DebVersion;
+
+pub use diagnostics::{Diagnostics, Problem, render, to_json};
+pub use resolved::{Config, Deploy, Directory, Env, Migrate, Package, Release, Shared, Strategy, User};
+
+use diagnostics::Source;
+use reader::Doc;
+
+/// What the command line says instead of the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--version`
+    pub version: Option<DebVersion>,
+}
+
+/// Reads, checks and resolves a configuration; on failure, all that is wrong with it at once.
+pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Diagnostics> {
+    let text = file::read_text(path)?;
+    let dir = std::path::absolute(path)
+        .ok()
+        .and_then(|full| full.parent().map(Path::to_owned))
+        .ok_or_else(|| Diagnostics::of_file(path, "the path names no file"))?;
+    parse(path, &dir, &text, &overrides)
+}
+
+fn parse(path: &Path, dir: &Path, text: &str, overrides: &Overrides) -> Result<Config, Diagnostics> {
+    let source = Source::new(path, text);
+    let doc = Doc::new(Arc::clone(&source));
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let broken = syntax_problems(&source, &errors);
+    let intact = broken.is_empty();
+    let config = assemble::config(&doc, root.get_ref(), path, dir, overrides, intact);
+    let mut problems = doc.into_problems();
+    if !intact {
+        // What a broken line left behind is not what its author meant.
+        let lines: BTreeSet<_> = broken.iter().map(|p| source.line_of(p.start())).collect();
+        let behind = |p: &Problem| p.is_in(&source) && lines.contains(&source.line_of(p.start()));
+        problems.retain(|p| !p.is_contextual() && !behind(p));
+        problems.extend(broken.into_iter().map(|p| p.placed(&source, 0)));
+    }
+    let failed = problems.iter().any(|p| !p.is_warning());
+    match config {
+        Some(mut config) if !failed => {
+            config.warnings = Diagnostics::new(problems).into_problems();
+            Ok(config)
+        }
+        _ if failed => {
+            problems.retain(|p| !p.is_warning());
+            Err(Diagnostics::new(problems))
+        }
+        _ => Err(Diagnostics::of_file(
+            path,
+            "the configuration could not be resolved, for no reason that relpack can name (hint: this is an error of relpack)",
+        )),
+    }
+}
+
+/// The parser's own errors, one a line: what follows on the same line is a consequence.
+fn syntax_problems(source: &Source, errors: &[toml::de::Error]) -> Vec<Problem> {
+    let mut lines = BTreeSet::new();
+    let mut problems = Vec::new();
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let line = source.line_of(span.start);
+        if !lines.insert(line) {
+            continue;
+        }
+        let message = error.message();
+        // Where anything in quotes would do, the parser names one kind only.
+        let message = message.strip_suffix(", expected literal string").unwrap_or(message);
+        let help = if message.contains("duplicate key") {
+            "a key or table stands only once: join the two, or remove one"
+        } else if message.contains("quote") || message.contains("string") {
+            "put text in quotes, and end it on the same line: key = \"value\""
+        } else if message.contains('=') {
+            "write key = value; a name with a dot or a space goes in quotes"
+        } else {
+            "TOML: key = value, text in quotes, lists in [ ], tables as [name] on a line of their own"
+        };
+        problems.push(Problem::new(span, format!("TOML: {message}")).help(help));
+    }
+    problems
+}

@@ -1,0 +1,191 @@
+//! Owns the resolved configuration: what the rest of relpack sees of `relpack.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::diagnostics::Problem;
+use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
+use crate::systemd;
+
+/// A checked configuration with every default filled in.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file as it was named.
+    pub file: PathBuf,
+    /// Its directory, absolute: what relative paths of the file start from.
+    pub dir: PathBuf,
+    /// `[package]`
+    pub package: Package,
+    /// `[release]`
+    pub release: Release,
+    /// `[user]`
+    pub user: User,
+    /// `[directories]`
+    pub directories: Vec<Directory>,
+    /// `[env]`
+    pub env: Env,
+    /// `[shared]`
+    pub shared: Shared,
+    /// `[units."…"]`, the ready-made files and what the migration needs, complete but for the release id.
+    pub units: Vec<systemd::Unit>,
+    /// `[migrate]`
+    pub migrate: Option<Migrate>,
+    /// `[deploy]`
+    pub deploy: Deploy,
+    /// What is doubtful but builds.
+    pub warnings: Vec<Problem>,
+}
+
+/// What the control file and the copyright file say.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The package's name.
+    pub name: PackageName,
+    /// The version; `None` when neither the file nor the command line gives one.
+    pub version: Option<DebVersion>,
+    /// `Name <address>`
+    pub maintainer: String,
+    /// The description's first line.
+    pub synopsis: String,
+    /// The description's further lines as written, without the leading space of the control file; empty for a blank line.
+    pub description: Vec<String>,
+    /// `misc` unless given.
+    pub section: String,
+    /// `optional` unless given.
+    pub priority: String,
+    /// A web address.
+    pub homepage: Option<String>,
+    /// The licence's name for the copyright file.
+    pub license: Option<String>,
+    /// Who holds the copyright.
+    pub copyright: Option<String>,
+    /// `None`: what the build's programs tell.
+    pub architecture: Option<Arch>,
+    /// Relations in dpkg's form, in the order of the file; so the following.
+    pub depends: Vec<String>,
+    /// `Recommends`
+    pub recommends: Vec<String>,
+    /// `Suggests`
+    pub suggests: Vec<String>,
+    /// `Conflicts`
+    pub conflicts: Vec<String>,
+    /// `Breaks`
+    pub breaks: Vec<String>,
+    /// `Replaces`
+    pub replaces: Vec<String>,
+    /// `Provides`
+    pub provides: Vec<String>,
+    /// Whether purge removes a `shared/` that the user filled.
+    pub purge_shared: bool,
+}
+
+/// What goes into a release and where it lives.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The finished build, absolute; not checked to exist.
+    pub source: PathBuf,
+    /// Globs relative to the source, `*` not crossing `/`.
+    pub exclude: Vec<String>,
+    /// How many releases a host keeps (at least 2).
+    pub keep: u32,
+    /// `/opt/<name>` unless given: letters, digits and `. _ - + /` only.
+    pub prefix: AbsPath,
+    /// Directory of ready-made unit files, absolute.
+    pub units_dir: Option<PathBuf>,
+    /// zstd's level, 1 to 19.
+    pub compression_level: Option<i32>,
+}
+
+/// Whom the services run as.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The package's name unless given.
+    pub name: UserName,
+    /// The user's name unless given.
+    pub group: UserName,
+    /// Whether the package makes user and group.
+    pub create: bool,
+    /// `{prefix}/shared` unless given.
+    pub home: AbsPath,
+}
+
+/// A directory that the package makes on a host.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    /// Where.
+    pub path: AbsPath,
+    /// Permission bits: the owner has all, others can't write, no setuid, setgid or sticky bit.
+    pub mode: u32,
+    /// Its owner.
+    pub user: UserName,
+    /// Its group.
+    pub group: UserName,
+}
+
+/// The environment file of the services.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// Variables that must be set before anything changes on a host.
+    pub required: Vec<EnvName>,
+    /// `{shared}/env` unless given.
+    pub file: AbsPath,
+    /// Whether there is such a file: `[env]` is given or a unit names it.
+    pub present: bool,
+}
+
+/// State that outlives releases.
+#[derive(Debug, Clone, Default)]
+pub struct Shared {
+    /// A path in the release → a path below `shared/`; no link lies in another.
+    pub links: BTreeMap<TreePath, String>,
+}
+
+/// The migration before a switch.
+#[derive(Debug, Clone)]
+pub struct Migrate {
+    /// The command as written.
+    pub exec: String,
+    /// The service whose user, environment and sandbox it gets.
+    pub like: UnitName,
+    /// Shorter than the deploy's.
+    pub timeout: Seconds,
+}
+
+/// How an activation goes.
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// How instances change.
+    pub strategy: Strategy,
+    /// For the whole activation.
+    pub timeout: Seconds,
+    /// How long a service without a check has to stay up.
+    pub settle: Seconds,
+    /// For one health check that doesn't say its own.
+    pub health_timeout: Seconds,
+}
+
+/// How the instances of a service change to a new release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// Switch, restart, health.
+    Recreate,
+}
+
+impl Default for Deploy {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Recreate,
+            timeout: Seconds(600),
+            settle: Seconds(5),
+            health_timeout: Seconds(60),
+        }
+    }
+}
+
+impl std::fmt::Display for Strategy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Strategy::Recreate => "recreate",
+        })
+    }
+}

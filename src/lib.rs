@@ -1,0 +1,16 @@
+//! relpack turns an application build into a versioned `.deb` that deploys itself.
+//!
+//! Data flows one way, and each module knows only those before it in this list.
+#![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod cli;
+pub mod config;
+pub mod model;
+pub mod output;
+pub mod plan;
+pub mod report;
+pub mod scripts;
+pub mod source_date;
+pub mod systemd;
+pub mod tree;

@@ -1,0 +1,105 @@
+//! Owns the control file of the package (Debian Policy 5.3).
+
+use crate::config::Config;
+use crate::model::{Arch, DebVersion};
+use crate::systemd::Health;
+
+use super::Sizes;
+
+/// Control fields in Policy's order, but for `Installed-Size`.
+#[derive(Debug, Clone)]
+pub struct Control {
+    fields: Vec<(&'static str, String)>,
+}
+
+/// What the payload archive needs on a host.
+const PAYLOAD_NEEDS: &str = "zstd";
+/// What sysusers.d and tmpfiles.d need; containers have the standalone ones.
+const SYSTEMD_NEEDS: [&str; 2] = [
+    "systemd | systemd-standalone-sysusers | systemd-sysusers",
+    "systemd | systemd-standalone-tmpfiles | systemd-tmpfiles",
+];
+
+impl Control {
+    /// The fields of a package.
+    pub fn new(config: &Config, version: &DebVersion, arch: Arch) -> Self {
+        let package = &config.package;
+        let mut depends = package.depends.clone();
+        let mut need = |relation: &str| {
+            let names = |name: &str| {
+                package.depends.iter().any(|given| {
+                    given
+                        .split([',', '|'])
+                        .any(|r| r.split([' ', '(', ':']).find(|w| !w.is_empty()) == Some(name))
+                })
+            };
+            if !names(relation) {
+                depends.push(relation.to_owned());
+            }
+        };
+        need(PAYLOAD_NEEDS);
+        if config
+            .units
+            .iter()
+            .any(|unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. })))
+        {
+            need("curl");
+        }
+        SYSTEMD_NEEDS.iter().for_each(|relation| need(relation));
+        let mut fields = vec![
+            ("Package", package.name.to_string()),
+            ("Version", version.to_string()),
+            ("Architecture", arch.to_string()),
+            ("Maintainer", package.maintainer.clone()),
+        ];
+        let relations = [
+            ("Depends", &depends),
+            ("Recommends", &package.recommends),
+            ("Suggests", &package.suggests),
+            ("Conflicts", &package.conflicts),
+            ("Breaks", &package.breaks),
+            ("Replaces", &package.replaces),
+            ("Provides", &package.provides),
+        ];
+        for (field, values) in relations {
+            if !values.is_empty() {
+                fields.push((field, values.join(", ")));
+            }
+        }
+        fields.push(("Section", package.section.clone()));
+        fields.push(("Priority", package.priority.clone()));
+        if let Some(homepage) = &package.homepage {
+            fields.push(("Homepage", homepage.clone()));
+        }
+        fields.push(("Description", description(&package.synopsis, &package.description)));
+        Self { fields }
+    }
+
+    /// The fields, for reports.
+    pub fn fields(&self) -> &[(&'static str, String)] {
+        &self.fields
+    }
+
+    /// The control file. `Installed-Size` (KiB, Policy 5.6.20) counts the release that the postinst stages, too.
+    pub fn render(&self, sizes: Sizes) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.fields {
+            if *name == "Section" {
+                let kib = (sizes.payload + sizes.unpacked).div_ceil(1024);
+                text.push_str(&format!("Installed-Size: {kib}\n"));
+            }
+            text.push_str(&format!("{name}: {value}\n"));
+        }
+        text
+    }
+}
+
+/// Policy 5.6.13: continuation lines begin with a space, an empty one is a single dot.
+fn description(synopsis: &str, extended: &[String]) -> String {
+    let mut text = synopsis.to_owned();
+    for line in extended {
+        text.push_str("\n ");
+        text.push_str(if line.trim().is_empty() { "." } else { line });
+    }
+    text
+}

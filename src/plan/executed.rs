@@ -1,0 +1,63 @@
+//! Finds the files of the release that units execute, and checks that they are there.
+
+use crate::model::{AbsPath, TreePath};
+use crate::systemd::Unit;
+use crate::tree::{Node, Tree};
+
+use super::PlanError;
+
+/// One command of a unit.
+pub struct Executed {
+    unit: String,
+    directive: String,
+    /// The program, as a path in the release.
+    pub path: String,
+}
+
+/// Every program below `{app}` that a unit names as the first word of an `Exec…=` line.
+pub fn executed(units: &[Unit], prefix: &AbsPath) -> Vec<Executed> {
+    let app = format!("{prefix}/app/");
+    let mut found = Vec::new();
+    for unit in units {
+        let Some(service) = unit.file.section("Service") else {
+            continue;
+        };
+        for entry in &service.entries {
+            if !entry.key.starts_with("Exec") || entry.key == "ExecPaths" || entry.key == "ExecSearchPath" {
+                continue;
+            }
+            // systemd.service(5): "@", "-", ":", "+", "!" and "|" may stand before the program.
+            let word = entry
+                .value
+                .trim_start_matches(['@', '-', ':', '+', '!', '|', '"', '\'']);
+            let word = word.split([' ', '\t', '"', '\'']).next().unwrap_or_default();
+            if let Some(path) = word.strip_prefix(&app) {
+                if path.contains('%') {
+                    continue; // only the host knows what a specifier becomes
+                }
+                found.push(Executed {
+                    unit: unit.name.to_string(),
+                    directive: entry.key.clone(),
+                    path: path.to_owned(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// What is missing or not executable.
+pub fn check(executed: &[Executed], tree: &Tree) -> Vec<PlanError> {
+    executed
+        .iter()
+        .filter_map(|command| {
+            let node = command.path.parse::<TreePath>().ok().and_then(|path| tree.get(&path));
+            let (unit, directive, path) = (command.unit.clone(), command.directive.clone(), command.path.clone());
+            match node {
+                None | Some(Node::Dir) => Some(PlanError::NotInRelease { unit, directive, path }),
+                Some(Node::File(file)) if !file.executable => Some(PlanError::NotExecutable { unit, directive, path }),
+                Some(_) => None,
+            }
+        })
+        .collect()
+}

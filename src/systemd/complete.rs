@@ -1,0 +1,155 @@
+//! Owns relpack's own defaults: what a unit gets where the user set nothing, and what binds it to its release.
+
+use crate::model::{UnitKind, UnitName};
+
+use super::check::X_RELPACK;
+use super::deploy::is_oneshot;
+use super::directives;
+use super::input::Context;
+use super::layers::Merged;
+use super::unit::RELEASE_PLACEHOLDER;
+use super::unit_file::{Entry, UnitFile};
+
+/// Fills in the defaults. `triggered`: a timer, path or socket of the package starts the unit.
+pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx: &Context) -> UnitFile {
+    let written = merged.joined();
+    let front = &mut merged.front;
+    if !written.has("Unit", "Description") && !ctx.synopsis.is_empty() {
+        let entry = Entry::new("Description", description(name, ctx));
+        front.section_mut("Unit").entries.insert(0, entry);
+    }
+    add_mount_dependency(front, &written, ctx);
+    match name.kind() {
+        UnitKind::Service => complete_service(front, &written, ctx),
+        kind => {
+            if let Some(section) = directives::own_section(kind) {
+                front.section_mut(section);
+            }
+        }
+    }
+    if written.section("Install").is_none()
+        && let Some(target) = wanted_by(name.kind(), triggered)
+    {
+        front.append("Install", "WantedBy", target);
+    }
+    let joined = merged.joined();
+    order(joined, name.kind(), ctx)
+}
+
+fn description(name: &UnitName, ctx: &Context) -> String {
+    let synopsis = ctx.synopsis.replace('%', "%%");
+    let rest = name
+        .prefix()
+        .strip_prefix(ctx.package.as_str())
+        .unwrap_or(name.prefix())
+        .trim_start_matches('-')
+        .to_owned();
+    let mut words = vec![rest];
+    if name.kind() != UnitKind::Service {
+        words.push(name.kind().to_string());
+    }
+    if name.is_template() {
+        words.push("%i".to_owned());
+    }
+    words.retain(|word| !word.is_empty());
+    if words.is_empty() {
+        return synopsis;
+    }
+    format!("{synopsis} ({})", words.join(" "))
+}
+
+fn add_mount_dependency(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
+    let already = written
+        .get_list("Unit", "RequiresMountsFor")
+        .iter()
+        .any(|line| line.split_whitespace().any(|path| path == ctx.prefix.as_str()));
+    if !already {
+        front.append("Unit", "RequiresMountsFor", ctx.prefix.as_str());
+    }
+}
+
+fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
+    let has = |key: &str| written.has("Service", key);
+    let value = |key: &str| written.get("Service", key).unwrap_or("");
+    let mut add = |key: &str, value: &str| front.append("Service", key, value);
+    // A dynamic or another user has a group of its own.
+    let dynamic = matches!(
+        value("DynamicUser").to_ascii_lowercase().as_str(),
+        "1" | "yes" | "y" | "true" | "t" | "on"
+    );
+    if !has("User") && !dynamic {
+        add("User", ctx.user.as_str());
+    }
+    let own_user = !has("User") || value("User") == ctx.user.as_str();
+    if !has("Group") && !dynamic && own_user {
+        add("Group", ctx.group.as_str());
+    }
+    if !has("WorkingDirectory") {
+        add("WorkingDirectory", &ctx.app());
+    }
+    if let Some(file) = ctx.env_file.as_ref().filter(|_| !has("EnvironmentFile")) {
+        add("EnvironmentFile", file.as_str());
+    }
+    add(
+        "BindReadOnlyPaths",
+        &format!("{}/releases/{RELEASE_PLACEHOLDER}:{}", ctx.prefix, ctx.app()),
+    );
+    if value("ProtectSystem") == "strict" {
+        let listed = written.get_list("Service", "ReadWritePaths");
+        for path in &ctx.writable {
+            if !listed.iter().any(|line| {
+                line.split_whitespace()
+                    .any(|p| p.trim_start_matches(['-', '+']) == path.as_str())
+            }) {
+                // With '-', one that an admin removed doesn't keep the service from starting.
+                add("ReadWritePaths", &format!("-{path}"));
+            }
+        }
+    }
+    if !is_oneshot(written) {
+        if !has("Restart") {
+            add("Restart", "on-failure");
+        }
+        if !has("RestartSec") && value("Restart") != "no" {
+            add("RestartSec", "1s");
+        }
+    }
+}
+
+fn wanted_by(kind: UnitKind, triggered: bool) -> Option<&'static str> {
+    match kind {
+        UnitKind::Service if triggered => None,
+        UnitKind::Service => Some("multi-user.target"),
+        UnitKind::Timer => Some("timers.target"),
+        UnitKind::Socket => Some("sockets.target"),
+        UnitKind::Path => Some("paths.target"),
+        _ => None,
+    }
+}
+
+/// Puts the sections into their usual order; ours is last, and its first line is the package's.
+fn order(mut file: UnitFile, kind: UnitKind, ctx: &Context) -> UnitFile {
+    let mut ordered = UnitFile::new();
+    for name in directives::sections(kind) {
+        if let Some(mut section) = file.take_section(name) {
+            if name == "Install" {
+                section.entries.retain(|entry| !entry.value.is_empty());
+            }
+            ordered.section_mut(name).entries = section.entries;
+        }
+    }
+    let deploy = file.take_section(X_RELPACK);
+    for section in file.sections() {
+        ordered.section_mut(&section.name).entries = section.entries.clone();
+    }
+    ordered.append(X_RELPACK, "Package", ctx.package.as_str());
+    if kind == UnitKind::Service {
+        ordered.append(X_RELPACK, "Release", RELEASE_PLACEHOLDER);
+    }
+    for entry in deploy.into_iter().flat_map(|section| section.entries) {
+        if !entry.value.is_empty() {
+            ordered.append(X_RELPACK, &entry.key, entry.value);
+        }
+    }
+    ordered
+}

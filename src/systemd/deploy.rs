@@ -1,0 +1,267 @@
+//! Owns the deploy keys of `[X-Relpack]`: what a change of the release does with a unit, and how its health is asked.
+
+use std::collections::BTreeMap;
+
+use crate::model::{AbsPath, EnvName, Seconds, TimeSpan, UnitKind, UnitName};
+
+use super::check::X_RELPACK;
+use super::directives::closest;
+use super::exec::resolve_command_line;
+use super::input::{Context, Origin, Report, UnitError};
+use super::placeholders::env_names;
+use super::quote::words;
+use super::unit::{Health, OnUpgrade, UnitSettings};
+use super::unit_file::UnitFile;
+
+/// systemd's `DefaultTimeoutStopSec=` (systemd-system.conf(5)).
+const DEFAULT_TIMEOUT_STOP: Seconds = Seconds(90);
+
+/// Reads the settings of a unit whose directives are complete.
+pub(crate) fn settings(
+    name: &UnitName,
+    file: &UnitFile,
+    job: bool,
+    ctx: &Context,
+    report: &mut Report,
+) -> UnitSettings {
+    let origin = Origin::Unit(name.clone());
+    let mut fail = |key: &str, message: String, hint: String| {
+        report.error(UnitError::of(&origin, message, hint).at(X_RELPACK, key));
+    };
+    let is_service = name.kind() == UnitKind::Service;
+    let get = |key: &str| file.get(X_RELPACK, key).filter(|value| !value.is_empty());
+    if !is_service {
+        for key in ["Health", "HealthTimeout", "Drain"] {
+            if get(key).is_some() {
+                let kind = name.kind();
+                fail(
+                    key,
+                    format!("a {kind} has no {key}"),
+                    "write it into the service".into(),
+                );
+            }
+        }
+    }
+    let seconds = |key: &str, fail: &mut dyn FnMut(&str, String, String)| {
+        let parsed = get(key)?.parse::<Seconds>();
+        parsed.map_err(|e| fail(key, e.message(), e.hint().to_owned())).ok()
+    };
+    let drain = seconds("Drain", &mut fail);
+    let health_timeout = seconds("HealthTimeout", &mut fail);
+    let chosen = get("OnUpgrade").and_then(|word| {
+        let found = OnUpgrade::ALL.iter().find(|choice| choice.word() == word);
+        if found.is_none() {
+            let words = || OnUpgrade::ALL.iter().map(|choice| choice.word());
+            let hint = match closest(word, words()) {
+                Some(similar) => format!("did you mean {similar:?}?"),
+                None => format!("one of {}", words().collect::<Vec<_>>().join(", ")),
+            };
+            fail("OnUpgrade", format!("{word:?} is not known"), hint);
+        }
+        found.copied()
+    });
+    let on_upgrade = chosen.unwrap_or_else(|| default_on_upgrade(name, file, job));
+    if on_upgrade == OnUpgrade::Reload
+        && is_service
+        && file.get_list("Service", "ExecReload").is_empty()
+        && file.get("Service", "Type") != Some("notify-reload")
+    {
+        fail(
+            "OnUpgrade",
+            "the unit can't be reloaded".into(),
+            "give it ExecReload=, or choose \"restart\"".into(),
+        );
+    }
+    if let Some(drain) = drain.filter(|_| is_service) {
+        check_drain(drain, file, &mut fail);
+    }
+    let mut health_env = BTreeMap::new();
+    let health = get("Health").and_then(|text| {
+        let parsed =
+            parse_health(text, ctx).and_then(|health| health_environment(text, file, ctx).map(|env| (health, env)));
+        match parsed {
+            Ok((health, env)) => {
+                health_env = env;
+                Some(health)
+            }
+            Err((message, hint)) => {
+                fail("Health", message, hint);
+                None
+            }
+        }
+    });
+    let gated = is_service
+        && !is_oneshot(file)
+        && matches!(
+            on_upgrade,
+            OnUpgrade::Restart | OnUpgrade::Reload | OnUpgrade::TryRestart
+        );
+    if is_service && health.is_some() && !gated {
+        report.warning(
+            UnitError::of(
+                &origin,
+                "the health check is never asked",
+                "a deploy waits only for long-running services that it restarts or reloads",
+            )
+            .at(X_RELPACK, "Health"),
+        );
+    }
+    UnitSettings {
+        health,
+        health_timeout,
+        health_env,
+        on_upgrade,
+        drain,
+        enable: file.section("Install").is_some_and(|s| !s.entries.is_empty())
+            && (!name.is_template() || file.has("Install", "DefaultInstance")),
+        gated,
+    }
+}
+
+/// Whether the service runs to its end and is then done.
+pub(crate) fn is_oneshot(file: &UnitFile) -> bool {
+    file.get("Service", "Type") == Some("oneshot")
+}
+
+fn is_true(file: &UnitFile, section: &str, key: &str) -> bool {
+    let value = file.get(section, key).unwrap_or("").to_ascii_lowercase();
+    matches!(value.as_str(), "1" | "yes" | "y" | "true" | "t" | "on")
+}
+
+fn default_on_upgrade(name: &UnitName, file: &UnitFile, job: bool) -> OnUpgrade {
+    match name.kind() {
+        UnitKind::Service if is_oneshot(file) => {
+            if !job && is_true(file, "Service", "RemainAfterExit") {
+                OnUpgrade::Restart
+            } else {
+                OnUpgrade::None
+            }
+        }
+        UnitKind::Service if job => OnUpgrade::None,
+        UnitKind::Service | UnitKind::Timer | UnitKind::Path | UnitKind::Socket => OnUpgrade::Restart,
+        _ => OnUpgrade::None,
+    }
+}
+
+fn check_drain(drain: Seconds, file: &UnitFile, fail: &mut dyn FnMut(&str, String, String)) {
+    let written = ["TimeoutStopSec", "TimeoutSec"]
+        .into_iter()
+        .find_map(|key| Some((key, file.get("Service", key)?)));
+    let (named, limit) = match written {
+        // 0 turns the limit off, as "infinity" does.
+        Some((key, text)) => match text.parse::<TimeSpan>() {
+            Ok(TimeSpan::Micros(0)) | Err(_) => return,
+            Ok(limit) => (format!("{key}={text}"), limit),
+        },
+        None => (
+            format!("systemd's default of {DEFAULT_TIMEOUT_STOP} s"),
+            TimeSpan::from(DEFAULT_TIMEOUT_STOP),
+        ),
+    };
+    if TimeSpan::from(drain) >= limit {
+        fail(
+            "Drain",
+            format!("the drain of {drain} s does not end before {named} kills the service"),
+            format!(
+                "set Service.TimeoutStopSec to more than {drain} s, for example \"{}s\"",
+                drain.get() + 5
+            ),
+        );
+    }
+}
+
+type Problem = (String, String);
+
+/// Reads `http://…`, `unix:/socket[:/path]` or `exec:command`.
+fn parse_health(text: &str, ctx: &Context) -> Result<Health, Problem> {
+    let examples = || {
+        "for example \"http://127.0.0.1:{env.PORT}/healthz\", \"unix:/run/acme/sock:/healthz\" or \"exec:bin/check\""
+            .to_owned()
+    };
+    if let Some(bad) = text.chars().find(|c| c.is_control()) {
+        return Err((format!("it contains {bad:?}"), examples()));
+    }
+    if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
+        let host = rest.split('/').next().unwrap_or("");
+        if host.is_empty() || host.starts_with(':') {
+            return Err(("the URL names no host".into(), examples()));
+        }
+        if let Some(bad) = text.chars().find(|&c| !is_url_char(c)) {
+            return Err((format!("the URL contains {bad:?}"), "write it percent-encoded".into()));
+        }
+        return Ok(Health::Http { url: text.to_owned() });
+    }
+    if let Some(rest) = text.strip_prefix("unix:") {
+        let (socket, path) = rest.split_once(':').unwrap_or((rest, "/"));
+        let literal = socket.replace("{instance}", "i");
+        if let Err(error) = literal.parse::<AbsPath>() {
+            return Err((error.message(), examples()));
+        }
+        if !path.starts_with('/') || path.chars().any(|c| !is_url_char(c)) {
+            return Err((format!("the request's path {path:?} is not valid"), examples()));
+        }
+        return Ok(Health::Unix {
+            socket: socket.to_owned(),
+            path: path.to_owned(),
+        });
+    }
+    if let Some(command) = text.strip_prefix("exec:") {
+        let command = resolve_command_line(command.trim_ascii(), &ctx.app())?;
+        if !command.starts_with(['/', '"', '\'']) {
+            return Err((
+                "the command starts with a prefix or a specifier of systemd's".into(),
+                "write the program's path first".into(),
+            ));
+        }
+        return Ok(Health::Exec { command });
+    }
+    Err(("it is neither http, unix nor exec".into(), examples()))
+}
+
+fn is_url_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~:/?#[]@!&()*+,;=%{}".contains(c)
+}
+
+/// The default values of the variables in a health check; each has to be set by the unit or be required of the host.
+fn health_environment(text: &str, file: &UnitFile, ctx: &Context) -> Result<BTreeMap<EnvName, String>, Problem> {
+    let known = environment(file);
+    let mut defaults = BTreeMap::new();
+    for name in env_names(text) {
+        let name: EnvName = name
+            .parse()
+            .map_err(|e: crate::model::ValueError| (e.message(), e.hint().to_owned()))?;
+        match known.get(name.as_str()) {
+            Some(value) => {
+                let literal = value.replace("%%", "");
+                if literal.contains('%') || value.chars().any(char::is_control) {
+                    return Err((
+                        format!("{{env.{name}}} has the default {value:?}, which only systemd can fill in"),
+                        "give it a plain value".into(),
+                    ));
+                }
+                defaults.insert(name, value.replace("%%", "%"));
+            }
+            None if ctx.env_required.contains(&name) => {}
+            None => {
+                return Err((
+                    format!("{{env.{name}}} is set nowhere"),
+                    format!("set Service.Environment.{name}, or name it in [env] required = [\"{name}\"]"),
+                ));
+            }
+        }
+    }
+    Ok(defaults)
+}
+
+/// What the unit's `Environment=` lines set; the last assignment of a name counts.
+fn environment(file: &UnitFile) -> BTreeMap<String, String> {
+    let mut set = BTreeMap::new();
+    for line in file.get_list("Service", "Environment") {
+        for word in words(line).unwrap_or_default() {
+            if let Some((name, value)) = word.text.split_once('=') {
+                set.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+    set
+}

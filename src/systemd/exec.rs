@@ -1,0 +1,173 @@
+//! Owns the command lines of `Exec…=`: their first words and quoting.
+
+use super::quote::words;
+use super::unit_file::UnitFile;
+
+/// What may stand before the program's path (systemd.service(5), "Command lines"; `|` since 258).
+const PREFIXES: &[char] = &['@', '-', ':', '+', '!', '|'];
+
+/// The command line with each program's relative path made absolute below `app`; later words are untouched.
+///
+/// An `Err` holds a message and a hint.
+pub(crate) fn resolve_command_line(value: &str, app: &str) -> Result<String, (String, String)> {
+    let mut resolved = String::with_capacity(value.len() + app.len() + 1);
+    let mut copied = 0;
+    for (start, program) in programs_of(value)? {
+        if program.starts_with('/') {
+            continue;
+        }
+        let Some(relative) = relative_program(&program)? else {
+            continue;
+        };
+        // The place of the path itself: after the quote and the special prefixes, in either order.
+        let raw = &value[start..];
+        let skip = raw
+            .find(|c: char| !PREFIXES.contains(&c) && c != '"' && c != '\'')
+            .unwrap_or(raw.len());
+        let cut = raw[skip..].len() - raw[skip..].trim_start_matches("./").len();
+        resolved.push_str(&value[copied..start + skip]);
+        resolved.push_str(app);
+        resolved.push('/');
+        copied = start + skip + cut;
+        debug_assert!(!relative.is_empty());
+    }
+    resolved.push_str(&value[copied..]);
+    Ok(resolved)
+}
+
+/// The programs that a unit's command lines start, without prefixes; absolute once the unit is resolved.
+pub fn programs(file: &UnitFile) -> Vec<String> {
+    let mut found = Vec::new();
+    for section in file.sections() {
+        for entry in section
+            .entries
+            .iter()
+            .filter(|entry| entry.key.starts_with("Exec") && !entry.value.is_empty())
+        {
+            let is_command = super::directives::find(&section.name, &entry.key)
+                .is_some_and(|d| d.kind == super::directives::ValueKind::Exec);
+            if is_command && let Ok(programs) = programs_of(&entry.value) {
+                found.extend(programs.into_iter().map(|(_, program)| program));
+            }
+        }
+    }
+    found
+}
+
+/// Where each command of the line starts, and its program without prefixes.
+fn programs_of(value: &str) -> Result<Vec<(usize, String)>, (String, String)> {
+    let words = words(value).map_err(|problem| (problem, "close it, or escape it with '\\'".into()))?;
+    let mut programs = Vec::new();
+    let mut at_start = true;
+    for word in words {
+        if &value[word.range.clone()] == ";" {
+            at_start = true;
+            continue;
+        }
+        if at_start {
+            let program = word.text.trim_start_matches(PREFIXES);
+            if program.is_empty() {
+                return Err((
+                    format!("{:?} names no program", &value[word.range]),
+                    "write the program's path right after the prefix".into(),
+                ));
+            }
+            programs.push((word.range.start, program.to_owned()));
+            at_start = false;
+        }
+    }
+    if programs.is_empty() {
+        return Err((
+            "the command line is empty".into(),
+            "write the program and its arguments".into(),
+        ));
+    }
+    Ok(programs)
+}
+
+/// The program relative to the release; `None` when systemd's specifiers make its path.
+fn relative_program(program: &str) -> Result<Option<&str>, (String, String)> {
+    if program.starts_with('%') {
+        return Ok(None);
+    }
+    if program.starts_with('$') {
+        return Err((
+            format!("the program {program:?} is a variable, which systemd does not expand there"),
+            "name the program, or start it with /bin/sh -c".into(),
+        ));
+    }
+    let relative = program.trim_start_matches("./");
+    if relative.split('/').any(|part| part == "..") {
+        return Err((
+            format!("the program {program:?} leaves the release"),
+            "write its path below {app}, or an absolute one".into(),
+        ));
+    }
+    if relative.is_empty() || relative.ends_with('/') {
+        return Err((
+            format!("the program {program:?} is a directory"),
+            "name the file to execute".into(),
+        ));
+    }
+    Ok(Some(relative))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(value: &str) -> String {
+        resolve_command_line(value, "/opt/acme/app").unwrap()
+    }
+
+    #[test]
+    fn the_first_word_is_below_the_app() {
+        for (value, expected) in [
+            ("bin/a x/y", "/opt/acme/app/bin/a x/y"),
+            ("./bin/a ./x", "/opt/acme/app/bin/a ./x"),
+            ("/usr/bin/node server.js", "/usr/bin/node server.js"),
+            ("-@bin/a argv0", "-@/opt/acme/app/bin/a argv0"),
+            ("+!!/bin/a", "+!!/bin/a"),
+            ("\"bin/my app\" 'x y'", "\"/opt/acme/app/bin/my app\" 'x y'"),
+            ("-\"bin/my app\"", "-\"/opt/acme/app/bin/my app\""),
+            ("\"-bin/my app\"", "\"-/opt/acme/app/bin/my app\""),
+            ("a ; b c ; /d", "/opt/acme/app/a ; /opt/acme/app/b c ; /d"),
+            ("a \\; b", "/opt/acme/app/a \\; b"),
+            ("a ';' b", "/opt/acme/app/a ';' b"),
+            ("%h/bin/a", "%h/bin/a"),
+            (
+                "/bin/sh -c 'exec bin/a $PORT 100%%'",
+                "/bin/sh -c 'exec bin/a $PORT 100%%'",
+            ),
+        ] {
+            assert_eq!(resolve(value), expected);
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        for bad in [
+            "",
+            "  ",
+            "- x",
+            "$BIN x",
+            "../x",
+            "bin/",
+            "./",
+            "a \"b",
+            "a/../../b",
+            ";",
+        ] {
+            assert!(resolve_command_line(bad, "/app").is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn programs_of_a_unit() {
+        let file = UnitFile::parse(
+            "[Service]\nExecStart=@/bin/a x ; -/bin/b\nExecStartPre=+\"/bin/c d\"\nExecPaths=/x\nExecStop=\n",
+        )
+        .unwrap();
+        assert_eq!(programs(&file), ["/bin/a", "/bin/b", "/bin/c d"]);
+    }
+}

@@ -1,0 +1,197 @@
+//! Owns the units that relpack makes for `[migrate]`: the migration before a switch and the one before the first start.
+
+use crate::model::{UnitKind, UnitName};
+
+use super::check::{X_RELPACK, check_text};
+use super::deploy::is_oneshot;
+use super::directives::{self, Group};
+use super::exec::resolve_command_line;
+use super::input::{Context, MigrateInput, Origin, Report, UnitError};
+use super::placeholders::{Vars, expand};
+use super::unit::{OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitSettings};
+use super::unit_file::UnitFile;
+
+/// What would let the environment file, which the service's user may write, load code into the root command after the
+/// migration (ld.so(8), gettext(3), iconv(3)); the rest of the environment ends at `env -i`.
+const LOADER_VARIABLES: &str = "LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH LD_DEBUG LD_DEBUG_OUTPUT LD_PROFILE \
+    LD_PROFILE_OUTPUT LD_ORIGIN_PATH GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH LANGUAGE";
+
+/// Appends the two units, and makes the package's long-running services wait for the second.
+pub(crate) fn add_units(units: &mut Vec<Unit>, vars: &Vars, ctx: &Context, report: &mut Report) {
+    let Some(migrate) = &ctx.migrate else {
+        return;
+    };
+    let mut fail = |key: &str, message: String, hint: String| {
+        report.error(UnitError::of(&Origin::Migrate, message, hint).at_key(key));
+    };
+    let like = units.iter().find(|unit| unit.name == migrate.like);
+    let like = match like {
+        Some(unit) if unit.name.kind() == UnitKind::Service && !unit.name.is_template() => unit,
+        Some(unit) => {
+            let what = if unit.name.is_template() {
+                "a template"
+            } else {
+                "not a service"
+            };
+            fail(
+                "like",
+                format!("{} is {what}", unit.name),
+                "name the service whose user, environment and sandbox the migration has".into(),
+            );
+            return;
+        }
+        None => {
+            let names = units.iter().map(|unit| unit.name.as_str());
+            let hint = match directives::closest(migrate.like.as_str(), names) {
+                Some(similar) => format!("did you mean {similar:?}?"),
+                None => "name one of the package's services".into(),
+            };
+            fail("like", format!("{} is not a unit of this package", migrate.like), hint);
+            return;
+        }
+    };
+    let command = check_text(&migrate.exec)
+        .and_then(|()| expand(migrate.exec.trim_ascii(), vars, false))
+        .and_then(|text| resolve_command_line(&text, &ctx.app()));
+    let command = match command {
+        Ok(command) => command,
+        Err((message, hint)) => {
+            fail("exec", message, hint);
+            return;
+        }
+    };
+    let (Ok(migrate_name), Ok(first_name)) = (
+        ctx.migrate_unit().parse::<UnitName>(),
+        ctx.first_start_unit().parse::<UnitName>(),
+    ) else {
+        fail("like", "the package's name is too long".into(), "shorten it".into());
+        return;
+    };
+
+    let base = like_file(like, units, &command, migrate, ctx);
+    let mut before_switch = base.clone();
+    set_description(&mut before_switch, "database migration", ctx);
+    let mut before_start = base;
+    set_description(&mut before_start, "migration before the first start", ctx);
+    before_start.append(
+        "Unit",
+        "ConditionPathExists",
+        format!("/var/lib/relpack/{}/pending-migration", ctx.package),
+    );
+    // A template can't be named in a dependency; its instances name this unit themselves.
+    let services: Vec<&str> = units
+        .iter()
+        .filter(|unit| unit.name.kind() == UnitKind::Service && !unit.name.is_template())
+        .map(|unit| unit.name.as_str())
+        .collect();
+    if !services.is_empty() {
+        before_start.append("Unit", "Before", services.join(" "));
+    }
+    for unit in units.iter_mut() {
+        if unit.name.kind() == UnitKind::Service && !is_oneshot(&unit.file) {
+            unit.file.append("Unit", "Requires", first_name.as_str());
+            unit.file.append("Unit", "After", first_name.as_str());
+        }
+    }
+    units.push(generated(migrate_name, before_switch));
+    units.push(generated(first_name, before_start));
+}
+
+fn generated(name: UnitName, file: UnitFile) -> Unit {
+    Unit {
+        name,
+        file,
+        relpack: UnitSettings {
+            health: None,
+            health_timeout: None,
+            health_env: Default::default(),
+            on_upgrade: OnUpgrade::None,
+            drain: None,
+            enable: false,
+            gated: false,
+        },
+        generated: true,
+    }
+}
+
+fn set_description(file: &mut UnitFile, what: &str, ctx: &Context) {
+    let synopsis = ctx.synopsis.replace('%', "%%");
+    let text = if synopsis.is_empty() {
+        format!("{} ({what})", ctx.package)
+    } else {
+        format!("{synopsis} ({what})")
+    };
+    file.set("Unit", "Description", text);
+}
+
+/// The unit that both have in common.
+fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput, ctx: &Context) -> UnitFile {
+    let mut file = UnitFile::new();
+    file.append("Unit", "Description", "");
+    for key in ["Wants", "Requires", "After"] {
+        let foreign: Vec<&str> = like
+            .file
+            .get_list("Unit", key)
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .filter(|name| !is_own(name, units, ctx))
+            .collect();
+        if !foreign.is_empty() {
+            file.append("Unit", key, foreign.join(" "));
+        }
+    }
+    for paths in like.file.get_list("Unit", "RequiresMountsFor") {
+        file.append("Unit", "RequiresMountsFor", paths);
+    }
+    file.append("Service", "Type", "oneshot");
+    file.append("Service", "ExecStart", command);
+    // As root, and only when the command succeeded: the record outlives whoever waits for the unit.
+    file.append(
+        "Service",
+        "ExecStartPost",
+        format!(
+            "+/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/bin/{}-release _migrated {RELEASE_PLACEHOLDER}",
+            ctx.package
+        ),
+    );
+    file.append("Service", "UnsetEnvironment", LOADER_VARIABLES);
+    file.append("Service", "TimeoutStartSec", format!("{}s", migrate.timeout));
+    let copied = like.file.section("Service").map_or(&[][..], |s| &s.entries);
+    for entry in copied.iter().filter(|entry| is_environment(&entry.key, &entry.value)) {
+        file.append("Service", &entry.key, entry.value.clone());
+    }
+    if file.has("Service", "RuntimeDirectory") {
+        // The running service uses the same directory, which would go with the migration's end.
+        file.set("Service", "RuntimeDirectoryPreserve", "yes");
+    }
+    file.append(X_RELPACK, "Package", ctx.package.as_str());
+    file.append(X_RELPACK, "Release", RELEASE_PLACEHOLDER);
+    file.append(X_RELPACK, "OnUpgrade", OnUpgrade::None.word());
+    file
+}
+
+/// Whether a directive says who runs it, with what around it, and within which limits.
+fn is_environment(key: &str, value: &str) -> bool {
+    let Some(directive) = directives::find("Service", key) else {
+        return false;
+    };
+    let from_socket = matches!(key, "StandardInput" | "StandardOutput" | "StandardError")
+        && (value == "socket" || value.starts_with("fd"));
+    matches!(directive.group, Group::Exec | Group::Resource)
+        && !from_socket
+        && !matches!(
+            key,
+            "Delegate" | "DelegateSubgroup" | "CoredumpReceive" | "IgnoreSIGPIPE" | "TimeoutCleanSec"
+        )
+}
+
+fn is_own(name: &str, units: &[Unit], ctx: &Context) -> bool {
+    let Ok(name) = name.parse::<UnitName>() else {
+        return false;
+    };
+    let template = name.template();
+    units
+        .iter()
+        .any(|unit| unit.name == name || Some(&unit.name) == template.as_ref())
+        || [ctx.migrate_unit(), ctx.first_start_unit()].contains(&name.to_string())
+}

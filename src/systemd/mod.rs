@@ -1,0 +1,29 @@
+//! Owns systemd unit files: the text model, the directive tables, the presets and the resolution into complete units.
+
+mod check;
+mod complete;
+mod deploy;
+pub mod directives;
+pub mod exec;
+mod input;
+mod layers;
+mod migrate;
+#[cfg(test)]
+mod package_tests;
+mod placeholders;
+pub mod presets;
+pub mod quote;
+mod resolve;
+#[cfg(test)]
+mod resolve_tests;
+mod semantics;
+#[cfg(test)]
+mod test_support;
+mod unit;
+pub mod unit_file;
+
+pub use input::{Context, Defaults, MigrateInput, Origin, UnitError, UnitInput, UnitWarning};
+pub use quote::environment_assignment;
+pub use resolve::resolve;
+pub use unit::{Health, OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitSettings};
+pub use unit_file::{Entry, Section, UnitFile};

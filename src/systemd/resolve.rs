@@ -1,0 +1,156 @@
+//! Owns the resolution: what the user wrote becomes complete units, with presets and defaults applied once, last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{UnitKind, UnitName};
+
+use super::check::{Layer, resolve_layer};
+use super::complete::complete;
+use super::deploy::{self, is_oneshot};
+use super::input::{Context, Origin, Report, UnitError, UnitInput, UnitWarning};
+use super::layers::{Merged, merge};
+use super::placeholders::Vars;
+use super::semantics;
+use super::unit::Unit;
+use super::unit_file::UnitFile;
+use super::{migrate, presets};
+
+/// Makes complete units of what the user wrote; all errors at once, in the order of the input.
+pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<UnitWarning>), Vec<UnitError>> {
+    let mut report = Report::default();
+    let preset = preset(ctx, &mut report);
+    check_prefix(ctx, &mut report);
+    check_defaults(ctx, &mut report);
+
+    let mut merged: Vec<(UnitName, Merged)> = Vec::new();
+    let mut files: BTreeMap<UnitName, UnitFile> = BTreeMap::new();
+    for unit in input {
+        semantics::check_name(&unit.name, ctx, &mut report);
+        if files.contains_key(&unit.name) {
+            let message = format!("{} is there twice", unit.name);
+            report.error(UnitError::of(&Origin::Unit(unit.name), message, "keep one of the two"));
+            continue;
+        }
+        let layers = layers(&unit, &preset, ctx, &mut report);
+        let laid = merge(&layers);
+        files.insert(unit.name.clone(), laid.joined());
+        merged.push((unit.name, laid));
+    }
+
+    let mut triggered: BTreeMap<UnitName, BTreeSet<UnitKind>> = BTreeMap::new();
+    for (name, file) in &files {
+        semantics::check_unit(name, file, &mut report);
+        semantics::check_trigger(name, file, &files, ctx, &mut report);
+        if let Some((_, target)) = semantics::triggered(name, file) {
+            triggered.entry(target.clone()).or_default().insert(name.kind());
+            if let Some(template) = target.template() {
+                triggered.entry(template).or_default().insert(name.kind());
+            }
+        }
+    }
+
+    let mut units = Vec::with_capacity(merged.len());
+    for (name, laid) in merged {
+        let triggers = triggered.remove(&name).unwrap_or_default();
+        let file = complete(&name, laid, !triggers.is_empty(), ctx);
+        let by_clock = triggers.contains(&UnitKind::Timer) || triggers.contains(&UnitKind::Path);
+        if triggers.contains(&UnitKind::Timer) && !is_oneshot(&file) && !file.has("X-Relpack", "OnUpgrade") {
+            report.warning(
+                UnitError::of(
+                    &Origin::Unit(name.clone()),
+                    "a timer starts the service, and its Type= is not oneshot: an upgrade leaves it alone",
+                    "set Service.Type = \"oneshot\" for a job, or X-Relpack.OnUpgrade = \"restart\" for a server",
+                )
+                .in_section("Service"),
+            );
+        }
+        let relpack = deploy::settings(&name, &file, by_clock, ctx, &mut report);
+        units.push(Unit {
+            name,
+            file,
+            relpack,
+            generated: false,
+        });
+    }
+    migrate::add_units(&mut units, &vars(None, ctx), ctx, &mut report);
+
+    if report.errors.is_empty() {
+        units.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((units, report.warnings))
+    } else {
+        Err(report.errors)
+    }
+}
+
+fn preset(ctx: &Context, report: &mut Report) -> UnitFile {
+    let Some(name) = &ctx.defaults.preset else {
+        return UnitFile::new();
+    };
+    if let Some(preset) = presets::find(name) {
+        return preset;
+    }
+    let known: Vec<&str> = presets::names().collect();
+    report.error(
+        UnitError::of(
+            &Origin::Defaults,
+            format!("the preset {name:?} is not known"),
+            format!("one of {}", known.join(", ")),
+        )
+        .at_key("preset"),
+    );
+    UnitFile::new()
+}
+
+/// The prefix stands unquoted in lists and before colons.
+fn check_prefix(ctx: &Context, report: &mut Report) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '+');
+    for path in std::iter::once(&ctx.prefix).chain(&ctx.env_file).chain(&ctx.writable) {
+        if let Some(bad) = path.as_str().chars().find(|&c| !plain(c)) {
+            report.error(UnitError::of(
+                &Origin::Defaults,
+                format!("the path {path} contains {bad:?}, which means something else in a unit file"),
+                "use letters, digits, '-', '_', '.' and '+'",
+            ));
+        }
+    }
+}
+
+/// Reports what is wrong with `[defaults]` even where no service uses them.
+fn check_defaults(ctx: &Context, report: &mut Report) {
+    let Ok(any) = format!("{}@.service", ctx.package).parse::<UnitName>() else {
+        return;
+    };
+    let layer = Layer {
+        origin: &Origin::Defaults,
+        unit: &any,
+        vars: &vars(Some(&any), ctx),
+    };
+    resolve_layer(&ctx.defaults.file, &layer, ctx, report);
+}
+
+fn layers(unit: &UnitInput, preset: &UnitFile, ctx: &Context, report: &mut Report) -> Vec<UnitFile> {
+    let vars = vars(Some(&unit.name), ctx);
+    let mut layer = |origin: &Origin, file: &UnitFile| {
+        let layer = Layer {
+            origin,
+            unit: &unit.name,
+            vars: &vars,
+        };
+        resolve_layer(file, &layer, ctx, report)
+    };
+    let own = layer(&Origin::Unit(unit.name.clone()), &unit.file);
+    if unit.name.kind() != UnitKind::Service {
+        return vec![own];
+    }
+    let defaults = layer(&Origin::Defaults, &ctx.defaults.file);
+    vec![preset.clone(), defaults, own]
+}
+
+fn vars(unit: Option<&UnitName>, ctx: &Context) -> Vars {
+    Vars {
+        app: ctx.app(),
+        shared: ctx.shared(),
+        prefix: ctx.prefix.to_string(),
+        instance: unit.filter(|unit| unit.is_template()).map(|_| "%i"),
+    }
+}

@@ -1,0 +1,549 @@
+//! Owns reading the source directory: what goes into the release, and what is refused with its path and a hint.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use rustix::fs::{Access, AtFlags, CWD};
+
+use super::exclude::Excludes;
+use super::links::{self, Checker};
+use super::{FileNode, Fingerprint, Node, Source, Tree};
+use crate::model::{AbsPath, TreePath};
+
+/// Errors shown at once; more are counted.
+const MAX_ERRORS: usize = 50;
+
+/// What to scan for.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanOptions<'a> {
+    /// Globs relative to the source, see the `exclude` key.
+    pub exclude: &'a [String],
+    /// Paths of the release that become links to what is below `<prefix>/shared/`.
+    pub shared_links: &'a BTreeMap<TreePath, String>,
+    /// Where the package lives on the host.
+    pub prefix: &'a AbsPath,
+}
+
+/// Why the source can't be packed. Paths are relative to the source directory.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The source itself can't be read.
+    #[error("can't read the source directory {path:?} (hint: run the build first, or correct [release] source)")]
+    Root {
+        /// The configured directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// An exclude pattern is wrong; the problem carries its hint.
+    #[error("exclude pattern {pattern:?} {problem}")]
+    Exclude {
+        /// As written.
+        pattern: String,
+        /// What is wrong, with a hint.
+        problem: String,
+    },
+    /// The system says no.
+    #[error("can't {action} \"{path}\" (hint: check the permissions, or exclude it)")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The entry.
+        path: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// An entry is refused.
+    #[error("\"{path}\" {problem} (hint: {hint})")]
+    Refused {
+        /// The entry; bytes that can't be shown are escaped.
+        path: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// More errors than are worth showing.
+    #[error("{count} more entries are refused (hint: correct or exclude those above first)")]
+    More {
+        /// How many are left out.
+        count: usize,
+    },
+}
+
+/// What is packed but deserves a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// Two names that are one on a file system that ignores case.
+    CaseCollision(String, String),
+    /// An exclude pattern that matched nothing.
+    UnusedExclude(String),
+    /// Something that usually holds a secret or the history.
+    Secret(String),
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Warning::CaseCollision(a, b) => write!(f, "{a:?} and {b:?} differ only in case"),
+            Warning::UnusedExclude(pattern) => write!(f, "exclude pattern {pattern:?} matches nothing"),
+            Warning::Secret(path) => write!(f, "{path:?} is packed and may hold secrets (hint: exclude it)"),
+        }
+    }
+}
+
+/// Reads the source directory into a tree. All errors are found at once (up to 50 are given), in the order of their paths.
+pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning>), Vec<ScanError>> {
+    let root_error = |source| {
+        vec![ScanError::Root {
+            path: root.to_owned(),
+            source,
+        }]
+    };
+    let real_root = fs::canonicalize(root).map_err(root_error)?;
+    fs::read_dir(&real_root).map_err(root_error)?;
+    let excludes = Excludes::new(options.exclude).map_err(|wrong| {
+        wrong
+            .into_iter()
+            .map(|(pattern, problem)| ScanError::Exclude { pattern, problem })
+            .collect::<Vec<_>>()
+    })?;
+
+    let context = Context {
+        root: &real_root,
+        excludes: &excludes,
+        euid: rustix::process::geteuid().as_raw(),
+    };
+    let mut found = Found::default();
+    let mut level: Vec<Option<TreePath>> = vec![None];
+    while !level.is_empty() {
+        let listed: Vec<Found> = level.par_iter().map(|dir| context.list(dir.as_ref())).collect();
+        level.clear();
+        for mut part in listed {
+            level.extend(part.subdirs.drain(..).map(Some));
+            found.nodes.append(&mut part.nodes);
+            found.errors.append(&mut part.errors);
+            found.warnings.append(&mut part.warnings);
+        }
+    }
+    found.nodes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut tree = Tree::from_sorted(found.nodes);
+    add_shared_links(&mut tree, options, &mut found.errors);
+    check_links(&tree, &real_root, options, &mut found.errors);
+
+    if found.errors.is_empty() {
+        let mut warnings: Vec<(String, Warning)> = found.warnings;
+        warnings.sort_by(|a, b| a.0.cmp(&b.0));
+        let unused = excludes
+            .unused()
+            .map(|pattern| Warning::UnusedExclude(pattern.to_owned()));
+        Ok((
+            tree,
+            warnings.into_iter().map(|(_, warning)| warning).chain(unused).collect(),
+        ))
+    } else {
+        Err(capped(found.errors))
+    }
+}
+
+fn capped(mut errors: Vec<(String, ScanError)>) -> Vec<ScanError> {
+    errors.sort_by(|a, b| a.0.cmp(&b.0));
+    let more = errors.len().saturating_sub(MAX_ERRORS);
+    let mut errors: Vec<ScanError> = errors.into_iter().take(MAX_ERRORS).map(|(_, error)| error).collect();
+    if more > 0 {
+        errors.push(ScanError::More { count: more });
+    }
+    errors
+}
+
+/// Errors and warnings carry the path they are sorted by.
+#[derive(Default)]
+struct Found {
+    nodes: Vec<(TreePath, Node)>,
+    subdirs: Vec<TreePath>,
+    errors: Vec<(String, ScanError)>,
+    warnings: Vec<(String, Warning)>,
+}
+
+impl Found {
+    fn refuse(&mut self, path: &str, problem: impl Into<String>, hint: impl Into<String>) {
+        let error = ScanError::Refused {
+            path: path.to_owned(),
+            problem: problem.into(),
+            hint: hint.into(),
+        };
+        self.errors.push((path.to_owned(), error));
+    }
+
+    fn fail(&mut self, action: &'static str, path: &str, source: io::Error) {
+        let error = ScanError::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        };
+        self.errors.push((path.to_owned(), error));
+    }
+}
+
+struct Context<'a> {
+    root: &'a Path,
+    excludes: &'a Excludes,
+    euid: u32,
+}
+
+impl Context<'_> {
+    /// Everything in one directory; `None` is the source itself.
+    fn list(&self, dir: Option<&TreePath>) -> Found {
+        let mut found = Found::default();
+        let shown = dir.map_or(".", TreePath::as_str);
+        let on_disk = dir.map_or(self.root.to_owned(), |dir| self.root.join(dir.as_str()));
+        let entries = match fs::read_dir(&on_disk) {
+            Ok(entries) => entries,
+            Err(error) => {
+                found.fail("list the directory", shown, error);
+                return found;
+            }
+        };
+        if let Some(dir) = dir {
+            self.check_xattrs(dir.as_str(), &on_disk, &mut found);
+        }
+        let mut names = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => names.push(entry.file_name()),
+                Err(error) => found.fail("list the directory", shown, error),
+            }
+        }
+        names.sort_unstable();
+        let mut by_case: HashMap<String, TreePath> = HashMap::new();
+        for name in names {
+            if let Some(path) = self.entry(dir, &on_disk, &name, &mut found) {
+                let lower = path.file_name().to_lowercase();
+                if let Some(other) = by_case.get(&lower) {
+                    let warning = Warning::CaseCollision(other.to_string(), path.to_string());
+                    found.warnings.push((path.to_string(), warning));
+                } else {
+                    by_case.insert(lower, path);
+                }
+            }
+        }
+        found
+    }
+
+    /// Looks at one entry; gives its path if it is packed.
+    fn entry(&self, dir: Option<&TreePath>, parent: &Path, name: &OsStr, found: &mut Found) -> Option<TreePath> {
+        let on_disk = parent.join(name);
+        let mut raw = dir.map_or_else(Vec::new, |dir| format!("{dir}/").into_bytes());
+        raw.extend_from_slice(name.as_bytes());
+        let shown = escape(&raw);
+        let meta = match fs::symlink_metadata(&on_disk) {
+            Ok(meta) => meta,
+            Err(error) => {
+                found.fail("stat", &shown, error);
+                return None;
+            }
+        };
+        let is_dir = meta.is_dir();
+        if self.excludes.matches(OsStr::from_bytes(&raw), is_dir) {
+            return None;
+        }
+        let Ok(text) = std::str::from_utf8(&raw) else {
+            found.refuse(&shown, "has a name that isn't UTF-8", "rename it, or exclude it");
+            return None;
+        };
+        let path = match text.parse::<TreePath>() {
+            Ok(path) => path,
+            Err(error) => {
+                let message = error.message();
+                let problem = message.strip_prefix(&format!("path {text:?} ")).unwrap_or(&message);
+                found.refuse(&shown, problem, error.hint());
+                return None;
+            }
+        };
+        if text == ".relpack" {
+            found.refuse(
+                text,
+                "is reserved at the top of a release",
+                "rename it, or exclude it: relpack keeps the release's units and settings there",
+            );
+            return None;
+        }
+        let node = if is_dir {
+            self.dir(&path, &meta, found)
+        } else if meta.is_symlink() {
+            symlink(&path, &on_disk, found)
+        } else if meta.is_file() {
+            self.file(&path, on_disk, &meta, found)
+        } else {
+            let kind = special(&meta);
+            found.refuse(
+                text,
+                format!("is a {kind}"),
+                "remove it, or exclude it: only files, directories and symlinks can be packed",
+            );
+            None
+        }?;
+        if let Some(reason) = looks_secret(&path, &node) {
+            found.warnings.push((path.to_string(), reason));
+        }
+        if is_dir {
+            found.subdirs.push(path.clone());
+        }
+        found.nodes.push((path.clone(), node));
+        Some(path)
+    }
+
+    fn dir(&self, path: &TreePath, meta: &Metadata, found: &mut Found) -> Option<Node> {
+        if meta.mode() & 0o500 != 0o500 {
+            let problem = format!(
+                "is a directory that its owner can't read (mode {:04o})",
+                meta.mode() & 0o7777
+            );
+            found.refuse(path.as_str(), problem, "chmod u+rx, or exclude it");
+            return None;
+        }
+        Some(Node::Dir)
+    }
+
+    fn file(&self, path: &TreePath, on_disk: PathBuf, meta: &Metadata, found: &mut Found) -> Option<Node> {
+        let before = found.errors.len();
+        let mode = meta.mode() & 0o7777;
+        if mode & 0o6000 != 0 {
+            let which = if mode & 0o4000 != 0 { "setuid" } else { "setgid" };
+            let hint = "chmod ug-s: what needs privileges is said in the unit, with User= and AmbientCapabilities=";
+            found.refuse(path.as_str(), format!("is {which} (mode {mode:04o})"), hint);
+        }
+        // Root could read it, but the same tree must give the same result for everyone.
+        if mode & 0o400 == 0 {
+            let problem = format!("can't be read by its owner (mode {mode:04o})");
+            found.refuse(path.as_str(), problem, "chmod u+r, or exclude it");
+        } else if meta.uid() != self.euid
+            && let Err(error) = rustix::fs::accessat(CWD, &on_disk, Access::READ_OK, AtFlags::EACCESS)
+        {
+            found.fail("read", path.as_str(), error.into());
+        }
+        self.check_xattrs(path.as_str(), &on_disk, found);
+        (found.errors.len() == before).then(|| {
+            let source = Source::Disk {
+                path: on_disk,
+                fingerprint: Fingerprint::of(meta),
+            };
+            Node::File(FileNode {
+                executable: mode & 0o111 != 0,
+                size: meta.len(),
+                source,
+            })
+        })
+    }
+
+    fn check_xattrs(&self, path: &str, on_disk: &Path, found: &mut Found) {
+        let names = match xattr_names(on_disk) {
+            Ok(names) => names,
+            Err(error) => return found.fail("list the extended attributes of", path, error),
+        };
+        for name in names {
+            let hint = match name.as_str() {
+                "security.capability" => "setcap -r; let the unit say AmbientCapabilities= instead".to_owned(),
+                "system.posix_acl_access" | "system.posix_acl_default" => {
+                    "setfacl -b: a package can't carry access lists".to_owned()
+                }
+                user if user.starts_with("user.") => format!("setfattr -x {user}: a package can't carry it"),
+                // Labels that the build machine's own system put there.
+                _ => continue,
+            };
+            found.refuse(path, format!("has the extended attribute {name:?}"), hint);
+        }
+    }
+}
+
+fn symlink(path: &TreePath, on_disk: &Path, found: &mut Found) -> Option<Node> {
+    let target = match fs::read_link(on_disk) {
+        Ok(target) => target,
+        Err(error) => {
+            found.fail("read the symlink", path.as_str(), error);
+            return None;
+        }
+    };
+    let problem = match target.to_str() {
+        None => Some("isn't UTF-8".to_owned()),
+        Some(text) => links::bad_target(text),
+    };
+    if let Some(problem) = problem {
+        found.refuse(
+            path.as_str(),
+            format!("is a symlink whose target {problem}"),
+            "make the link again with a plain target, or exclude it",
+        );
+        return None;
+    }
+    target.into_os_string().into_string().ok().map(Node::Symlink)
+}
+
+fn add_shared_links(tree: &mut Tree, options: &ScanOptions<'_>, errors: &mut Vec<(String, ScanError)>) {
+    let mut refuse = |path: &TreePath, problem: String, hint: &str| {
+        errors.push((
+            path.to_string(),
+            ScanError::Refused {
+                path: path.to_string(),
+                problem,
+                hint: hint.to_owned(),
+            },
+        ));
+    };
+    for (path, below) in options.shared_links {
+        let target = format!("{}/shared/{below}", options.prefix);
+        match tree.get(path) {
+            Some(Node::Dir) => {
+                let held = tree
+                    .nodes
+                    .keys()
+                    .find(|other| *other != path && other.starts_with(path));
+                if let Some(held) = held {
+                    let problem = format!("is to be a link into shared/, but the source has {held:?} in it");
+                    refuse(
+                        path,
+                        problem,
+                        "a release must not hide it: move the content to the host's shared directory, or exclude it",
+                    );
+                    continue;
+                }
+                tree.nodes.remove(path);
+            }
+            Some(other) => {
+                let problem = format!(
+                    "is to be a link into shared/, but the source has a {} there",
+                    other.what()
+                );
+                refuse(path, problem, "exclude it, or take it out of [shared] links");
+                continue;
+            }
+            None => {}
+        }
+        if let Err(error) = tree.insert_symlink(path.clone(), target) {
+            let text = error.to_string();
+            let problem = text.split(" (hint:").next().unwrap_or(&text);
+            refuse(
+                path,
+                format!("can't become a link into shared/: {problem}"),
+                "correct [shared] links",
+            );
+        }
+    }
+}
+
+fn check_links(tree: &Tree, root: &Path, options: &ScanOptions<'_>, errors: &mut Vec<(String, ScanError)>) {
+    // A refused entry would make links to it dangle as well: one mistake, one message.
+    let refused: Vec<String> = errors.iter().map(|(path, _)| path.clone()).collect();
+    let root = root.to_string_lossy();
+    let checker = Checker {
+        tree,
+        shared: options.shared_links,
+        prefix: options.prefix,
+        root: &root,
+    };
+    for (path, node) in tree.iter() {
+        let Node::Symlink(target) = node else { continue };
+        if options.shared_links.contains_key(path) {
+            continue;
+        }
+        if let Err(refusal) = checker.check(path, target) {
+            if refusal
+                .dangling
+                .as_ref()
+                .is_some_and(|at| refused.iter().any(|bad| at == bad))
+            {
+                continue;
+            }
+            let problem = format!("is a symlink to {target:?}, which {}", refusal.problem);
+            errors.push((
+                path.to_string(),
+                ScanError::Refused {
+                    path: path.to_string(),
+                    problem,
+                    hint: refusal.hint,
+                },
+            ));
+        }
+    }
+}
+
+fn xattr_names(on_disk: &Path) -> io::Result<Vec<String>> {
+    let mut buffer = [0_u8; 1024];
+    let mut large = Vec::new();
+    let listed = match rustix::fs::llistxattr(on_disk, &mut buffer[..]) {
+        Ok(0) => return Ok(Vec::new()),
+        Ok(len) => &buffer[..len],
+        Err(rustix::io::Errno::NOTSUP) => return Ok(Vec::new()),
+        Err(rustix::io::Errno::RANGE) => {
+            // The kernel's limit for a list, XATTR_LIST_MAX.
+            large.resize(65536, 0_u8);
+            let len = rustix::fs::llistxattr(on_disk, &mut large[..])?;
+            &large[..len]
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut names: Vec<String> = listed
+        .split(|&byte| byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn looks_secret(path: &TreePath, node: &Node) -> Option<Warning> {
+    let name = path.file_name();
+    let suspicious = match node {
+        Node::Dir => matches!(name, ".git" | ".ssh" | ".gnupg"),
+        Node::File(file) => match name {
+            ".env" | ".env.local" | ".env.production" | ".netrc" | ".pypirc" | ".pgpass" => true,
+            "id_rsa" | "id_dsa" | "id_ecdsa" | "id_ed25519" => true,
+            ".npmrc" => {
+                let start = file.head(path, 64 * 1024).unwrap_or_default();
+                let text = String::from_utf8_lossy(&start);
+                ["_authToken", "_auth", "_password"]
+                    .iter()
+                    .any(|word| text.contains(word))
+            }
+            _ => false,
+        },
+        Node::Symlink(_) => false,
+    };
+    suspicious.then(|| Warning::Secret(path.to_string()))
+}
+
+fn special(meta: &Metadata) -> &'static str {
+    let kind = meta.file_type();
+    if kind.is_fifo() {
+        "named pipe"
+    } else if kind.is_socket() {
+        "socket"
+    } else if kind.is_block_device() || kind.is_char_device() {
+        "device"
+    } else {
+        "special file"
+    }
+}
+
+fn escape(raw: &[u8]) -> String {
+    let mut shown = String::new();
+    for chunk in raw.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' | '"' => shown.extend(['\\', c]),
+                c if c.is_control() => shown.extend(c.escape_default()),
+                c => shown.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            shown.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    shown
+}

@@ -1,0 +1,254 @@
+//! Owns reading one file's content, and noticing that it changed meanwhile.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+use super::FileNode;
+use crate::model::TreePath;
+
+/// Where a file's content comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file on this machine, as it was when the tree was scanned.
+    Disk {
+        /// Its path.
+        path: PathBuf,
+        /// What it looked like.
+        fingerprint: Fingerprint,
+    },
+    /// Content that was made in memory.
+    Bytes(Arc<[u8]>),
+}
+
+/// What tells that a file is still the same and unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    /// The fingerprint in a file's metadata.
+    pub fn of(meta: &Metadata) -> Self {
+        Self {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            size: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+}
+
+/// Why a file of the tree can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The operating system says no.
+    #[error("can't {action} {path:?} (hint: check that it is still there and readable, and build again)")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file on disk.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It isn't the file that was scanned any more.
+    #[error(
+        "{path:?} changed while it was being packed (hint: let the build finish before packing it, and build again)"
+    )]
+    Changed {
+        /// The file in the release.
+        path: String,
+    },
+}
+
+/// Reads a file once from start to end.
+#[derive(Debug)]
+pub struct FileReader<'a> {
+    path: String,
+    content: Content<'a>,
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    Disk {
+        file: File,
+        left: u64,
+        on_disk: &'a Path,
+        fingerprint: Fingerprint,
+    },
+    Bytes(&'a [u8]),
+}
+
+impl<'a> FileReader<'a> {
+    pub(super) fn open(node: &'a FileNode, path: &TreePath) -> Result<Self, ReadError> {
+        let content = match &node.source {
+            Source::Bytes(bytes) => Content::Bytes(bytes),
+            Source::Disk {
+                path: on_disk,
+                fingerprint,
+            } => {
+                // Without NONBLOCK, a FIFO put in the file's place would hang the build.
+                let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+                let file = OpenOptions::new()
+                    .read(true)
+                    .custom_flags(flags.bits().cast_signed())
+                    .open(on_disk)
+                    .map_err(|source| ReadError::Io {
+                        action: "open",
+                        path: on_disk.clone(),
+                        source,
+                    })?;
+                Content::Disk {
+                    file,
+                    left: node.size,
+                    on_disk,
+                    fingerprint: *fingerprint,
+                }
+            }
+        };
+        let reader = Self {
+            path: path.to_string(),
+            content,
+        };
+        reader.check_unchanged()?;
+        Ok(reader)
+    }
+
+    /// Reads into `buffer`; 0 is the end, and says that the file was unchanged up to it.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let got = match &mut self.content {
+            Content::Bytes(bytes) => {
+                let (head, rest) = bytes.split_at(bytes.len().min(buffer.len()));
+                buffer[..head.len()].copy_from_slice(head);
+                *bytes = rest;
+                return Ok(head.len());
+            }
+            Content::Disk { left: 0, .. } => 0,
+            Content::Disk {
+                file, left, on_disk, ..
+            } => {
+                let want = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+                let got = loop {
+                    match file.read(&mut buffer[..want]) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(source) => {
+                            return Err(ReadError::Io {
+                                action: "read",
+                                path: on_disk.to_owned(),
+                                source,
+                            });
+                        }
+                        Ok(got) => break got,
+                    }
+                };
+                if got == 0 {
+                    return Err(ReadError::Changed {
+                        path: self.path.clone(),
+                    });
+                }
+                *left -= got as u64;
+                got
+            }
+        };
+        if got == 0 {
+            self.check_unchanged()?;
+        }
+        Ok(got)
+    }
+
+    fn check_unchanged(&self) -> Result<(), ReadError> {
+        let Content::Disk {
+            file,
+            on_disk,
+            fingerprint,
+            ..
+        } = &self.content
+        else {
+            return Ok(());
+        };
+        let meta = file.metadata().map_err(|source| ReadError::Io {
+            action: "stat",
+            path: on_disk.to_path_buf(),
+            source,
+        })?;
+        if Fingerprint::of(&meta) == *fingerprint {
+            Ok(())
+        } else {
+            Err(ReadError::Changed {
+                path: self.path.clone(),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn node(on_disk: &Path) -> FileNode {
+        let meta = fs::symlink_metadata(on_disk).unwrap();
+        let source = Source::Disk {
+            path: on_disk.to_owned(),
+            fingerprint: Fingerprint::of(&meta),
+        };
+        FileNode {
+            executable: false,
+            size: meta.len(),
+            source,
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let on_disk = dir.path().join("f");
+        let path: TreePath = "sub/f".parse().unwrap();
+        for (change, new) in [
+            ("shrinks", &b"01"[..]),
+            ("grows", b"01234567890"),
+            ("same size", b"abcdefghij"),
+        ] {
+            fs::write(&on_disk, b"0123456789").unwrap();
+            let node = node(&on_disk);
+            let mut reader = node.open(&path).unwrap();
+            let mut buffer = [0; 4];
+            assert_eq!(reader.read(&mut buffer).unwrap(), 4);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            fs::write(&on_disk, new).unwrap();
+            let error = loop {
+                match reader.read(&mut buffer) {
+                    Ok(0) => panic!("{change}: not noticed"),
+                    Ok(_) => {}
+                    Err(error) => break error,
+                }
+            };
+            assert!(
+                matches!(&error, ReadError::Changed { path } if path == "sub/f"),
+                "{change}: {error}"
+            );
+            assert!(
+                matches!(node.open(&path), Err(ReadError::Changed { .. })),
+                "{change}: open"
+            );
+        }
+        let node = node(&on_disk);
+        fs::remove_file(&on_disk).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &on_disk).unwrap();
+        assert!(matches!(node.open(&path), Err(ReadError::Io { .. })));
+    }
+}

@@ -1,0 +1,144 @@
+//! The unpacked Debian roots that machines boot from: made once with mmdebstrap, cached by the hash of what they are made from.
+
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::process;
+
+/// Names the directory that keeps the roots between runs.
+const CACHE_VARIABLE: &str = "RELPACK_TEST_CACHE";
+const CACHE_DEFAULT: &str = "/var/cache/relpack-tests";
+
+/// In every root: what a server has (systemd, apt, curl, zstd), an interpreter for the test applications, and
+/// the tools with which tests look at processes and break them.
+const PACKAGES: &[&str] = &[
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "apt",
+    "curl",
+    "zstd",
+    "python3",
+    "procps",
+    "strace",
+];
+
+/// Run in the new root (its path is `$1`). Periodic apt jobs would take dpkg's lock in the middle of a test, and
+/// the mirror can't be reached from a machine without network.
+const CUSTOMIZE: &str = r#"
+rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/resolv.conf "$1"/etc/hostname
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer; do
+  ln -sf /dev/null "$1/etc/systemd/system/$unit"
+done
+: >"$1/etc/machine-id"
+"#;
+
+/// A Debian release that relpack's packages must work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suite {
+    Bookworm,
+    Trixie,
+}
+
+impl Suite {
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::Bookworm => "bookworm",
+            Suite::Trixie => "trixie",
+        }
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The path of a root of `suite` that also holds the packages `extra`; made when absent (20 to 60 s, needs the
+/// suite's mirror). Nobody may write to it.
+pub fn cached(suite: Suite, extra: &[&str]) -> PathBuf {
+    require_superuser();
+    let include = [PACKAGES, extra].concat().join(",");
+    let key = key(&[suite.name(), &include, CUSTOMIZE]);
+    let cache = PathBuf::from(std::env::var_os(CACHE_VARIABLE).unwrap_or_else(|| CACHE_DEFAULT.into()));
+    let root = cache.join(format!("{suite}-{key}"));
+    if root.is_dir() {
+        return root;
+    }
+    fs::create_dir_all(&cache).unwrap_or_else(|e| {
+        panic!(
+            "create {}: {e} (hint: {CACHE_VARIABLE} names another directory)",
+            cache.display()
+        )
+    });
+    let lock_path = cache.join(format!("{suite}-{key}.lock"));
+    let lock = fs::File::create(&lock_path).unwrap_or_else(|e| panic!("create {}: {e}", lock_path.display()));
+    lock.lock()
+        .unwrap_or_else(|e| panic!("lock {}: {e}", lock_path.display()));
+    if !root.is_dir() {
+        make(suite, &include, &cache.join(format!(".{suite}-{key}.partial")), &root);
+    }
+    root
+}
+
+/// Fails the test with a clear message when it does not run as root.
+pub fn require_superuser() {
+    use std::os::unix::fs::MetadataExt;
+    let euid = fs::metadata("/proc/self").map(|m| m.uid());
+    assert!(
+        matches!(euid, Ok(0)),
+        "host tests boot machines and need root (hint: run `sudo -E tests/run host`, or `tests/run fast` for the rest)"
+    );
+}
+
+fn make(suite: Suite, include: &str, partial: &Path, root: &Path) {
+    let started = Instant::now();
+    say(&format!("making a root of {suite} in {} …", root.display()));
+    remove_tree(partial);
+    let mut command = Command::new("mmdebstrap");
+    command
+        .args(["--mode=root", "--variant=minbase", "--format=directory"])
+        .arg(format!("--include={include}"))
+        .arg(format!("--customize-hook={CUSTOMIZE}"))
+        .arg(suite.name())
+        .arg(partial)
+        // mmdebstrap makes its own temporary directories there, and a world without TMPDIR is the tested one.
+        .env_remove("TMPDIR");
+    process::run(
+        command,
+        &format!("mmdebstrap {suite} {}", partial.display()),
+        None,
+        Duration::from_secs(900),
+    )
+    .expect_ok();
+    fs::rename(partial, root).unwrap_or_else(|e| panic!("rename {} to {}: {e}", partial.display(), root.display()));
+    say(&format!(
+        "made a root of {suite} in {:.0} s",
+        started.elapsed().as_secs_f64()
+    ));
+}
+
+fn remove_tree(path: &Path) {
+    match fs::remove_dir_all(path) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => panic!("remove {}: {e}", path.display()),
+    }
+}
+
+fn key(parts: &[&str]) -> String {
+    let digest = Sha256::digest(parts.join("\n"));
+    digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Tells a person at once, past the capturing of a test's output: making a root takes a while.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "host tests: {line}");
+}
