@@ -143,7 +143,12 @@ retry() {
         journal_save
         # Parked is configured for dpkg: then only the script itself can try again.
         [ "$(dpkg_state)" = "ii $_version" ] || exec dpkg --configure "$name"
-        exec sh "/var/lib/dpkg/info/$name.postinst" configure "$j_live_version"
+        sh "/var/lib/dpkg/info/$name.postinst" configure "$j_live_version" && exit 0
+        # It is still what dpkg records and what does not serve.
+        journal_load
+        j_parked_version=$_version
+        journal_save
+        exit 1
         ;;
     esac
     _deb=$(kept_deb "$_version")

@@ -4,7 +4,7 @@ from . import packagers, trees
 from .common import BenchError, interleaved, log, run_measured, summary
 
 VERSION = "1.0.0"
-# A tool slower than this is measured once: more rounds of it say nothing new.
+# A tool slower than this runs once: more rounds of it say nothing new.
 SLOW_SECONDS = 20
 
 
@@ -36,23 +36,21 @@ def measure(work, tree, label, present, absent, rounds=None):
         sample = run_measured(command, directory, environment)
         return sample, packagers.only_package(out).stat().st_size
 
-    # The first run of each is not counted (program and libraries come from disk); it also tells which work at all.
-    slow = set()
+    # The first run of each isn't counted (program and libraries come from disk), but for a slow one. It also tells
+    # which tools can do it at all.
+    samples, sizes = {}, {}
     for name in list(jobs):
         try:
-            if once(name)[0].seconds > SLOW_SECONDS:
-                slow.add(name)
+            sample, sizes[name] = once(name)
+            samples[name] = [sample] if sample.seconds > SLOW_SECONDS else []
         except BenchError as error:
             if name in ("relpack", "dpkg-deb"):
                 raise
             absent[name] = str(error).strip().splitlines()[-1]
             del jobs[name]
 
-    samples = {name: [] for name in jobs}
-    sizes = {}
-    for number, name in interleaved(list(jobs), rounds or work.args.rounds):
-        if name in slow and samples[name]:
-            continue
+    fast = [name for name in jobs if not samples[name]]
+    for number, name in interleaved(fast, rounds or work.args.rounds):
         sample, sizes[name] = once(name)
         samples[name].append(sample)
         log(f"{label} {number + 1}: {name} {sample.seconds:.2f} s, {sizes[name] / 1e6:.1f} MB, peak {sample.peak_bytes / 2**20:.0f} MiB")

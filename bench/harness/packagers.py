@@ -139,7 +139,7 @@ class Nfpm(Packager):
 
 class CargoDeb(Packager):
     name = "cargo-deb"
-    note = "xz, the best it has; MD5 of every file"
+    note = "xz (it has no zstd), MD5 of every file; symlinks become copies"
 
     def __init__(self, work):
         super().__init__(work)

@@ -51,7 +51,7 @@ def text(results):
         f"load before {environment['load_before'][0]:.1f}, after {environment['load_after'][0]:.1f}"
     )
     lines.append(f"Tree: {tree['files']} files, {tree['bytes'] / 1e6:.0f} MB, {tree['symlinks']} symlinks.")
-    lines.append(f"Medians of {results['rounds']} interleaved rounds, [min–max].")
+    lines.append(f"Medians of {results['rounds']} interleaved rounds, [min–max]; a tool over 20 s ran once.")
     build = results.get("build")
     if build:
         lines += ["", f"Building the package (zstd level {results['level']} for relpack and dpkg-deb)", ""]

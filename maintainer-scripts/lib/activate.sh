@@ -48,7 +48,9 @@ activate() {
 
 # Which units run is recorded before anything is touched, and an interrupted activation's record is kept.
 activation_begin() {
-    if [ -z "$j_touched" ]; then
+    if [ "$j_step" = finish ] && [ "$j_to_id" = "$1" ]; then
+        : # killed while it tidied up: what it came from still tells which units are new
+    elif [ -z "$j_touched" ]; then
         j_from_id=$j_live_id
         j_from_version=$j_live_version
         j_running=
@@ -90,7 +92,7 @@ activation_deferred() {
     journal_step switch
     switch_to "$1"
     # The links have to be there before systemd is asked to start anything.
-    units_enable "$1"
+    units_enable "$1" "$j_from_id"
     case $mode in
     live) daemon_reload ;;
     boot)
@@ -152,7 +154,7 @@ activation_finish() {
     j_parked_version=
     j_touched=
     journal_step finish
-    units_enable "$j_live_id"
+    units_enable "$j_live_id" "$j_from_id"
     if release_kept "$j_from_id" && [ "$mode" = live ]; then stop_dropped "$j_from_id" "$j_live_id"; fi
     activation_note "$j_live_id" "$j_live_version"
     keep_deb "$j_live_version"

@@ -104,10 +104,12 @@ prune_records() {
     done <"$state/activations" >"$state/activations.kept"
     write_file "$state/activations" 0644 <"$state/activations.kept"
     rm -f "$state/activations.kept"
+    { printf '%s\n%s\n' "$j_live_version" "$j_last_version"; cut -f 3 "$state/activations"; } >"$state/versions.kept"
     for _f in "$state"/debs/*; do
         [ -e "$_f" ] || continue
-        _v=$(dpkg-deb -f "$_f" Version 2>/dev/null || echo damaged)
-        if [ "$_v" = "$j_live_version" ] || [ "$_v" = "$j_last_version" ] || [ -n "$(release_of "$_v")" ]; then continue; fi
-        rm -f "$_f"
+        _v=${_f##*/"${name}"_}
+        _v=$(printf '%s' "${_v%.deb}" | sed 's/%3a/:/g')
+        grep -qxF -e "$_v" "$state/versions.kept" || rm -f "$_f"
     done
+    rm -f "$state/versions.kept"
 }

@@ -37,8 +37,8 @@ unit_line() {
 
 # problems LIVE: one a line; none when all is well.
 problems() {
-    if [ -z "$1" ]; then
-        echo "no release is live"
+    if [ -z "$j_live_id" ]; then
+        echo "no release has ever been healthy here; dpkg says '$(dpkg_state)' (hint: $name-release history)"
         return
     fi
     release_kept "$1" || echo "the live release $1 is missing"

@@ -33,9 +33,17 @@ units_deliver() {
 # unit_changed UNIT FROM TO
 unit_changed() { ! cmp -s "$unitstore/units/$2/$1" "$unitstore/units/$3/$1"; }
 
-# Enabling through deb-systemd-helper remembers what the admin chose, also across removal.
+# install_section FILE: what "systemctl enable" would act on.
+install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
+
+# units_enable ID FROM: enables what is new since FROM. Through deb-systemd-helper, which remembers what the admin chose,
+# also across a removal. It is a perl program, so what cannot have changed is not asked.
 units_enable() {
     units_of "$1" 5=enable | while IFS= read -r _u; do
+        if release_kept "$2" && [ "$(unit_setting "$2" "$_u" 5)" = enable ] &&
+            [ "$(install_section "$unitstore/units/$1/$_u")" = "$(install_section "$unitstore/units/$2/$_u")" ]; then
+            continue
+        fi
         deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u"
         if deb-systemd-helper --quiet was-enabled "$_u"; then
             deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u"
