@@ -1,0 +1,102 @@
+//! What the command-line tests share: a small application on disk, and the program.
+
+// Each test program uses a part of it.
+#![allow(dead_code)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The time that the tests' artifacts carry.
+pub const DATE: &str = "1700000000";
+
+/// The program under test, with nothing inherited that could change the bytes.
+pub fn relpack() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relpack"));
+    command
+        .env("SOURCE_DATE_EPOCH", DATE)
+        .env("NO_COLOR", "1")
+        .env_remove("RUST_BACKTRACE");
+    command
+}
+
+/// Runs it and wants success.
+pub fn ok(command: &mut Command) -> String {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{command:?}\n{}", both(&output));
+    String::from_utf8(output.stdout).expect("what is printed is text")
+}
+
+/// Runs it and wants this exit status; gives what was said on stderr.
+pub fn fails(command: &mut Command, status: i32) -> String {
+    let output = command.output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(status), "{command:?}\n{}", both(&output));
+    String::from_utf8(output.stderr).expect("what is printed is text")
+}
+
+pub fn both(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+pub fn write(path: &Path, text: &str, mode: u32) {
+    fs::create_dir_all(path.parent().expect("a file has a directory")).expect("the directory can be made");
+    fs::write(path, text).expect("the file can be written");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode can be set");
+}
+
+pub const CONFIG: &str = r#"
+[package]
+name = "acme"
+version = "1.4.0"
+maintainer = "Acme Ops <ops@acme.example>"
+description = "Acme web app"
+depends = ["nodejs (>= 18)"]
+
+[release]
+source = "build"
+exclude = ["**/*.map"]
+
+[defaults]
+Service.EnvironmentFile = "{shared}/env"
+
+[env]
+required = ["DATABASE_URL"]
+
+[units."acme.service"]
+Service.ExecStart = "bin/serve --port 3000"
+Service.Environment.PORT = "3000"
+X-Relpack.Health = "http://127.0.0.1:{env.PORT}/healthz"
+
+[units."acme-backup.service"]
+Service.Type = "oneshot"
+Service.ExecStart = "bin/backup"
+[units."acme-backup.timer"]
+Timer.OnCalendar = "daily"
+
+[migrate]
+exec = "bin/migrate up"
+like = "acme.service"
+"#;
+
+/// A small application with everything that a release can hold.
+pub fn application(dir: &Path) -> PathBuf {
+    write(&dir.join("relpack.toml"), CONFIG, 0o644);
+    for program in ["serve", "backup", "migrate"] {
+        write(
+            &dir.join("build/bin").join(program),
+            &format!("#!/bin/sh\necho {program}\n"),
+            0o755,
+        );
+    }
+    write(&dir.join("build/public/app.js"), "console.log(1)\n", 0o644);
+    write(&dir.join("build/public/app.js.map"), "{}", 0o644);
+    write(&dir.join("build/public/with space é.txt"), "x", 0o600);
+    fs::create_dir_all(dir.join("build/empty")).expect("the directory can be made");
+    std::os::unix::fs::symlink("public/app.js", dir.join("build/main.js")).expect("the link can be made");
+    dir.to_owned()
+}
