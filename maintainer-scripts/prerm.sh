@@ -28,7 +28,7 @@ remove() {
         journal_step remove
     fi
     systemctl stop "relpack-heal-$name.service" 2>/dev/null || :
-    _loaded=$({ units_delivered; units_of "$j_live_id" ""; } | sort -u | while IFS= read -r _u; do
+    _loaded=$({ units_delivered; units_of "$j_live_id"; } | sort -u | while IFS= read -r _u; do
         [ "$(unit_show "$_u" LoadState)" = not-found ] || printf '%s ' "$_u"
     done)
     # In one command: a timer must not start its service again behind our back.

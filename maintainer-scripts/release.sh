@@ -194,7 +194,7 @@ exec_in() {
     _live=$(current_id)
     release_kept "$_live" || die "no release of $name is live"
     [ -n "$_u" ] || _u=$(main_unit "$_live")
-    [ -r "$unitstore/units/$_live/$_u" ] || die "release $_live has no unit $_u (it has: $(units_of "$_live" "" | tr '\n' ' '))"
+    [ -r "$unitstore/units/$_live/$_u" ] || die "release $_live has no unit $_u (it has: $(units_of "$_live" | tr '\n' ' '))"
     app_run "$_live" "$_u" "$@"
 }
 

@@ -80,7 +80,7 @@ activation_env() {
     fi
     not_started=y
     say "$name $j_to_version is installed, but not started: $(setting "$1" env-file) lacks: $_missing"
-    more "(hint: set it there, then: systemctl start $(units_of "$1" 5=enable | tr '\n' ' '))"
+    more "(hint: set it there, then: systemctl start $(units_of "$1" enable | tr '\n' ' '))"
 }
 
 # No systemd here, or it comes up or goes down, or settings are missing: the migration and the start are left for the
@@ -97,7 +97,7 @@ activation_deferred() {
     live) daemon_reload ;;
     boot)
         daemon_reload
-        for _u in $(units_of "$1" 5=enable); do
+        for _u in $(units_of "$1" enable); do
             if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
             policy_allows "$_u" start || continue
             if was_running "$_u"; then _verb=restart; else _verb=start; fi

@@ -63,12 +63,12 @@ revert_start() {
     _again=
     _gate=
     for _u in $j_running; do
-        case $(unit_setting "$1" "$_u" 3)$(unit_setting "$1" "$_u" 4) in
+        case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in
         '' | *none) continue ;;
         service*) _again="$_again $_u" ;;
         *) if unit_changed "$_u" "$j_to_id" "$1"; then _again="$_again $_u"; fi ;;
         esac
-        [ "$(unit_setting "$1" "$_u" 6)" != gated ] || _gate="$_gate $_u"
+        [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
     done
     [ -n "$_again" ] || return 0
     # shellcheck disable=SC2086
@@ -82,7 +82,7 @@ revert_start() {
 first_install_failed() {
     say "$name $j_to_version was not activated: $j_failed_reason"
     if [ -n "$j_touched" ] && systemd_runs; then
-        for _u in $(units_of "$j_to_id" ""); do systemctl stop "$_u" 2>/dev/null || :; done
+        for _u in $(units_of "$j_to_id"); do systemctl stop "$_u" 2>/dev/null || :; done
     fi
     rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
     history_add install failed "$j_failed_reason"

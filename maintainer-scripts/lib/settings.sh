@@ -1,20 +1,41 @@
 # A release carries its own settings: a rollback follows the old release's rules, not the new package's.
 settings_of() { printf '%s\n' "$base/releases/$1/.relpack/settings"; }
 
-# setting ID KEY: the value of a key that stands once; nothing when it is absent.
-setting() { awk -F '\t' -v k="$2" '$1 == k { print $2; exit }' "$(settings_of "$1")"; }
+# Read by the shell itself: an activation asks dozens of times, and each awk would cost a fork and an exec.
 
 # settings ID KEY: all the values of a key.
-settings() { awk -F '\t' -v k="$2" '$1 == k { print $2 }' "$(settings_of "$1")"; }
-
-# units_of ID [COLUMN=VALUE]: unit names. Columns: 3 kind, 4 policy, 5 enable|static, 6 gated|-
-units_of() {
-    release_kept "$1" || return 0
-    awk -F '\t' -v c="${2%%=*}" -v v="${2#*=}" '$1 == "unit" && (c == "" || $c == v) { print $2 }' "$(settings_of "$1")"
+settings() {
+    while IFS=$tab read -r _key _value _; do
+        if [ "$_key" = "$2" ]; then printf '%s\n' "$_value"; fi
+    done <"$(settings_of "$1")"
 }
 
-# unit_setting ID UNIT COLUMN
-unit_setting() { awk -F '\t' -v u="$2" -v c="$3" '$1 == "unit" && $2 == u { print $c; exit }' "$(settings_of "$1")"; }
+# setting ID KEY: the value of a key that stands once; nothing when it is absent.
+setting() { settings "$1" "$2"; }
+
+# units_of ID [enable|static]: unit names, all or only those that are enabled at install or not.
+units_of() {
+    release_kept "$1" || return 0
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+        if [ "$_key" = unit ] && [ "${2:-$_enable}" = "$_enable" ]; then printf '%s\n' "$_unit"; fi
+    done <"$(settings_of "$1")"
+}
+
+# unit_setting ID UNIT kind|policy|enable|gated: nothing where the release has no such unit.
+unit_setting() {
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+        if [ "$_key" != unit ] || [ "$_unit" != "$2" ]; then continue; fi
+        case $3 in
+        kind) printf '%s\n' "$_kind" ;;
+        policy) printf '%s\n' "$_policy" ;;
+        enable) printf '%s\n' "$_enable" ;;
+        gated) printf '%s\n' "$_gated" ;;
+        esac
+        return 0
+    done <"$(settings_of "$1")"
+}
+
+has_unit() { [ -n "$(unit_setting "$1" "$2" kind)" ]; }
 
 # fact KEY: a fact of this host. The file is parsed and never sourced.
 fact() {

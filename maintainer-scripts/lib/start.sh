@@ -1,9 +1,19 @@
 # Starting what is meant to run, by the policy of each unit.
 
-# running_units: what is meant to run now, of the live release.
+# running_units ID: which of its units are meant to run now: they run, or they are enabled and have failed. Enabled but
+# stopped is an admin's choice.
 running_units() {
-    units_of "$1" "" | while IFS= read -r _u; do
-        if meant_to_run "$_u"; then printf '%s ' "$_u"; fi
+    # A template itself never runs.
+    _names=$(units_of "$1" | grep -v '@[.]' || :)
+    [ -n "$_names" ] || return 0
+    # shellcheck disable=SC2086
+    systemctl show -p Id,ActiveState -- $_names | while IFS='=' read -r _k _v; do
+        case $_k=$_v in
+        Id=*) _u=$_v ;;
+        ActiveState=active | ActiveState=activating | ActiveState=reloading | ActiveState=refreshing | ActiveState=deactivating)
+            printf '%s ' "$_u" ;;
+        ActiveState=failed) if unit_enabled "$_u"; then printf '%s ' "$_u"; fi ;;
+        esac
     done
 }
 
@@ -11,11 +21,11 @@ was_running() { case " $j_running " in *" $1 "*) return 0 ;; *) return 1 ;; esac
 
 # wanted_units ID: of that release, what was running, and what it brings new and enabled.
 wanted_units() {
-    units_of "$1" "" | while IFS= read -r _u; do
+    units_of "$1" | while IFS= read -r _u; do
         if was_running "$_u"; then
             printf '%s\n' "$_u"
-        elif [ "$(unit_setting "$1" "$_u" 5)" = enable ] && { ! release_kept "$j_from_id" ||
-            [ -z "$(unit_setting "$j_from_id" "$_u" 2)" ]; }; then
+        elif [ "$(unit_setting "$1" "$_u" enable)" = enable ] && { ! release_kept "$j_from_id" ||
+            ! has_unit "$j_from_id" "$_u"; }; then
             # New here: started, unless the admin had disabled it before a removal, or masked it.
             if deb-systemd-helper --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
         fi
@@ -30,7 +40,7 @@ start_recreate() {
     _later=
     _gate=
     for _u in $(wanted_units "$1"); do
-        _policy=$(unit_setting "$1" "$_u" 4)
+        _policy=$(unit_setting "$1" "$_u" policy)
         policy_allows "$_u" restart || {
             say "$_u is not started: policy-rc.d forbids it"
             continue
@@ -38,7 +48,7 @@ start_recreate() {
         if ! was_running "$_u"; then
             _start="$_start $_u"
         else
-            case $(unit_setting "$1" "$_u" 3) in
+            case $(unit_setting "$1" "$_u" kind) in
             service) _acts=y ;;
             *) if release_kept "$j_from_id" && ! unit_changed "$_u" "$j_from_id" "$1"; then _acts=n; else _acts=y; fi ;;
             esac
@@ -50,7 +60,7 @@ start_recreate() {
             *) continue ;;
             esac
         fi
-        [ "$(unit_setting "$1" "$_u" 6)" != gated ] || _gate="$_gate $_u"
+        [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
     done
     fault start
     # A crash loop, or several deploys within ten seconds, has used up the start limit.

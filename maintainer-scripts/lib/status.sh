@@ -31,7 +31,7 @@ unit_line() {
     _en=disabled
     if unit_enabled "$1"; then _en=enabled; fi
     if unit_masked "$1"; then _en=masked; fi
-    [ "$(unit_setting "$2" "$1" 5)" = enable ] || _en=static
+    [ "$(unit_setting "$2" "$1" enable)" = enable ] || _en=static
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$u_state" "$u_sub" "$_en" "${u_pid:-0}" "$(unit_release "$1")"
 }
 
@@ -48,11 +48,11 @@ problems() {
     [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
         echo "dpkg says '$_st', what serves is $j_live_version (hint: wait for relpack-heal-$name.service, or $name-release accept)"
     systemd_runs || return 0
-    units_of "$1" "" | while IFS= read -r _u; do
+    units_of "$1" | while IFS= read -r _u; do
         unit_show_all "$_u"
         [ "$u_state" != failed ] || echo "$_u has failed (hint: journalctl -u $_u)"
         _runs=$(unit_release "$_u")
-        if [ -n "$_runs" ] && [ "$_runs" != "$1" ] && [ "$(unit_setting "$1" "$_u" 4)" = restart ]; then
+        if [ -n "$_runs" ] && [ "$_runs" != "$1" ] && [ "$(unit_setting "$1" "$_u" policy)" = restart ]; then
             echo "$_u runs release $_runs, not the live one (hint: systemctl restart $_u)"
         fi
     done
@@ -77,7 +77,7 @@ status_text() {
     [ -z "$(pins)" ] || printf 'pinned:   %s (kept away from apt upgrade)\n' "$(pins | tr '\n' ' ')"
     if release_kept "$_live"; then
         echo 'units:'
-        units_of "$_live" "" | while IFS= read -r _u; do
+        units_of "$_live" | while IFS= read -r _u; do
             unit_line "$_u" "$_live" | while IFS=$tab read -r _n _a _s _e _p _r; do
                 printf '  %-32s %s (%s), %s' "$_n" "$_a" "$_s" "$_e"
                 [ "$_p" = 0 ] || printf ', pid %s' "$_p"
@@ -120,7 +120,7 @@ status_json() {
     printf ',"units":['
     if release_kept "$_live"; then
         _sep=
-        for _u in $(units_of "$_live" ""); do
+        for _u in $(units_of "$_live"); do
             printf '%s' "$_sep"
             _sep=,
             unit_line "$_u" "$_live" | while IFS=$tab read -r _n _a _s _e _p _r; do

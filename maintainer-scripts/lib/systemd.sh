@@ -22,15 +22,6 @@ systemd_mode() {
 
 unit_show() { systemctl show -p "$2" --value -- "$1" 2>/dev/null || :; }
 
-# Meant to run: it runs, or it is enabled and has failed. Enabled but stopped is an admin's choice.
-meant_to_run() {
-    case $(unit_show "$1" ActiveState) in
-    active | activating | reloading | refreshing | deactivating) return 0 ;;
-    failed) unit_enabled "$1" ;;
-    *) return 1 ;;
-    esac
-}
-
 # By the links in /etc, since systemctl says "generated" while our generator stands in for a unit.
 unit_enabled() {
     for _l in "$root"/etc/systemd/system/*.wants/"$1" "$root"/etc/systemd/system/*.requires/"$1"; do

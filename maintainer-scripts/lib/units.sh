@@ -39,8 +39,8 @@ install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
 # units_enable ID FROM: enables what is new since FROM. Through deb-systemd-helper, which remembers what the admin chose,
 # also across a removal. It is a perl program, so what cannot have changed is not asked.
 units_enable() {
-    units_of "$1" 5=enable | while IFS= read -r _u; do
-        if release_kept "$2" && [ "$(unit_setting "$2" "$_u" 5)" = enable ] &&
+    units_of "$1" enable | while IFS= read -r _u; do
+        if release_kept "$2" && [ "$(unit_setting "$2" "$_u" enable)" = enable ] &&
             [ "$(install_section "$unitstore/units/$1/$_u")" = "$(install_section "$unitstore/units/$2/$_u")" ]; then
             continue
         fi
@@ -55,7 +55,7 @@ units_enable() {
 
 # units_dropped FROM TO: what only the old release has.
 units_dropped() {
-    units_of "$1" "" | while IFS= read -r _u; do
-        [ -n "$(unit_setting "$2" "$_u" 2)" ] || printf '%s\n' "$_u"
+    units_of "$1" | while IFS= read -r _u; do
+        has_unit "$2" "$_u" || printf '%s\n' "$_u"
     done
 }
