@@ -125,7 +125,10 @@ rollback() {
     seal_holds "$_to" || die "release $_to was changed since it was staged (hint: $name-release verify $_to)"
     activate "$_to" "$(version_of "$_to")" kept
     printf '%s %s serves (release %s)\n' "$name" "$j_live_version" "$j_live_id"
-    [ "$(dpkg_state)" = "ii $j_live_version" ] || heal_schedule
+    [ "$(dpkg_state)" = "ii $j_live_version" ] || {
+        heal_schedule
+        heal_wait
+    }
 }
 
 retry() {

@@ -23,6 +23,18 @@ heal_schedule() {
     fi
 }
 
+# heal_wait: for a person at a terminal, whose next apt command would find dpkg locked. Interrupting it stops nothing.
+heal_wait() {
+    _end=$(($(now) + 60))
+    while [ "$(now)" -lt "$_end" ]; do
+        case $(unit_show "$heal_unit" ActiveState) in
+        active | activating | deactivating) sleep 0.2 ;;
+        *) return 0 ;;
+        esac
+    done
+    more "$heal_unit still waits for dpkg (hint: systemctl status $heal_unit)"
+}
+
 heal_in_repository() {
     apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= madison "$name" 2>/dev/null |
         awk -F ' *[|] *' -v v="$j_live_version" '$2 == v { found = 1 } END { exit !found }'

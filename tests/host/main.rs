@@ -7,6 +7,8 @@ mod firstinstall;
 mod harness;
 mod install;
 mod kill;
+mod readme;
+mod probe;
 mod remove;
 mod rollback;
 mod support;

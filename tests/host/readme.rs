@@ -1,0 +1,91 @@
+//! The README's tour, command by command: what it shows has to work as it stands.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::on_each_suite;
+use crate::support::machine::Machine;
+use crate::support::root::Suite;
+
+on_each_suite![the_tour];
+
+/// Blocks of the README by the words after the fence: `sh build`, `sh host`, `sh host fails`.
+fn blocks() -> Vec<(String, String)> {
+    let readme = include_str!("../../README.md");
+    let mut blocks = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in readme.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(words)) => open = Some((words.to_owned(), String::new())),
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some((_, text)), None) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// A checkout with only the example in it, so that the tour changes nothing here.
+fn checkout(dir: &Path) {
+    let script = r#"mkdir examples && cp -R "$0/examples/hello" examples/ && rm -rf examples/hello/dist &&
+        git init -q . && git add . && git -c user.name=a -c user.email=a@b.example commit -qm example"#;
+    let done = Command::new("sh")
+        .args(["-ec", script, env!("CARGO_MANIFEST_DIR")])
+        .current_dir(dir)
+        .status()
+        .expect("sh runs");
+    assert!(done.success());
+}
+
+fn the_tour(suite: Suite) {
+    let temp = tempfile::tempdir().expect("a temporary directory can be made");
+    checkout(temp.path());
+    let m = Machine::boot(suite);
+    let mut copied = false;
+    let mut run = 0;
+    for (words, text) in blocks() {
+        // The program is built already; the words after it are the README's own.
+        let commands = text.replace("cargo run --release --", env!("CARGO_BIN_EXE_relpack"));
+        match words.as_str() {
+            "sh build" => {
+                let output = Command::new("sh")
+                    .args(["-exc", &commands])
+                    .current_dir(temp.path())
+                    .output()
+                    .expect("sh runs");
+                assert!(
+                    output.status.success(),
+                    "{text}\n{}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+            }
+            "sh host" | "sh host fails" => {
+                if !copied {
+                    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+                        let name = format!("hello_{version}_all.deb");
+                        let deb = std::fs::read(temp.path().join("examples/hello/dist").join(&name));
+                        m.put(&format!("/root/{name}"), deb.expect("the tour built it"));
+                    }
+                    copied = true;
+                }
+                let output = m.sh_within(&format!("cd /root; set -ex\n{commands}"), Duration::from_secs(120));
+                if words.ends_with("fails") {
+                    output.expect_failure();
+                    m.wait_for(
+                        "test \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' hello)\" = 'ii 1.1.0'",
+                        Duration::from_secs(60),
+                    );
+                } else {
+                    output.expect_ok();
+                }
+            }
+            _ => continue,
+        }
+        run += 1;
+    }
+    assert_eq!(run, 8, "every block of the tour was run");
+}
