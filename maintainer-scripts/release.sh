@@ -111,7 +111,17 @@ verify_release() {
 
 rollback() {
     need_root rollback
-    with_lock rollback "$@"
+    if ! lock_held; then
+        locked rollback "$@"
+        [ "$lock_rc" = 0 ] || exit "$lock_rc"
+        # Behind the lock: what brings dpkg in line needs it.
+        journal_load
+        [ "$(dpkg_state)" = "ii $j_live_version" ] || {
+            heal_schedule
+            heal_wait
+        }
+        return 0
+    fi
     lock_note "$name-release rollback"
     journal_load
     systemd_runs || die "systemd does not run here (hint: apt-get install --allow-downgrades $name=VERSION)"
@@ -125,10 +135,6 @@ rollback() {
     seal_holds "$_to" || die "release $_to was changed since it was staged (hint: $name-release verify $_to)"
     activate "$_to" "$(version_of "$_to")" kept
     printf '%s %s serves (release %s)\n' "$name" "$j_live_version" "$j_live_id"
-    [ "$(dpkg_state)" = "ii $j_live_version" ] || {
-        heal_schedule
-        heal_wait
-    }
 }
 
 retry() {

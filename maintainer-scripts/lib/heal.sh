@@ -54,6 +54,11 @@ heal() {
         fi
         [ -n "$j_live_version" ] || die "no release of $name is live: nothing to heal"
         [ "$(now)" -lt "$_end" ] || break
+        # An activation at work would veto ours; it may also be the one that started this job.
+        lock_is_free || {
+            sleep 0.2
+            continue
+        }
         heal_once || sleep 5
     done
     say "dpkg's record of $name could not be set to $j_live_version (it is: $(dpkg_state))"

@@ -1,12 +1,20 @@
 # One activation at a time. A POSIX shell has no close-on-exec, so a lock held on a descriptor of ours would
 # be inherited by every process that we start: flock runs us again as its child, with the descriptor closed (-o).
 with_lock() {
-    [ "${RELPACK_LOCKED:-}" = "$name" ] && return 0
+    if ! lock_held; then
+        locked "$@"
+        exit "$lock_rc"
+    fi
+}
+
+lock_held() { [ "${RELPACK_LOCKED:-}" = "$name" ]; }
+
+# locked ARGUMENT…: runs this script once more, under the lock; its status is in lock_rc.
+locked() {
     mkdir -p "$state"
-    _rc=0
-    RELPACK_LOCKED=$name flock -o -n -E 75 "$state/lock" sh "$0" "$@" || _rc=$?
-    [ "$_rc" != 75 ] || lock_refuse
-    exit "$_rc"
+    lock_rc=0
+    RELPACK_LOCKED=$name flock -o -n -E 75 "$state/lock" sh "$0" "$@" || lock_rc=$?
+    [ "$lock_rc" != 75 ] || lock_refuse
 }
 
 lock_refuse() {
