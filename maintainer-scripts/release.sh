@@ -38,7 +38,7 @@ $name-release: the releases of $name on this host
   verify [ID|VERSION]   hash a kept release (default: the live one) against its manifest
   rollback [VERSION]    back to an earlier kept release at once, without network; dpkg follows
   retry                 try the version again that failed and was reverted
-  accept                let dpkg record a version that failed, with the earlier release serving ("parked")
+  accept                dpkg records a version that failed, and the earlier release serves ("parked")
   prune                 remove releases beyond what is kept
   exec [--unit UNIT] [--] COMMAND…
                         run a command as the service sees the world: user, environment, mounts, sandbox

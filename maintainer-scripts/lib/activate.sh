@@ -133,6 +133,7 @@ activation_live() {
 
 switch_live() {
     switch_to "$1"
+    if release_kept "$j_from_id"; then stop_as_before "$j_from_id" "$1"; fi
     daemon_reload
     fault reloaded
 }

@@ -99,3 +99,17 @@ stop_dropped() {
         systemctl reset-failed "$_u" 2>/dev/null || :
     done
 }
+
+# stop_as_before FROM TO: a service is stopped the way its own release says. Where the new text says otherwise, it is
+# stopped before systemd loads that; else the restart does it, with a shorter gap.
+stop_as_before() {
+    for _u in $j_running; do
+        [ "$(unit_setting "$2" "$_u" kind)$(unit_setting "$2" "$_u" policy)" = servicerestart ] || continue
+        [ "$(stop_lines "$1" "$_u")" = "$(stop_lines "$2" "$_u")" ] || bounded systemctl stop "$_u"
+    done
+}
+
+stop_lines() {
+    grep -E '^(ExecStop|ExecStopPost|KillSignal|KillMode|RestartKillSignal|FinalKillSignal|SendSIGKILL|SendSIGHUP|TimeoutStopSec|TimeoutSec)=' \
+        "$unitstore/units/$1/$2" || :
+}

@@ -71,7 +71,9 @@ impl Control {
         if let Some(homepage) = &package.homepage {
             fields.push(("Homepage", homepage.clone()));
         }
-        fields.push(("Description", description(&package.synopsis, &package.description)));
+        let about = format!("It deploys itself: {}-release status tells what serves.", package.name);
+        let extended = if package.description.is_empty() { std::slice::from_ref(&about) } else { &package.description };
+        fields.push(("Description", description(&package.synopsis, extended)));
         Self { fields }
     }
 
