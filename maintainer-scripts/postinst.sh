@@ -44,7 +44,7 @@ configure() {
 restore() {
     journal_load
     # Whoever holds the lock brings this version into order; dpkg's question is only whether it ever served.
-    if ! lock_is_free && [ "$j_live_version" = "$version" ]; then exit 0; fi
+    if ! lock_held && ! lock_is_free && [ "$j_live_version" = "$version" ]; then exit 0; fi
     with_lock "$@"
     lock_note "postinst $1 of $name $version"
     journal_load

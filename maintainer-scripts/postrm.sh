@@ -19,7 +19,7 @@ remove() {
     [ ! -d "$base/releases" ] || rm -rf "$base/releases"
     rmdir "$root/usr/lib/relpack" 2>/dev/null || :
     # A later install starts clean: what served, failed or waited is forgotten; the history stays until the purge.
-    for _f in journal pending-migration incoming reason activations lock; do rm -f "$state/$_f"; done
+    for _f in journal pending-migration incoming reason activations restaged lock; do rm -f "$state/$_f"; done
     rm -rf "$state/seals" "$state/debs" "$state"/work.*
     if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed"; fi
 }
@@ -62,7 +62,7 @@ purge_users() {
     [ -e "$state/users-created" ] && [ -z "$root" ] || return 0
     sort -u "$state/users-created" | while IFS= read -r _user; do
         id "$_user" >/dev/null 2>&1 || continue
-        for _d in "$base" $service_dirs; do
+        for _d in "$base" $service_dirs $made_dirs; do
             if [ -d "$_d" ] && [ -n "$(find "$_d" -user "$_user" -print -quit)" ]; then
                 say "user $_user is kept: $_d still holds files of it"
                 continue 2

@@ -24,10 +24,13 @@ enough_room() {
 begin() {
     mkdir -p "$state"
     if ! lock_is_free; then lock_refuse; fi
+    journal_load
+    if [ -n "${RELPACK_HEAL:-}" ] && { [ "$RELPACK_HEAL" != "$j_live_id" ] || [ "$id" != "$j_live_id" ]; }; then
+        die "$name $j_live_version serves meanwhile: there is nothing to heal with $version"
+    fi
     # A reinstalled release is staged already.
     [ -d "$base/releases/$id" ] || enough_room || exit 1
     incoming_note
-    journal_load
     # A real unpack is a person's wish to try this version again.
     if [ "$j_failed_version" = "$version" ] || [ "$j_parked_version" = "$version" ]; then
         j_failed_id=

@@ -28,8 +28,11 @@ remove() {
         journal_step remove
     fi
     systemctl stop "relpack-heal-$name.service" 2>/dev/null || :
-    _loaded=$({ units_delivered; units_of "$j_live_id"; } | sort -u | while IFS= read -r _u; do
-        [ "$(unit_show "$_u" LoadState)" = not-found ] || printf '%s ' "$_u"
+    _loaded=$({ units_delivered; units_of "$j_live_id"; } | unit_instances | sort -u | while IFS= read -r _u; do
+        case $(unit_show "$_u" LoadState) in
+        '' | not-found) ;;
+        *) printf '%s ' "$_u" ;;
+        esac
     done)
     # In one command: a timer must not start its service again behind our back.
     # shellcheck disable=SC2086

@@ -127,13 +127,24 @@ rollback() {
     systemd_runs || die "systemd does not run here (hint: apt-get install --allow-downgrades $name=VERSION)"
     if [ $# -gt 0 ]; then
         _to=$(find_release "$1")
+    elif [ "$j_step" != idle ] && release_kept "$j_from_id" && release_kept "$j_to_id"; then
+        # An interrupted rollback is finished, an interrupted upgrade undone.
+        _to=$j_from_id
+        if [ "$j_step" != revert ] && dpkg --compare-versions "$j_to_version" lt "$j_from_version"; then _to=$j_to_id; fi
     else
         _to=$j_last_id
         release_kept "$_to" || die "no earlier release of $name is kept (hint: $name-release status; apt-get install --allow-downgrades $name=VERSION)"
     fi
-    [ "$_to" != "$(current_id)" ] || die "release $_to is live already (hint: $name-release status)"
+    if [ "$_to" = "$(current_id)" ] && [ "$j_step" = idle ]; then
+        die "release $_to is live already (hint: $name-release status)"
+    fi
+    to_version=$(version_of "$_to")
+    [ -n "$to_version" ] || die "release $_to has never served here, and may need its migration (hint: apt-get install $name=VERSION)"
+    if dpkg --compare-versions "$to_version" gt "$j_live_version"; then
+        die "$to_version is newer than $j_live_version, so this is no rollback (hint: apt-get install $name=$to_version)"
+    fi
     seal_holds "$_to" || die "release $_to was changed since it was staged (hint: $name-release verify $_to)"
-    activate "$_to" "$(version_of "$_to")" kept
+    activate "$_to" "$to_version" kept
     printf '%s %s serves (release %s)\n' "$name" "$j_live_version" "$j_live_id"
 }
 
@@ -160,7 +171,7 @@ retry() {
         exit 1
         ;;
     esac
-    _deb=$(kept_deb "$_version")
+    _deb=$(kept_deb "$_version" "$j_failed_id")
     exec apt-get install -y --allow-downgrades -o DPkg::Lock::Timeout=60 -o APT::Sandbox::User=root "${_deb:-$name=$_version}"
 }
 
@@ -172,6 +183,7 @@ accept() {
     ii*) die "dpkg's record of $name is in order: $(dpkg_state)" ;;
     esac
     release_kept "$j_live_id" || die "no release of $name is live: there is nothing to accept"
+    [ "$j_step" = idle ] || die "an activation was interrupted (hint: dpkg --configure $name)"
     lock_is_free || lock_refuse
     j_parked_version=$_version
     journal_save

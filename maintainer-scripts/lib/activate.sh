@@ -33,22 +33,27 @@ activate() {
     [ "$3" = kept ] || step stage "the release could not be staged" stage
     release_kept "$1" || activation_failed "release $1 is not kept on this host"
     deadline=$((began + $(setting "$1" timeout)))
-    units_store "$1"
-    env_create "$1"
+    step store "its units and settings could not be written" activation_store "$1"
     activation_env "$1"
     if [ "$mode" != live ] || [ -n "$not_started" ]; then
-        activation_deferred "$1"
-    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ]; then
-        activation_same "$1"
+        step switch "the switch to the new release failed" activation_deferred "$1"
+    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ]; then
+        step switch "its units could not be loaded" activation_same "$1"
     else
         activation_live "$1"
     fi
     activation_finish
 }
 
+activation_store() {
+    units_store "$1"
+    env_create "$1"
+}
+
 # Which units run is recorded before anything is touched, and an interrupted activation's record is kept.
 activation_begin() {
-    if [ "$j_step" = finish ] && [ "$j_to_id" = "$1" ]; then
+    if [ "$j_step" != idle ] && [ "$j_to_id" != "$1" ]; then activation_close; fi
+    if [ "$j_step" != idle ] && [ "$j_to_id" = "$1" ] && [ "$j_live_id" = "$1" ] && [ -z "$j_touched" ]; then
         : # killed while it tidied up: what it came from still tells which units are new
     elif [ -z "$j_touched" ]; then
         j_from_id=$j_live_id
@@ -83,13 +88,27 @@ activation_env() {
     more "(hint: set it there, then: systemctl start $(units_of "$1" enable | tr '\n' ' '))"
 }
 
+# activation_close: another activation was interrupted, and now something else is wanted: first one clean state.
+activation_close() {
+    if ! release_kept "$j_from_id" || ! release_kept "$j_to_id" || [ "$mode" != live ]; then return 0; fi
+    if [ "$j_live_id" = "$j_to_id" ] && [ -z "$j_touched" ]; then
+        units_enable "$j_live_id" "$j_from_id"
+        stop_dropped "$j_from_id" "$j_live_id"
+    elif [ -n "$j_touched" ] && [ "$j_step" != remove ]; then
+        attempt revert_to "$j_from_id"
+        if [ "$rc" = 0 ]; then
+            j_touched=
+            journal_step idle
+        fi
+    fi
+}
+
 # No systemd here, or it comes up or goes down, or settings are missing: the migration and the start are left for the
 # first start, in that order (a unit that the services require looks for the mark).
 activation_deferred() {
     if migration_wanted; then
         write_file "$state/pending-migration" 0644 </dev/null
     fi
-    journal_step switch
     switch_to "$1"
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
@@ -157,10 +176,14 @@ activation_finish() {
     journal_step finish
     units_enable "$j_live_id" "$j_from_id"
     if release_kept "$j_from_id" && [ "$mode" = live ]; then stop_dropped "$j_from_id" "$j_live_id"; fi
-    activation_note "$j_live_id" "$j_live_version"
-    keep_deb "$j_live_version"
+    # The release serves: what only records that must not make it look failed.
+    activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written"
+    keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
     pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
-    history_add "$event" ok -
-    prune
-    journal_step idle
+    history_add "$event" ok - || say "warning: $state/history could not be written"
+    attempt prune
+    [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
+    rm -rf "$base"/releases/.*.damaged
+    rm -f "$state/restaged"
+    journal_step idle || say "warning: $state/journal could not be written"
 }

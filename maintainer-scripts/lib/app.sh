@@ -11,10 +11,17 @@ app_run() {
     shift
     # Through env: systemd-run itself looks for the program outside of the unit's mounts, where {app} is empty.
     set -- -- /usr/bin/env "$_word" "$@"
+    # Else the end of this command would take the running service's /run directory with it, and a dynamic user of another
+    # name would take over its state directory.
+    set -- -p RuntimeDirectoryPreserve=yes "$@"
+    _file=$unitstore/units/$_id/$_unit
+    if grep -qiE '^DynamicUser=(1|y|yes|t|true|on)$' "$_file" && ! grep -q '^User=' "$_file"; then
+        set -- -p "User=${_unit%.service}" "$@"
+    fi
     while IFS= read -r _line; do
         [ -z "$_line" ] || set -- -p "$_line" "$@"
     done <<EOF
-$(app_properties "$unitstore/units/$_id/$_unit")
+$(app_properties "$_file")
 EOF
     if [ -t 0 ] && [ -t 1 ]; then _io=--pty; else _io=--pipe; fi
     systemd-run --quiet --collect --wait ${app_limit:+-p "RuntimeMaxSec=$app_limit"} "$_io" "$@"
@@ -24,6 +31,7 @@ EOF
 # what runs, how it is supervised and where its output goes.
 app_properties() {
     sed -n '/^\[Service\]/,/^\[/{ /^\[/d; /^[#;]/d; /^$/d; p; }' "$1" | awk -F '=' '
-        $1 ~ /^(Exec(Start|Stop|Reload|Condition).*|Type|Restart.*|RemainAfterExit|PIDFile|BusName|NotifyAccess|Guess.*|Timeout.*|Runtime(Max|Randomized).*|Watchdog.*|Standard.*|TTY.*|KillMode|KillSignal|SendSIG.*|FinalKillSignal|RootDirectoryStartOnly|NonBlocking|Sockets|FileDescriptor.*|StartLimit.*|Success.*|OOMPolicy|USB.*|Syslog.*|ReloadSignal|OpenFile)$/ { next }
-        { l[++n] = $0 } END { for (i = n; i; i--) print l[i] }'
+        $1 ~ /^(Exec(Start|Stop|Reload|Condition).*|Type|Restart.*|RemainAfterExit|PIDFile|BusName|NotifyAccess|Guess.*|Timeout.*|Runtime(Max|Randomized).*|Watchdog.*|Standard.*|TTY.*|KillMode|KillSignal|SendSIG.*|FinalKillSignal|RootDirectoryStartOnly|NonBlocking|Sockets|FileDescriptor.*|StartLimit.*|Success.*|RuntimeDirectoryPreserve|OOMPolicy|USB.*|Syslog.*|ReloadSignal|OpenFile)$/ { next }
+        # systemd-run expands no specifiers, not even this one.
+        { gsub(/%%/, "%"); l[++n] = $0 } END { for (i = n; i; i--) print l[i] }'
 }

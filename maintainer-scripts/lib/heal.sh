@@ -8,14 +8,14 @@ heal_schedule() {
         more "dpkg's record is not put right by itself here: apt-get install --allow-downgrades $name=$j_live_version"
         return 0
     fi
-    if [ -z "$(kept_deb "$j_live_version")" ] && ! heal_in_repository; then
+    if [ -z "$(kept_deb "$j_live_version" "$j_live_id")" ] && ! heal_in_repository; then
         more "dpkg's record can't be put right by itself: $name $j_live_version is neither kept here nor in a repository."
         more "(hint: $name-release accept makes apt work again with $j_live_version serving)"
         return 0
     fi
     if systemd-run --quiet --collect --unit="$heal_unit" --description="Bring dpkg's record of $name in line with what serves" \
         "/usr/bin/$name-release" _heal 2>/dev/null; then
-        more "$heal_unit now sets dpkg's record to $j_live_version; until it has ended apt reports $name as broken."
+        more "$heal_unit now sets dpkg's record to $j_live_version$(heal_meanwhile)."
     elif systemctl -q is-active "$heal_unit"; then
         more "$heal_unit is at work already."
     else
@@ -35,14 +35,23 @@ heal_wait() {
     more "$heal_unit still waits for dpkg (hint: systemctl status $heal_unit)"
 }
 
+heal_meanwhile() {
+    case $(dpkg_state) in
+    ii*) ;;
+    *) printf '; until it has ended apt reports %s as broken' "$name" ;;
+    esac
+}
+
 heal_in_repository() {
     apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= madison "$name" 2>/dev/null |
         awk -F ' *[|] *' -v v="$j_live_version" '$2 == v { found = 1 } END { exit !found }'
 }
 
-dpkg_state() { dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$name" 2>/dev/null || :; }
+# A hold ("hi") is the admin's wish and no disorder.
+dpkg_state() { dpkg-query -W -f '${db:Status-Abbrev}${Version}\n' "$name" 2>/dev/null | sed 's/^h/i/'; }
 
-# heal: run by the transient unit. Others may hold dpkg's lock for long, so it asks again for ten minutes.
+# heal: run by the transient unit. Others may hold dpkg's lock for long, so it asks again for ten minutes. It never waits
+# inside apt: what is live may change meanwhile, and is read anew each time.
 heal() {
     _end=$(($(now) + 600))
     while :; do
@@ -59,7 +68,8 @@ heal() {
             sleep 0.2
             continue
         }
-        heal_once || sleep 5
+        heal_once || :
+        [ "$(dpkg_state)" = "ii $j_live_version" ] || sleep 2
     done
     say "dpkg's record of $name could not be set to $j_live_version (it is: $(dpkg_state))"
     more "(hint: apt-get install --allow-downgrades $name=$j_live_version, or: $name-release accept)"
@@ -68,12 +78,22 @@ heal() {
 
 heal_once() {
     DEBIAN_FRONTEND=noninteractive
-    export DEBIAN_FRONTEND
-    _deb=$(kept_deb "$j_live_version")
+    # Our preinst vetoes where another release went live between this line and the unpacking.
+    RELPACK_HEAL=$j_live_id
+    export DEBIAN_FRONTEND RELPACK_HEAL
+    _hold=$(apt-mark showhold "$name" 2>/dev/null) || _hold=
+    _healed=0
+    heal_install || _healed=1
+    [ -z "$_hold" ] || apt-mark hold "$name" >/dev/null || say "warning: $name is no longer on hold"
+    return "$_healed"
+}
+
+heal_install() {
+    _deb=$(kept_deb "$j_live_version" "$j_live_id")
     _what=$name=$j_live_version
     [ -z "$_deb" ] || _what=$_deb
-    apt-get install -y -q --allow-downgrades --no-install-recommends --no-remove \
-        -o DPkg::Lock::Timeout=600 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold "$_what" && return 0
+    apt-get install -y -q --allow-downgrades --no-install-recommends --no-remove --allow-change-held-packages \
+        -o DPkg::Lock::Timeout=0 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold "$_what" && return 0
     # apt refuses where other packages are in disorder; dpkg asks only for ours.
     [ -z "$_deb" ] || dpkg --force-confold -i "$_deb"
 }

@@ -34,10 +34,12 @@ health_check() {
     esac
 }
 
-_curl() { curl -fsS -o /dev/null --noproxy '*' --max-time 3 "$@" 2>&1; }
+_curl() { curl -q -g -fsS -o /dev/null --noproxy '*' --max-time 3 "$@" 2>&1; }
 
 health_exec() {
     # Split at spaces, as the configuration says; nothing is expanded.
+    app_limit=$(left)
+    [ "$app_limit" -le 30 ] || app_limit=30
     set -f
     # shellcheck disable=SC2086
     _said=$(app_run "$1" "$2" $3 2>&1 </dev/null) || {
@@ -113,7 +115,7 @@ health_failed() {
     say "$2"
     last_log "$1" | sed 's/^/    | /' >&2
     more "log: journalctl -u $1"
-    printf '%s\n' "$2" >"$state/reason"
+    printf '%s\n' "$2" >"$state/reason" || :
 }
 
 # gate ID UNIT…: all healthy, then all up and unchanged for the settle time, and healthy still.

@@ -1,8 +1,10 @@
 # Kept: the .deb of each kept release, so that dpkg can be brought in line without a network; and the releases themselves.
 
-deb_name() { printf '%s_%s.deb\n' "$name" "$(printf '%s' "$1" | sed 's/:/%3a/g')"; }
+# Two builds may carry one version, so the release is part of the name.
+deb_name() { printf '%s_%s_%s.deb\n' "$name" "$(printf '%s' "$1" | sed 's/:/%3a/g')" "$2"; }
 
-kept_deb() { if [ -e "$state/debs/$(deb_name "$1")" ]; then printf '%s\n' "$state/debs/$(deb_name "$1")"; fi; }
+# kept_deb VERSION ID: its path, or nothing.
+kept_deb() { if [ -e "$state/debs/$(deb_name "$1" "$2")" ]; then printf '%s\n' "$state/debs/$(deb_name "$1" "$2")"; fi; }
 
 # incoming_note: the unpacking dpkg's command line names the .deb that our preinst came from. Noted for keep_deb.
 incoming_note() {
@@ -28,28 +30,31 @@ incoming_note() {
     rm -f "$state/incoming.all"
 }
 
-# keep_deb VERSION: as a hardlink from apt's cache, since nobody edits files there; else as a copy.
+# keep_deb VERSION ID: as a hardlink from apt's cache, since nobody edits files there; else as a copy.
 keep_deb() {
-    [ -z "$(kept_deb "$1")" ] || return 0
-    mkdir -p "$state/debs"
-    _kept=$state/debs/$(deb_name "$1")
+    [ -z "$(kept_deb "$1" "$2")" ] || return 0
+    mkdir -p "$state/debs" || return 1
+    _kept=$state/debs/$(deb_name "$1" "$2")
     {
         cat "$state/incoming" 2>/dev/null || :
         ls -d "$root/var/cache/apt/archives/${name}_$(printf '%s' "$1" | sed 's/:/%3a/g')_"*.deb 2>/dev/null || :
     } | while IFS= read -r _f; do
-        if [ ! -f "$_f" ] || [ "$(dpkg-deb -f "$_f" Package Version 2>/dev/null)" != "Package: $name${nl}Version: $1" ]; then
-            continue
-        fi
+        deb_is "$_f" "$1" "$2" || continue
         rm -f "$_kept.new"
         case $_f in
-        "$root"/var/cache/apt/archives/*) ln "$_f" "$_kept.new" 2>/dev/null || cp --reflink=auto "$_f" "$_kept.new" ;;
-        *) cp --reflink=auto "$_f" "$_kept.new" ;;
+        "$root"/var/cache/apt/archives/*) ln "$_f" "$_kept.new" 2>/dev/null || cp --reflink=auto "$_f" "$_kept.new" || break ;;
+        *) cp --reflink=auto "$_f" "$_kept.new" || break ;;
         esac
-        sync "$_kept.new"
-        mv -f "$_kept.new" "$_kept"
+        sync "$_kept.new" && mv -f "$_kept.new" "$_kept"
         break
     done
     rm -f "$state/incoming" "$_kept.new"
+}
+
+# deb_is FILE VERSION ID: by its control part alone.
+deb_is() {
+    [ -f "$1" ] && [ "$(dpkg-deb -f "$1" Package Version 2>/dev/null)" = "Package: $name${nl}Version: $2" ] &&
+        dpkg-deb --ctrl-tarfile "$1" | tar -xO ./md5sums 2>/dev/null | grep -qF "/payload/$3.manifest"
 }
 
 # activation_note: one line a release: time, id, version. The newest line of a release is the one that counts.
@@ -104,12 +109,12 @@ prune_records() {
     done <"$state/activations" >"$state/activations.kept"
     write_file "$state/activations" 0644 <"$state/activations.kept"
     rm -f "$state/activations.kept"
-    { printf '%s\n%s\n' "$j_live_version" "$j_last_version"; cut -f 3 "$state/activations"; } >"$state/versions.kept"
+    {
+        printf '0\t%s\t%s\n' "$j_live_id" "$j_live_version" "$j_last_id" "$j_last_version" "$j_failed_id" "$j_failed_version"
+        cat "$state/activations"
+    } | while IFS=$tab read -r _t _r _v; do deb_name "$_v" "$_r"; done >"$state/debs.kept"
     for _f in "$state"/debs/*; do
-        [ -e "$_f" ] || continue
-        _v=${_f##*/"${name}"_}
-        _v=$(printf '%s' "${_v%.deb}" | sed 's/%3a/:/g')
-        grep -qxF -e "$_v" "$state/versions.kept" || rm -f "$_f"
+        [ ! -e "$_f" ] || grep -qxF -e "${_f##*/}" "$state/debs.kept" || rm -f "$_f"
     done
-    rm -f "$state/versions.kept"
+    rm -f "$state/debs.kept"
 }

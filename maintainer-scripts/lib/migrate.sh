@@ -33,6 +33,9 @@ migration_settle() {
 }
 
 migrate() {
+    # A revert has put the earlier release's text there.
+    _text=$unitstore/units/$j_to_id/$migrate_unit
+    cmp -s "$_text" "$unitdir/$migrate_unit" || write_file "$unitdir/$migrate_unit" 0644 <"$_text"
     daemon_reload
     systemctl reset-failed "$migrate_unit" 2>/dev/null || :
     fault migrate-start

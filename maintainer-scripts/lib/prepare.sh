@@ -5,10 +5,11 @@ prepare() {
             awk -F: -v u="$_user" '$1 == u { found = 1 } END { exit !found }' "$root/etc/passwd" ||
                 printf '%s\n' "$_user" >>"$state/users-created"
         done
-        systemd-sysusers ${root:+--root="$root"} - <"$root/usr/lib/sysusers.d/$name.conf"
+        # By name: an admin's file of this name in /etc goes before ours.
+        systemd-sysusers ${root:+--root="$root"} "$name.conf"
     fi
     if [ -e "$root/usr/lib/tmpfiles.d/$name.conf" ]; then
-        systemd-tmpfiles ${root:+--root="$root"} --create - <"$root/usr/lib/tmpfiles.d/$name.conf"
+        systemd-tmpfiles ${root:+--root="$root"} --create "$name.conf"
     fi
 }
 
@@ -19,12 +20,23 @@ env_create() {
     _owner=$(awk -F '\t' '$1 == "user" { print $2 }' "$(settings_of "$1")")
     _ids=$(awk -F: -v u="$_owner" '$1 == u { print $3 ":" $4 }' "$root/etc/passwd")
     mkdir -p "$root${_file%/*}"
+    # In a directory of the service's user, that user could swap the new file for a link before it is given away.
+    if [ "$(stat -c %u "$root${_file%/*}")" != 0 ]; then
+        say "${_file%/*} does not belong to root, so $_file is not made there"
+        return 0
+    fi
     {
         echo "# Settings of $name on this host: NAME=value, one a line (systemd.exec(5), EnvironmentFile=)."
         settings "$1" env-required | while IFS= read -r _n; do printf '# required: %s\n' "$_n"; done
-    } | write_file "$root$_file" 0600
-    chown "${_ids:-0:0}" "$root$_file"
-    sha256sum <"$root$_file" >"$state/env-created"
+    } >"$state/env.new"
+    chmod 0600 "$state/env.new"
+    sha256sum <"$state/env.new" >"$state/env-created"
+    chown "${_ids:-0:0}" "$state/env.new"
+    sync "$state/env.new"
+    cp -p "$state/env.new" "$root${_file%/*}/.env.relpack-new"
+    mv -T "$root${_file%/*}/.env.relpack-new" "$root$_file"
+    durable "$root${_file%/*}"
+    rm -f "$state/env.new"
 }
 
 # env_missing ID: the required variables that have no value, on one line.

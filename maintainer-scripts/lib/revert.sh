@@ -14,15 +14,34 @@ activation_failed() {
     _reason=$1
     if [ -s "$state/reason" ]; then _reason="$1: $(one_line "$(cat "$state/reason")")"; fi
     rm -f "$state/reason"
-    j_failed_reason=$(one_line "$_reason")
+    _reason=$(one_line "$_reason")
+    # On a full disk, its room is what the revert needs.
+    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
+    if [ "$j_to_id" = "$j_from_id" ] && [ "$j_to_id" = "$j_live_id" ] && [ "$(current_id)" = "$j_to_id" ]; then
+        nothing_to_revert
+    fi
+    j_failed_reason=$_reason
     if release_kept "$j_from_id"; then
         j_failed_id=$j_to_id
         j_failed_version=$j_to_version
-        journal_step revert
+        journal_step revert || say "warning: the journal cannot be written; $j_from_version is brought back all the same"
         revert_finish
     else
         first_install_failed
     fi
+    exit 1
+}
+
+# nothing_to_revert: what failed is what served before. Trying it again and again would only restart it each time.
+nothing_to_revert() {
+    say "$name $j_to_version is live, but: $_reason"
+    more "(hint: $name-release status)"
+    history_add "$event" failed "$_reason" || :
+    j_touched=
+    journal_step idle || :
+    # dpkg's record is in order: it was activated once, and nothing else is there.
+    [ -z "${RELPACK_HEAL:-}" ] || exit 0
+    heal_schedule
     exit 1
 }
 
@@ -32,19 +51,18 @@ revert_finish() {
     say "$name $j_to_version was not activated: $j_failed_reason"
     attempt revert_to "$j_from_id"
     _reverted=$rc
-    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
-    keep_deb "$j_to_version"
+    keep_deb "$j_to_version" "$j_to_id" || say "warning: the package of $j_to_version could not be kept"
     pins_set "$j_from_version" "$j_failed_version" || say "warning: $j_failed_version could not be pinned away"
     if [ "$_reverted" = 0 ]; then
         more "$name $j_from_version serves, as before."
-        history_add revert failed "$j_failed_reason"
-        j_touched=
-        journal_step idle
+        history_add revert failed "$j_failed_reason" || :
     else
-        more "AND $name $j_from_version could not be brought back: look at it now, with: $name-release status"
-        history_add revert "failed, and the revert failed" "$j_failed_reason"
-        journal_save
+        more "AND $name $j_from_version is not healthy either: look at it now, with: $name-release status"
+        history_add revert "failed, and the earlier release is not healthy" "$j_failed_reason" || :
     fi
+    # Also then: what can be done was done, and a rerun must not restart it once more.
+    j_touched=
+    journal_step idle || :
     heal_schedule
     more "(hint: install a fixed version; or try this one again with: $name-release retry)"
 }
@@ -55,7 +73,10 @@ revert_to() {
     systemd_runs || return 0
     daemon_reload
     [ -n "$j_touched" ] || return 0
-    for _u in $(units_dropped "$j_to_id" "$1"); do systemctl stop "$_u" 2>/dev/null || :; done
+    for _u in $(units_dropped "$j_to_id" "$1" | unit_instances); do
+        systemctl stop "$_u" 2>/dev/null || :
+        systemctl reset-failed "$_u" 2>/dev/null || :
+    done
     revert_start "$1"
 }
 
@@ -82,12 +103,11 @@ revert_start() {
 first_install_failed() {
     say "$name $j_to_version was not activated: $j_failed_reason"
     if [ -n "$j_touched" ] && systemd_runs; then
-        for _u in $(units_of "$j_to_id"); do systemctl stop "$_u" 2>/dev/null || :; done
+        for _u in $(units_of "$j_to_id" | unit_instances); do systemctl stop "$_u" 2>/dev/null || :; done
     fi
-    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
-    history_add install failed "$j_failed_reason"
+    history_add install failed "$j_failed_reason" || :
     j_touched=
-    journal_step idle
+    journal_step idle || :
     more "There is no earlier release to go back to; its units are stopped, its files are kept for you to look at."
     more "(hint: mend the cause, then: dpkg --configure $name; or install a fixed version)"
 }

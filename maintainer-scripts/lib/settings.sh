@@ -21,10 +21,12 @@ units_of() {
     done <"$(settings_of "$1")"
 }
 
-# unit_setting ID UNIT kind|policy|enable|gated: nothing where the release has no such unit.
+# unit_setting ID UNIT|INSTANCE kind|policy|enable|gated: nothing where the release has no such unit.
 unit_setting() {
+    _asked=$2
+    case $2 in *@?*.*) _asked=$(template_of "$2") ;; esac
     while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
-        if [ "$_key" != unit ] || [ "$_unit" != "$2" ]; then continue; fi
+        if [ "$_key" != unit ] || [ "$_unit" != "$_asked" ]; then continue; fi
         case $3 in
         kind) printf '%s\n' "$_kind" ;;
         policy) printf '%s\n' "$_policy" ;;

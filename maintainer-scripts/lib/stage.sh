@@ -38,13 +38,19 @@ seal_holds() {
 
 # Kills leave directories that nothing names.
 stage_sweep() {
-    for _d in "$base"/releases/.*.partial "$base"/releases/.*.damaged "$unitstore"/units/.*.partial; do
+    # Killed between the two renames of a repair: better a damaged release than none.
+    for _d in "$base"/releases/.*.damaged; do
+        _r=${_d##*/.}
+        _r=${_r%.damaged}
+        if [ -d "$_d" ] && [ ! -d "$base/releases/$_r" ]; then mv -T "$_d" "$base/releases/$_r"; fi
+    done
+    for _d in "$base"/releases/.*.partial "$unitstore"/units/.*.partial; do
         [ ! -d "$_d" ] || rm -rf "$_d"
     done
     rm -rf "$state"/work.*
     for _d in "$base"/releases/*; do
         _r=${_d##*/}
-        if [ ! -d "$_d" ] || [ "$_r" = "$(current_id)" ] || [ -e "$state/seals/$_r" ]; then continue; fi
+        if [ ! -d "$_d" ] || [ "$_r" = "$(current_id)" ] || [ "$_r" = "$j_live_id" ] || [ -e "$state/seals/$_r" ]; then continue; fi
         case $_r in
         *[!0-9a-f]*) ;; # not ours to remove
         *) rm -rf "$_d" ;;
@@ -85,13 +91,15 @@ stage() {
     rm -rf "$work"
     if [ -d "$base/releases/$id" ]; then
         say "release $id was changed on this host since it was staged; it is put right"
+        # Processes still run from the changed one; it goes when they have been restarted.
+        rm -rf "$base/releases/.$id.damaged"
+        write_file "$state/restaged" 0644 </dev/null
         mv -T "$base/releases/$id" "$base/releases/.$id.damaged"
     fi
     mv -T "$part" "$base/releases/$id"
     durable "$base/releases"
     fault stage-renamed
     seal_make "$base/releases/$id" | write_file "$state/seals/$id" 0644
-    rm -rf "$base/releases/.$id.damaged"
 }
 
 # What a kept release already has comes as hardlinks: $work/same lists it, $work/want lists all.

@@ -3,25 +3,32 @@
 # running_units ID: which of its units are meant to run now: they run, or they are enabled and have failed. Enabled but
 # stopped is an admin's choice.
 running_units() {
-    # A template itself never runs.
-    _names=$(units_of "$1" | grep -v '@[.]' || :)
+    _names=$(units_of "$1" | unit_instances)
     [ -n "$_names" ] || return 0
+    # First as a whole: an answer that does not come must not look like "nothing runs".
     # shellcheck disable=SC2086
-    systemctl show -p Id,ActiveState -- $_names | while IFS='=' read -r _k _v; do
+    _shown=$(systemctl show -p Id,ActiveState -- $_names)
+    while IFS='=' read -r _k _v; do
         case $_k=$_v in
         Id=*) _u=$_v ;;
         ActiveState=active | ActiveState=activating | ActiveState=reloading | ActiveState=refreshing | ActiveState=deactivating)
             printf '%s ' "$_u" ;;
         ActiveState=failed) if unit_enabled "$_u"; then printf '%s ' "$_u"; fi ;;
         esac
-    done
+    done <<EOF
+$_shown
+EOF
 }
 
 was_running() { case " $j_running " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
 # wanted_units ID: of that release, what was running, and what it brings new and enabled.
 wanted_units() {
-    units_of "$1" | while IFS= read -r _u; do
+    # Instances that the admin started, of a template that is still there.
+    for _u in $j_running; do
+        case $_u in *@?*.*) if has_unit "$1" "$_u"; then printf '%s\n' "$_u"; fi ;; esac
+    done
+    units_of "$1" | grep -v '@[.]' | while IFS= read -r _u; do
         if was_running "$_u"; then
             printf '%s\n' "$_u"
         elif [ "$(unit_setting "$1" "$_u" enable)" = enable ] && { ! release_kept "$j_from_id" ||
@@ -93,9 +100,12 @@ start_run() {
 
 # stop_dropped FROM TO: what the new release no longer has.
 stop_dropped() {
-    for _u in $(units_dropped "$1" "$2"); do
+    for _u in $(units_dropped "$1" "$2" | unit_instances) $(units_dropped "$1" "$2" | grep '@[.]' || :); do
         systemctl stop "$_u" 2>/dev/null || :
-        deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: cannot disable $_u"
+        # Where the admin had disabled it, that is remembered for the day it comes back.
+        if deb-systemd-helper --quiet was-enabled "$_u"; then
+            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: cannot disable $_u"
+        fi
         systemctl reset-failed "$_u" 2>/dev/null || :
     done
 }

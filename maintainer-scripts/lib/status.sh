@@ -32,7 +32,15 @@ unit_line() {
     if unit_enabled "$1"; then _en=enabled; fi
     if unit_masked "$1"; then _en=masked; fi
     [ "$(unit_setting "$2" "$1" enable)" = enable ] || _en=static
-    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$u_state" "$u_sub" "$_en" "${u_pid:-0}" "$(unit_release "$1")"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "${u_state:--}" "${u_sub:--}" "$_en" "${u_pid:-0}" "$(unit_release "$1")"
+}
+
+# What finishes an interrupted activation: dpkg, unless it knows nothing of it.
+problem_hint() {
+    case $(dpkg_state) in
+    ii*) echo "$name-release rollback" ;;
+    *) echo "dpkg --configure -a" ;;
+    esac
 }
 
 # problems LIVE: one a line; none when all is well.
@@ -42,8 +50,8 @@ problems() {
         return
     fi
     release_kept "$1" || echo "the live release $1 is missing"
-    [ "$1" = "$j_live_id" ] || echo "the link says $1, the journal ${j_live_id:-nothing}: an activation was interrupted (hint: dpkg --configure -a)"
-    [ "$j_step" = idle ] || echo "an activation of $j_to_version stopped at step $j_step (hint: dpkg --configure -a)"
+    [ "$1" = "$j_live_id" ] || echo "the link says $1, the journal ${j_live_id:-nothing}: an activation was interrupted (hint: $(problem_hint))"
+    [ "$j_step" = idle ] || echo "an activation of $j_to_version stopped at step $j_step (hint: $(problem_hint))"
     _st=$(dpkg_state)
     [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
         echo "dpkg says '$_st', what serves is $j_live_version (hint: wait for relpack-heal-$name.service, or $name-release accept)"

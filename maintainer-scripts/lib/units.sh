@@ -23,7 +23,7 @@ units_delivered() {
 units_deliver() {
     for _f in "$unitstore/units/$1"/*; do
         [ -f "$_f" ] || continue
-        cmp -s "$_f" "$unitdir/${_f##*/}" || write_file "$unitdir/${_f##*/}" 0644 <"$_f"
+        cmp -s "$_f" "$unitdir/${_f##*/}" || write_file "$unitdir/${_f##*/}" 0644 <"$_f" || return 1
     done
     units_delivered | while IFS= read -r _u; do
         [ -e "$unitstore/units/$1/$_u" ] || rm -f "$unitdir/$_u"
@@ -31,7 +31,25 @@ units_deliver() {
 }
 
 # unit_changed UNIT FROM TO
-unit_changed() { ! cmp -s "$unitstore/units/$2/$1" "$unitstore/units/$3/$1"; }
+unit_changed() { ! cmp -s "$unitstore/units/$2/$(template_of "$1")" "$unitstore/units/$3/$(template_of "$1")"; }
+
+# template_of UNIT: an instance's template, another unit itself.
+template_of() {
+    case $1 in
+    *@?*.*) printf '%s@.%s\n' "${1%%@*}" "${1##*.}" ;;
+    *) printf '%s\n' "$1" ;;
+    esac
+}
+
+# unit_instances: of the units on stdin, each template becomes its loaded instances.
+unit_instances() {
+    while IFS= read -r _u; do
+        case $_u in
+        *@.*) systemctl list-units --all --plain --no-legend "${_u%%@*}@*.${_u##*.}" | awk '{ print $1 }' ;;
+        *) printf '%s\n' "$_u" ;;
+        esac
+    done
+}
 
 # install_section FILE: what "systemctl enable" would act on.
 install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
