@@ -49,7 +49,9 @@ pub enum PlanError {
         path: String,
     },
     /// A policy that the host's scripts don't carry out yet.
-    #[error("{unit}: X-Relpack.OnUpgrade = \"reload\" is not carried out by this version of relpack, because a reloaded process keeps the release that it was started from (hint: leave it out, for a restart)")]
+    #[error(
+        "{unit}: X-Relpack.OnUpgrade = \"reload\" is not carried out by this version of relpack, because a reloaded process keeps the release that it was started from (hint: leave it out, for a restart)"
+    )]
     Reload {
         /// The unit's name.
         unit: String,
@@ -133,8 +135,13 @@ impl Plan {
         };
         let executed = executed::executed(&config.units, &config.release.prefix);
         let mut errors = executed::check(&executed, &tree);
-        let reloaded = config.units.iter().filter(|unit| unit.relpack.on_upgrade == OnUpgrade::Reload);
-        errors.extend(reloaded.map(|unit| PlanError::Reload { unit: unit.name.to_string() }));
+        let reloaded = config
+            .units
+            .iter()
+            .filter(|unit| unit.relpack.on_upgrade == OnUpgrade::Reload);
+        errors.extend(reloaded.map(|unit| PlanError::Reload {
+            unit: unit.name.to_string(),
+        }));
         let mut warnings = Vec::new();
         let arch = match architecture::detect(config.package.architecture, &executed, &tree, &mut warnings) {
             Ok(arch) => arch,

@@ -74,7 +74,7 @@ def summary(values):
 def interleaved(names, rounds):
     """Every name once a round, starting with another one each time: a drift of the machine hits all alike."""
     for number in range(rounds):
-        shift = number % len(names)
+        shift = number % max(1, len(names))
         for name in names[shift:] + names[:shift]:
             yield number, name
 

@@ -55,7 +55,8 @@ class Disk:
         if self.kind == "none":
             shutil.rmtree(self.directory, ignore_errors=True)
         else:
-            run_quiet(["umount", str(self.directory)])
+            # Lazily: a process of the host that is just ending must not leave the image mounted.
+            run_quiet(["umount", "--lazy", str(self.directory)])
             self.directory.with_suffix(".img").unlink()
 
 

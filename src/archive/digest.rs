@@ -9,7 +9,7 @@ use sha2::Digest as _;
 
 use crate::model::Sha256;
 
-const BUFFER: usize = 128 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 /// An MD5 digest, as `md5sums` lists them.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use crate::model::{Sha256, TreePath};
 use crate::tree::{FileNode, ReadError};
 
 /// Bytes that are handed over at once. Smaller files travel together.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 128 * 1024;
 const FILES_AT_ONCE: usize = 64;
-const IN_FLIGHT: usize = 8;
+const IN_FLIGHT: usize = 6;
 const READERS: usize = 2;
 
 type File<'a> = (&'a TreePath, &'a FileNode);

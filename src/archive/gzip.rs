@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn one_member_that_every_reader_takes() {
         for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK + 3] {
-            let bytes: Vec<u8> = (0..len).map(|i| (i % 255 ^ i >> 12) as u8).collect();
+            let bytes: Vec<u8> = (0..len).map(|i| ((i % 255) ^ (i >> 12)) as u8).collect();
             let packed = compress(&bytes, 6).unwrap();
             let mut plain = Vec::new();
             // Not MultiGzDecoder: it has to be one member.
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_bytes_do_not_depend_on_how_many_blocks_go_at_once() {
-        let bytes: Vec<u8> = (0..4 * BLOCK + 77).map(|i| (i % 251 ^ i >> 10) as u8).collect();
+        let bytes: Vec<u8> = (0..4 * BLOCK + 77).map(|i| ((i % 251) ^ (i >> 10)) as u8).collect();
         let pack = |at_once: usize, chunk: usize| {
             let mut writer = GzipWriter::new(Vec::new(), 6).unwrap();
             writer.at_once = at_once;

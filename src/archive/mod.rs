@@ -9,6 +9,7 @@ mod gzip;
 mod limit;
 mod payload;
 pub mod read;
+mod release;
 mod tar;
 mod tarball;
 mod untar;

@@ -5,19 +5,18 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256 as Hasher};
-
 use super::ar::{self, Member};
 use super::control::parse_paragraph;
 use super::digest::State;
 use super::limit::{Bounded, is_limit};
+use super::release::ReleaseBuilder;
 use super::untar::{TarError, TarReader};
 use super::{ControlFile, Digests, Md5};
-use crate::model::{ReleaseId, Sha256, TreePath};
-use crate::tree::{EntryKind, Manifest, ManifestBuilder, ManifestError};
+use crate::model::{ReleaseId, TreePath};
 
 pub use super::control::{Control, Paragraph};
 pub use super::limit::Limits;
+pub use super::release::Release;
 pub use super::untar::{EntryInfo, InfoKind};
 
 /// Why an artifact can't be read.
@@ -45,9 +44,6 @@ pub enum ArtifactError {
         /// What is wrong.
         problem: String,
     },
-    /// The caller's own work with an entry failed.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
 }
 
 /// What kind of artifact it is.
@@ -67,28 +63,9 @@ pub struct Artifact {
     path: PathBuf,
     size: u64,
     format: Format,
-    limits: Limits,
+    pub(super) limits: Limits,
     control: Option<Control>,
     data: Member,
-}
-
-/// The release inside an artifact, recomputed from its bytes.
-#[derive(Debug)]
-pub struct Release {
-    /// The id in the payload's name; a tarball has none.
-    pub named: Option<ReleaseId>,
-    /// The manifest delivered beside it.
-    pub delivered: Option<Vec<u8>>,
-    /// The manifest of what is really there.
-    pub manifest: Manifest,
-    /// The sizes in bytes of its files, in the manifest's order.
-    pub sizes: Vec<u64>,
-    /// Units and settings: what is below `.relpack/`, by its path in the release.
-    pub metadata: BTreeMap<TreePath, Vec<u8>>,
-    /// Of the compressed payload, in a `.deb`.
-    pub compressed: Option<Digests>,
-    /// What doesn't agree with how releases are written: modes, owners.
-    pub oddities: Vec<String>,
 }
 
 impl Artifact {
@@ -119,8 +96,8 @@ impl Artifact {
         let got = read_up_to(&mut file, &mut magic).map_err(io("read"))?;
         let format = match &magic[..got] {
             head if head == ar::MAGIC => Format::Deb,
-            head if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => Format::TarZst,
-            head if head.starts_with(&[0x1f, 0x8b]) => Format::TarGz,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Format::TarZst,
+            [0x1f, 0x8b, ..] => Format::TarGz,
             _ => return Err(bad(path, "the file", "is neither a .deb nor a tar.zst nor a tar.gz")),
         };
         let whole = Member {
@@ -378,7 +355,7 @@ impl Artifact {
                 while let Some(inner) = tar.next().map_err(|error| self.tar_error("the payload", error))? {
                     builder.add(self, "the payload", &inner, inner.path.as_str(), &mut tar.body())?;
                 }
-                builder.finish()
+                builder.finish(self, "the payload")?
             };
             // The decoder stops behind the frame's end; whatever follows counts for the digests.
             io::copy(&mut compressed, &mut io::sink()).map_err(|error| self.tar_error("the payload", error.into()))?;
@@ -413,7 +390,7 @@ impl Artifact {
             }
             Ok(())
         })?;
-        let mut release = builder.finish();
+        let mut release = builder.finish(self, "the tarball")?;
         if release.manifest.entries().next().is_none() {
             return Err(self.bad("the tarball", "has no release in it"));
         }
@@ -468,11 +445,11 @@ impl Artifact {
         }
     }
 
-    fn bad(&self, part: &str, problem: impl Into<String>) -> ArtifactError {
+    pub(super) fn bad(&self, part: &str, problem: impl Into<String>) -> ArtifactError {
         bad(&self.path, part, problem)
     }
 
-    fn tar_error(&self, part: &str, error: TarError) -> ArtifactError {
+    pub(super) fn tar_error(&self, part: &str, error: TarError) -> ArtifactError {
         match error {
             TarError::Bad(problem) => self.bad(part, problem),
             TarError::Io(error) if is_limit(&error) => self.bad(part, error.to_string()),
@@ -497,105 +474,6 @@ fn payload_name(path: &TreePath) -> Option<(ReleaseId, &str)> {
     let (id, suffix) = name.split_once('.')?;
     let known = matches!(suffix, "tar.zst" | "manifest") && (dir == "payload" || dir.ends_with("/payload"));
     known.then(|| id.parse().ok()).flatten().map(|id| (id, suffix))
-}
-
-#[derive(Default)]
-struct ReleaseBuilder {
-    manifest: ManifestBuilder,
-    sizes: Vec<u64>,
-    metadata: BTreeMap<TreePath, Vec<u8>>,
-    oddities: Vec<String>,
-    metadata_bytes: u64,
-}
-
-impl ReleaseBuilder {
-    fn add(
-        &mut self,
-        artifact: &Artifact,
-        part: &str,
-        entry: &EntryInfo,
-        path: &str,
-        body: &mut dyn Read,
-    ) -> Result<(), ArtifactError> {
-        let (kind, modes): (_, &[u32]) = match &entry.kind {
-            InfoKind::Dir => (EntryKind::Dir, &[0o755]),
-            InfoKind::Symlink(target) => (EntryKind::Symlink(target), &[0o777]),
-            InfoKind::File => {
-                let mut hasher = Hasher::new();
-                let keep = path.starts_with(".relpack/");
-                let mut kept = Vec::new();
-                if keep {
-                    self.metadata_bytes = self.metadata_bytes.saturating_add(entry.size);
-                    if self.metadata_bytes > artifact.limits.metadata_bytes {
-                        return Err(artifact.bad(
-                            path,
-                            format!(
-                                "has more than {} bytes of units and settings",
-                                artifact.limits.metadata_bytes
-                            ),
-                        ));
-                    }
-                }
-                let mut buffer = [0; 64 * 1024];
-                loop {
-                    let got = body
-                        .read(&mut buffer)
-                        .map_err(|error| artifact.tar_error(part, error.into()))?;
-                    if got == 0 {
-                        break;
-                    }
-                    hasher.update(&buffer[..got]);
-                    if keep {
-                        kept.extend_from_slice(&buffer[..got]);
-                    }
-                }
-                if let (true, Ok(path)) = (keep, path.parse()) {
-                    self.metadata.insert(path, kept);
-                }
-                self.sizes.push(entry.size);
-                let sha256 = Sha256(hasher.finalize().into());
-                (
-                    EntryKind::File {
-                        executable: entry.mode & 0o111 != 0,
-                        sha256,
-                    },
-                    &[0o755, 0o644],
-                )
-            }
-        };
-        if (!modes.contains(&entry.mode) || entry.owner != (0, 0)) && self.oddities.len() < 50 {
-            let (uid, gid) = entry.owner;
-            self.oddities
-                .push(format!("{path} has mode {:o} and owner {uid}:{gid}", entry.mode));
-        }
-        self.manifest.push(path, kind).map_err(|error| {
-            artifact.bad(
-                part,
-                error
-                    .to_string()
-                    .replace(" (hint: the archive is damaged or wasn't made by relpack)", ""),
-            )
-        })
-    }
-
-    fn finish(self) -> Release {
-        let Self {
-            manifest,
-            sizes,
-            metadata,
-            oddities,
-            ..
-        } = self;
-        Release {
-            named: None,
-            delivered: None,
-            manifest: manifest.finish(),
-            sizes,
-            metadata,
-            compressed: None,
-            oddities,
-        }
-    }
 }
 
 /// Hashes what passes through.

@@ -6,19 +6,20 @@ use std::num::NonZero;
 use zstd::stream::{raw, write::Encoder, zio};
 use zstd::zstd_safe::CParameter;
 
-/// The level used when the configuration names none.
-pub const DEFAULT_LEVEL: i32 = 9;
+/// The level used when the configuration names none. On a `node_modules` of 14,000 files, 9 is 1.2 % smaller for a fifth more
+/// CPU, and 7 is 1.5 % larger (measured).
+pub const DEFAULT_LEVEL: i32 = 8;
 /// The levels that may be asked for.
 pub const LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
 
 /// 32 MiB: what the host needs to unpack. 26 and 27 gain 6 and 9 % more, for two and four times the memory on both sides.
 const WINDOW_LOG: u32 = 25;
 /// Input of one job. Fixed, since it decides where jobs end and so the bytes; libzstd's own choice follows the level.
-const JOB_SIZE: u32 = 8 << 20;
-/// How much of the job before is seen by ordinary matching (8 is half of the largest overlap).
-const OVERLAP_LOG: u32 = 8;
-/// One position of 2^5 enters the long-distance table.
-const LDM_HASH_RATE_LOG: u32 = 5;
+const JOB_SIZE: u32 = 6 << 20;
+/// How much of the job before is seen by ordinary matching: the most there is, a quarter of a job of the level's own size.
+const OVERLAP_LOG: u32 = 9;
+/// One position of 2^8 is looked up in the long-distance table: the levels' own choices (2^6, 2^7) gain 0.8 % for a tenth more CPU.
+const LDM_HASH_RATE_LOG: u32 = 8;
 /// Every worker costs a job's buffers and tables; past this many, memory would grow out of bounds.
 const MAX_WORKERS: u32 = 8;
 
@@ -61,7 +62,21 @@ pub(super) fn encoder<W: Write>(out: W, level: i32, length: Length, workers: u32
     )))
 }
 
-/// Some bytes compressed at once.
+/// A stream into `out` for bytes that are mostly compressed already: fast, with little memory.
+pub(super) fn fast<W: Write>(out: W, size: u64) -> io::Result<Encoder<'static, W>> {
+    let mut encoder = raw::Encoder::new(1)?;
+    encoder.set_parameter(CParameter::NbWorkers(workers()))?;
+    encoder.set_parameter(CParameter::ChecksumFlag(true))?;
+    encoder.set_pledged_src_size(Some(size))?;
+    Ok(Encoder::with_writer(zio::Writer::new_with_capacity(
+        out,
+        encoder,
+        128 * 1024,
+    )))
+}
+
+/// Some bytes compressed at once, as a test needs it.
+#[cfg(test)]
 pub(super) fn compress(bytes: &[u8], level: i32) -> io::Result<Vec<u8>> {
     let mut encoder = encoder(Vec::new(), level, Length::Exact(bytes.len() as u64), 1)?;
     encoder.write_all(bytes)?;
@@ -90,7 +105,7 @@ mod tests {
 
     #[test]
     fn any_number_of_workers_gives_the_same_bytes() {
-        let bytes = sample(40 << 20);
+        let bytes = sample(20 << 20);
         let pack = |workers, chunk| {
             let mut encoder = encoder(Vec::new(), 3, Length::Exact(bytes.len() as u64), workers).unwrap();
             for part in bytes.chunks(chunk) {
@@ -100,7 +115,7 @@ mod tests {
         };
         let one = pack(1, 1 << 20);
         assert_eq!(zstd::decode_all(one.as_slice()).unwrap(), bytes);
-        for (workers, chunk) in [(2, 1 << 20), (4, 100_003), (7, 40 << 20)] {
+        for (workers, chunk) in [(2, 1 << 20), (4, 100_003), (7, 20 << 20)] {
             assert!(pack(workers, chunk) == one, "{workers} workers");
         }
     }

@@ -72,7 +72,11 @@ impl Control {
             fields.push(("Homepage", homepage.clone()));
         }
         let about = format!("It deploys itself: {}-release status tells what serves.", package.name);
-        let extended = if package.description.is_empty() { std::slice::from_ref(&about) } else { &package.description };
+        let extended = if package.description.is_empty() {
+            std::slice::from_ref(&about)
+        } else {
+            &package.description
+        };
         fields.push(("Description", description(&package.synopsis, extended)));
         Self { fields }
     }

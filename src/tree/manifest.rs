@@ -67,6 +67,16 @@ pub enum ManifestError {
     },
 }
 
+impl ManifestError {
+    /// The message without its hint.
+    pub(crate) fn problem(&self) -> String {
+        match self {
+            Self::Line { line, problem } => format!("line {line} {problem}"),
+            Self::Entry { path, problem } => format!("has an entry {path:?} that {problem}"),
+        }
+    }
+}
+
 impl Manifest {
     /// Reads a manifest strictly: a text that differs in any byte from what would be written is refused.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {

@@ -1,6 +1,7 @@
 //! Owns reading one file's content, and noticing that it changed meanwhile.
 
 use std::fs::{File, Metadata, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -25,26 +26,19 @@ pub enum Source {
     Bytes(Arc<[u8]>),
 }
 
-/// What tells that a file is still the same and unchanged.
+/// What tells that a file is still the same and unchanged: a hash of its device, inode, size and times, since there may be
+/// a hundred thousand of them in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint {
-    dev: u64,
-    ino: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
+pub struct Fingerprint(u64);
 
 impl Fingerprint {
     /// The fingerprint in a file's metadata.
     pub fn of(meta: &Metadata) -> Self {
-        Self {
-            dev: meta.dev(),
-            ino: meta.ino(),
-            size: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
+        let mut hasher = DefaultHasher::new();
+        (meta.dev(), meta.ino(), meta.len()).hash(&mut hasher);
+        (meta.mtime(), meta.mtime_nsec()).hash(&mut hasher);
+        (meta.ctime(), meta.ctime_nsec()).hash(&mut hasher);
+        Self(hasher.finish())
     }
 }
 

@@ -18,6 +18,7 @@ on_each_suite![
     a_variable_is_missing,
     without_any_package_to_heal_from,
     tried_again_on_purpose,
+    one_at_a_time,
 ];
 
 const UNITS: &str = "acme.service acme-report.timer";
@@ -266,4 +267,30 @@ fn tried_again_on_purpose(suite: Suite) {
     m.ok("touch /etc/acme-is-allowed && acme-release retry");
     host.all_well(&built, "2.0");
     m.ok("[ ! -e /etc/apt/preferences.d/relpack-acme.pref ]");
+}
+
+fn one_at_a_time(suite: Suite) {
+    let Before { host, .. } = old_serves(suite);
+    let m = &host.m;
+    let two = host.deploy(&app("2.0"));
+    let three = host.publish(&[app("3.0").migration(Migration::Slow(5))]).remove(0);
+    let apt = m.spawn("apt-get upgrade -y -q");
+    m.wait_for(
+        "grep -q 'start 3.0' /opt/acme/shared/data/migrations",
+        Duration::from_secs(30),
+    );
+    // A person who is in a hurry is told who is at work, and nothing is touched.
+    for verb in ["rollback", "prune"] {
+        m.sh(&format!("acme-release {verb}"))
+            .expect_failure()
+            .expect_says("another activation of acme is running")
+            .expect_says("postinst of acme 3.0");
+    }
+    m.sh("acme-release status").expect_says("migrate");
+    assert_eq!(host.serves("2.0").release_id, two.release_id);
+    apt.wait(Duration::from_secs(60)).expect_ok();
+    host.all_well(&three, "3.0");
+    // The lock did not leak into a daemon: the next one gets it.
+    m.ok("acme-release rollback");
+    host.serves("2.0");
 }

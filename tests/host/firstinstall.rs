@@ -9,6 +9,8 @@ use crate::support::{App, Behaviour, Host, Machine, Migration, Repo, Suite, Tran
 on_each_suite![
     a_variable_is_missing,
     a_variable_is_set_beforehand,
+    a_variable_is_missing_at_a_reboot,
+    a_variable_is_missing_for_two_versions,
     without_systemd,
     nothing_to_go_back_to,
     the_example_hello,
@@ -26,7 +28,7 @@ fn a_variable_is_missing(suite: Suite) {
     eprintln!("{suite}: {}", said.stderr.trim_end());
     said.expect_says("DATABASE_URL")
         .expect_says("/opt/acme/shared/env")
-        .expect_says("systemctl start acme.service");
+        .expect_says("systemctl start acme-report.timer acme.service");
     host.expect_dpkg("1.0");
     assert_eq!(host.current(), built.release_id);
     assert_eq!(host.enabled("acme.service acme-report.timer"), "enabled enabled");
@@ -61,6 +63,34 @@ fn a_variable_is_set_beforehand(suite: Suite) {
     host.m.ok(&format!(
         "tr '\\0' '\\n' </proc/{pid}/environ | grep -qx DATABASE_URL=postgres://db/acme"
     ));
+}
+
+fn a_variable_is_missing_at_a_reboot(suite: Suite) {
+    let mut host = Host::boot(suite);
+    host.deploy(&app("1.0").required("DATABASE_URL"));
+    host.m.reboot();
+    assert_eq!(host.pid("acme.service"), 0, "it was started without its settings");
+    assert!(host.migrations().is_empty(), "the migration ran without its settings");
+    host.no_unit_failed();
+    host.m.ok("echo DATABASE_URL=postgres://db/acme >>/opt/acme/shared/env");
+    host.m.reboot();
+    host.comes_to_serve("1.0");
+    assert_eq!(host.migrations(), ["start 1.0 acme", "end 1.0"]);
+}
+
+fn a_variable_is_missing_for_two_versions(suite: Suite) {
+    let host = Host::boot(suite);
+    let app = |version| app(version).required("DATABASE_URL");
+    host.deploy(&app("1.0"));
+    let next = host.deploy(&app("2.0"));
+    assert_eq!(host.pid("acme.service"), 0);
+    host.expect_dpkg("2.0");
+    assert_eq!(host.current(), next.release_id);
+    host.m.ok("echo DATABASE_URL=postgres://db/acme >>/opt/acme/shared/env");
+    host.m.ok("systemctl start acme.service");
+    host.comes_to_serve("2.0");
+    assert_eq!(host.migrations(), ["start 2.0 acme", "end 2.0"]);
+    host.all_well(&next, "2.0");
 }
 
 fn without_systemd(suite: Suite) {
@@ -142,7 +172,7 @@ fn the_example_hello(suite: Suite) {
         artifact(&report.expect_ok()).0
     };
     repo.add(&m, &[&build("1.0.0")]);
-    let start = "systemctl start hello.service hello-report.timer";
+    let start = "systemctl start hello-report.timer hello.service";
     m.ok("apt-get install -y -q hello")
         .expect_says("GREETING")
         .expect_says(start);

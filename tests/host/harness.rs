@@ -76,6 +76,8 @@ fn leaves_nothing_behind(suite: Suite) {
     drop(m);
     assert!(!root.exists(), "{} is still there", root.display());
     assert!(!cgroup::exists(&name), "its control group is still there");
+    let propagated = Path::new("/run/systemd/nspawn/propagate").join(&name);
+    assert!(!propagated.exists(), "{} is still there", propagated.display());
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     assert!(
         !mounts.contains(&root.display().to_string()),

@@ -152,7 +152,8 @@ impl Machine {
         let errors = console
             .try_clone()
             .unwrap_or_else(|e| panic!("duplicate a file descriptor: {e}"));
-        // The machine enters its own control groups first. A killed test process takes its machines with it.
+        // The machine enters its own control groups first. A killed test process takes its machines with it, by the
+        // process name space of which nspawn is the first (its own death would leave the machine running).
         let mut container = Command::new("sh")
             .args([
                 "-c",
@@ -166,7 +167,15 @@ impl Machine {
                     .collect::<Vec<_>>()
                     .join(" "),
             )
-            .args(["setpriv", "--pdeathsig", "KILL", "systemd-nspawn"])
+            .args(["setpriv", "--pdeathsig", "KILL"])
+            .args([
+                "unshare",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "systemd-nspawn",
+            ])
             .args(["-q", "--register=no", "--keep-unit", "--boot", "--private-network"])
             .args(["--console=pipe", "--settings=no", "--link-journal=no"])
             .args(["--resolv-conf=off", "--timezone=off"])
@@ -209,18 +218,13 @@ impl Machine {
 
     /// The host is gone at once, with SIGKILL: nothing gets a chance to clean up, or to notice that others died first.
     pub fn kill9(&mut self) {
-        let Some(mut life) = self.life.take() else {
+        let Some(life) = self.life.take() else {
             panic!("{} does not run", self.name);
         };
         let init = life.init.to_string();
         // A stopped process 1 keeps its connections open; clients that saw them close would go on and act on it.
         process::kill("STOP", &init);
         process::tool("nsenter", &["-t", &init, "-p", "--", "sh", "-c", "kill -s KILL -- -1"]);
-        process::kill("KILL", &init);
-        if wait_until(&mut life.container, Instant::now() + Duration::from_secs(30)).is_none() {
-            let _ = life.container.kill();
-            let _ = life.container.wait();
-        }
     }
 
     fn end_by(&mut self, order: &str) {
@@ -230,15 +234,12 @@ impl Machine {
             panic!("{} does not run", self.name);
         };
         let ended = wait_until(&mut life.container, Instant::now() + BOOT_LIMIT);
-        if ended.is_none() {
-            let _ = life.container.kill();
-            let _ = life.container.wait();
-            panic!(
-                "`{order}` did not end {} within {BOOT_LIMIT:?}\n{}",
-                self.name,
-                self.console_tail()
-            );
-        }
+        assert!(
+            ended.is_some(),
+            "`{order}` did not end {} within {BOOT_LIMIT:?}\n{}",
+            self.name,
+            self.console_tail()
+        );
         if ordered.is_running() {
             ordered.kill();
         }
@@ -345,6 +346,19 @@ impl Machine {
     }
 }
 
+impl Drop for Life {
+    fn drop(&mut self) {
+        if !matches!(self.container.try_wait(), Ok(None)) {
+            return;
+        }
+        process::kill("KILL", &self.init.to_string());
+        if wait_until(&mut self.container, Instant::now() + Duration::from_secs(30)).is_none() {
+            let _ = self.container.kill();
+            let _ = self.container.wait();
+        }
+    }
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         if std::thread::panicking() && self.root().join("usr").is_dir() {
@@ -353,31 +367,30 @@ impl Drop for Machine {
             let journal = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.journal(300)));
             eprintln!("=== journal of {}\n{}", self.name, journal.unwrap_or_default());
         }
-        if let Some(mut life) = self.life.take() {
-            process::kill("KILL", &life.init.to_string());
-            let _ = life.container.kill();
-            let _ = life.container.wait();
-        }
-        cgroup::remove(&self.name);
-        discard(&self.work);
+        self.life = None;
+        discard(&self.name, &self.work);
     }
 }
 
-/// Process 1 of the container whose nspawn process is `container`: the child that is number 1 in its own name space
-/// and has become systemd.
-fn init_of(container: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{container}/task/{container}/children")).ok()?;
+/// Process 1 of the machine that the process `above` has started: the descendant that has become systemd.
+fn init_of(above: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{above}/task/{above}/children")).ok()?;
     children.split_whitespace().find_map(|child| {
-        let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
-        let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-        let is_first = own.split_whitespace().count() > 1 && own.split_whitespace().last() == Some("1");
+        let child: u32 = child.parse().ok()?;
         let program = fs::read_link(format!("/proc/{child}/exe")).ok()?;
-        (is_first && program.ends_with("systemd")).then(|| child.parse().ok())?
+        if program.ends_with("systemd") {
+            Some(child)
+        } else {
+            init_of(child)
+        }
     })
 }
 
-/// Unmounts and removes a machine's directory; says so when it can't.
-fn discard(work: &Path) {
+/// Removes what a dead machine leaves on the machine that runs the tests; says so when it can't.
+fn discard(name: &str, work: &Path) {
+    cgroup::remove(name);
+    // Made by systemd-nspawn, which removes it only where /run is a tmpfs.
+    let _ = fs::remove_dir_all(Path::new("/run/systemd/nspawn/propagate").join(name));
     let mount = work.join("root");
     for _ in 0..50 {
         let done = Command::new("umount")
@@ -420,8 +433,7 @@ fn sweep(base: &Path) {
         if let Some(pid) = owner
             && !Path::new("/proc").join(pid).exists()
         {
-            cgroup::remove(&name);
-            discard(&entry.path());
+            discard(&name, &entry.path());
         }
     }
 }

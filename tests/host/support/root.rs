@@ -80,7 +80,7 @@ pub fn cached(suite: Suite, extra: &[&str]) -> PathBuf {
     });
     let lock_path = cache.join(format!("{suite}-{key}.lock"));
     let lock = fs::File::create(&lock_path).unwrap_or_else(|e| panic!("create {}: {e}", lock_path.display()));
-    lock.lock()
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
         .unwrap_or_else(|e| panic!("lock {}: {e}", lock_path.display()));
     if !root.is_dir() {
         make(suite, &include, &cache.join(format!(".{suite}-{key}.partial")), &root);
