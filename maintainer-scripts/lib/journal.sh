@@ -40,7 +40,7 @@ journal_load() {
 }
 
 journal_save() {
-    mkdir -p "$state"
+    [ -d "$state" ] || mkdir -p "$state"
     write_file "$state/journal" 0644 <<EOF
 format=1
 live_id=$j_live_id

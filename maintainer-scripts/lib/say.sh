@@ -19,8 +19,8 @@ durable() { sync "$@" || { say "cannot sync $*"; return 1; }; }
 # write_file PATH MODE: stdin becomes PATH, whole or not at all.
 write_file() {
     _new=${1%/*}/.${1##*/}.relpack-new
-    rm -f "$_new"
-    if ! cat >"$_new" || ! chmod "$2" "$_new" || ! sync "$_new" || ! mv -fT "$_new" "$1"; then
+    # The umask makes it 0644.
+    if ! cat >"$_new" || { [ "$2" != 0644 ] && ! chmod "$2" "$_new"; } || ! sync "$_new" || ! mv -fT "$_new" "$1"; then
         rm -f "$_new"
         say "cannot write $1"
         return 1

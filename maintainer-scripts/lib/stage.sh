@@ -86,9 +86,11 @@ stage() {
     stage_extract
     sync -f "$part" &
     sync_pid=$!
+    seal_make "$part" >"$work/seal" &
+    seal_pid=$!
     stage_check
     wait "$sync_pid"
-    rm -rf "$work"
+    wait "$seal_pid"
     if [ -d "$base/releases/$id" ]; then
         say "release $id was changed on this host since it was staged; it is put right"
         # Processes still run from the changed one; it goes when they have been restarted.
@@ -99,7 +101,8 @@ stage() {
     mv -T "$part" "$base/releases/$id"
     durable "$base/releases"
     fault stage-renamed
-    seal_make "$base/releases/$id" | write_file "$state/seals/$id" 0644
+    write_file "$state/seals/$id" 0644 <"$work/seal"
+    rm -rf "$work"
 }
 
 # What a kept release already has comes as hardlinks: $work/same lists it, $work/want lists all.
@@ -110,12 +113,22 @@ stage_link() {
     [ -n "$from" ] || return 0
     manifest_files "$base/releases/$from/.relpack/manifest" >"$work/have"
     comm -12 "$work/have" "$work/want" >"$work/same"
-    awk -F '\t' '/^#d\t/ { print $2 }' "$manifest" >"$work/dirs"
-    cut -c 68- "$work/same" >"$work/link"
-    # The directories first, so that cp has none to make.
-    (cd "$part" && xargs -r -d '\n' mkdir -p <"$work/dirs")
-    (cd "$base/releases/$from" && xargs -r -d '\n' cp -l --parents -t "$part" <"$work/link")
+    # All of it as hardlinks, then without what is not in the new one. Links are made anew by the extraction; the
+    # manifest has to go because it would be written into the old release's own file.
+    cp -al "$base/releases/$from/." "$part"
+    {
+        echo ./.relpack/manifest
+        comm -23 "$work/have" "$work/want" | cut -c 68-
+        awk -F '\t' '/^#l\t/ { print $2 }' "$base/releases/$from/.relpack/manifest"
+    } >"$work/gone"
+    (cd "$part" && xargs -r -d '\n' rm -f -- <"$work/gone")
+    manifest_dirs "$base/releases/$from/.relpack/manifest" >"$work/old-dirs"
+    manifest_dirs "$manifest" >"$work/new-dirs"
+    comm -23 "$work/old-dirs" "$work/new-dirs" | sort -r >"$work/gone"
+    (cd "$part" && xargs -r -d '\n' rmdir -- <"$work/gone")
 }
+
+manifest_dirs() { awk -F '\t' '/^#d\t/ { print $2 }' "$1" | sort; }
 
 stage_extract() {
     tar -x -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files --numeric-owner \

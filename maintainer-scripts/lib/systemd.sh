@@ -1,5 +1,14 @@
 # "systemd runs here" means that it is ours: a chroot with /run bound from outside reaches the outer systemd.
 systemd_runs() {
+    # It does not change while we run, and it is asked often.
+    if [ -z "${systemd_here:-}" ]; then
+        systemd_here=no
+        if systemd_is_ours; then systemd_here=yes; fi
+    fi
+    [ "$systemd_here" = yes ]
+}
+
+systemd_is_ours() {
     [ -z "$root" ] && [ -d /run/systemd/system ] && [ -d /proc/1 ] || return 1
     [ "$(id -u)" = 0 ] || return 0
     [ "$(stat -Lc %d:%i / 2>/dev/null)" = "$(stat -Lc %d:%i /proc/1/root 2>/dev/null)" ]
