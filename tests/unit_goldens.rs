@@ -166,6 +166,7 @@ fn systemd_accepts_the_example_without_a_word() {
     for program in [
         "usr/bin/node",
         "usr/bin/env",
+        "usr/bin/test",
         "usr/bin/acme-release",
         "opt/acme/app/bin/migrate",
         "opt/acme/app/scripts/backup.sh",

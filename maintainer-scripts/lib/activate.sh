@@ -79,13 +79,14 @@ activation_env() {
         activation_failed "$(setting "$1" env-file) has carriage returns (hint: sed -i 's/\\r\$//' $(setting "$1" env-file))"
     fi
     _missing=$(env_missing "$1")
+    _missing=${_missing% }
     [ -n "$_missing" ] || return 0
     if [ -n "$j_running" ]; then
         activation_failed "$(setting "$1" env-file) lacks what this version requires: $_missing"
     fi
     not_started=y
     say "$name $j_to_version is installed, but not started: $(setting "$1" env-file) lacks: $_missing"
-    more "(hint: set it there, then: systemctl start $(units_of "$1" enable | tr '\n' ' '))"
+    more "(hint: set it there, then: systemctl start $(units_of "$1" enable | paste -s -d ' '))"
 }
 
 # activation_close: another activation was interrupted, and now something else is wanted: first one clean state.

@@ -67,7 +67,19 @@ unit_alive() {
     fi
 }
 
+# unit_show_all UNIT: u_state, u_sub, …. Where systemd does not answer (it is re-executing, say) it is asked again: that
+# nobody could be asked must not look like a release that died.
 unit_show_all() {
+    _asks=0
+    while :; do
+        unit_ask "$1"
+        _asks=$((_asks + 1))
+        if [ -n "$u_state" ] || [ "$_asks" -ge 20 ]; then return 0; fi
+        sleep 0.5
+    done
+}
+
+unit_ask() {
     u_state=
     u_sub=
     u_result=

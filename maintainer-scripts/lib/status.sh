@@ -27,7 +27,8 @@ unit_release() {
 }
 
 unit_line() {
-    unit_show_all "$1"
+    # A template itself has no state, and systemd does not answer for it.
+    unit_ask "$1"
     _en=disabled
     if unit_enabled "$1"; then _en=enabled; fi
     if unit_masked "$1"; then _en=masked; fi
@@ -57,7 +58,7 @@ problems() {
         echo "dpkg says '$_st', what serves is $j_live_version (hint: wait for relpack-heal-$name.service, or $name-release accept)"
     systemd_runs || return 0
     units_of "$1" | while IFS= read -r _u; do
-        unit_show_all "$_u"
+        unit_ask "$_u"
         [ "$u_state" != failed ] || echo "$_u has failed (hint: journalctl -u $_u)"
         _runs=$(unit_release "$_u")
         if [ -n "$_runs" ] && [ "$_runs" != "$1" ] && [ "$(unit_setting "$1" "$_u" policy)" = restart ]; then

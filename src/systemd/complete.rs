@@ -90,6 +90,10 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
     if let Some(file) = ctx.env_file.as_ref().filter(|_| !has("EnvironmentFile")) {
         add("EnvironmentFile", file.as_str());
     }
+    if reads_env_file(written, ctx) {
+        add_env_conditions(front, ctx);
+    }
+    let mut add = |key: &str, value: &str| front.append("Service", key, value);
     add(
         "BindReadOnlyPaths",
         &format!("{}/releases/{RELEASE_PLACEHOLDER}:{}", ctx.prefix, ctx.app()),
@@ -113,6 +117,21 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
         if !has("RestartSec") && value("Restart") != "no" {
             add("RestartSec", "1s");
         }
+    }
+}
+
+/// Whether the service gets its settings from the package's environment file.
+pub(crate) fn reads_env_file(written: &UnitFile, ctx: &Context) -> bool {
+    let Some(file) = &ctx.env_file else { return false };
+    let named = written.get_list("Service", "EnvironmentFile");
+    !written.has("Service", "EnvironmentFile") || named.iter().any(|path| path.trim_start_matches('-') == file.as_str())
+}
+
+/// Without its required settings a service is skipped, not failed: also by a boot, long after the installation said so.
+pub(crate) fn add_env_conditions(file: &mut UnitFile, ctx: &Context) {
+    for name in &ctx.env_required {
+        // systemd.exec(5): "${NAME}" as a word of its own becomes one argument, an empty one when it is not set.
+        file.append("Service", "ExecCondition", format!("/usr/bin/test -n ${{{name}}}"));
     }
 }
 

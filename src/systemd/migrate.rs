@@ -3,6 +3,7 @@
 use crate::model::{UnitKind, UnitName};
 
 use super::check::{X_RELPACK, check_text};
+use super::complete::{add_env_conditions, reads_env_file};
 use super::deploy::is_oneshot;
 use super::directives::{self, Group};
 use super::exec::resolve_command_line;
@@ -78,6 +79,9 @@ pub(crate) fn add_units(units: &mut Vec<Unit>, vars: &Vars, ctx: &Context, repor
         "ConditionPathExists",
         format!("/var/lib/relpack/{}/pending-migration", ctx.package),
     );
+    if reads_env_file(&like.file, ctx) {
+        add_env_conditions(&mut before_start, ctx);
+    }
     // A template can't be named in a dependency; its instances name this unit themselves.
     let services: Vec<&str> = units
         .iter()
