@@ -121,5 +121,5 @@ stop_as_before() {
 
 stop_lines() {
     grep -E '^(ExecStop|ExecStopPost|KillSignal|KillMode|RestartKillSignal|FinalKillSignal|SendSIGKILL|SendSIGHUP|TimeoutStopSec|TimeoutSec)=' \
-        "$unitstore/units/$1/$2" || :
+        "$unitstore/units/$1/$(template_of "$2")" || :
 }
