@@ -1,6 +1,6 @@
 //! Finds the source date: the one time that every entry of an artifact carries, so that the same input gives the same bytes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the date came from.
@@ -26,7 +26,7 @@ pub enum SourceDateError {
     #[error("cannot read the modification time of {path}: {source} (hint: set SOURCE_DATE_EPOCH)")]
     Metadata {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
@@ -36,7 +36,7 @@ pub enum SourceDateError {
 const LIMIT: u64 = 1 << 33;
 
 /// `SOURCE_DATE_EPOCH`, else the commit's time, else the newest modification time of `files`.
-pub fn find<'a>(dir: &Path, files: impl Iterator<Item = &'a Path>) -> Result<(u64, Origin), SourceDateError> {
+pub fn find(dir: &Path, files: impl Iterator<Item = PathBuf>) -> Result<(u64, Origin), SourceDateError> {
     if let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") {
         let text = value.to_string_lossy().into_owned();
         return match text.parse::<u64>() {
@@ -49,10 +49,10 @@ pub fn find<'a>(dir: &Path, files: impl Iterator<Item = &'a Path>) -> Result<(u6
     }
     let mut newest = 0;
     for path in files {
-        let modified = std::fs::symlink_metadata(path)
+        let modified = std::fs::symlink_metadata(&path)
             .and_then(|metadata| metadata.modified())
             .map_err(|source| SourceDateError::Metadata {
-                path: path.to_owned(),
+                path: path.clone(),
                 source,
             })?;
         let seconds = modified

@@ -16,6 +16,10 @@ use relpack::archive::{
 };
 use relpack::tree::{Manifest, Node, ScanOptions, Tree, digest, scan};
 
+fn spool() -> File {
+    tempfile::tempfile().unwrap()
+}
+
 const MTIME: u64 = 1_700_000_000;
 const CONTROL: &[u8] =
     b"Package: acme\nVersion: 1.0\nArchitecture: all\nMaintainer: Ops <ops@acme.example>\nDescription: test\n";
@@ -180,7 +184,7 @@ fn build(tree: &Tree) -> Built {
         level: 3,
     };
     let mut deb = Vec::new();
-    assert_eq!(write_deb(&parts, &mut deb).unwrap(), Digests::of(&deb));
+    assert_eq!(write_deb(&parts, spool(), &mut deb).unwrap(), Digests::of(&deb));
     let top = "acme-1.0-all".parse().unwrap();
     let tarball = |format| {
         let mut out = Vec::new();
@@ -382,6 +386,7 @@ fn hard_deb(compressed: bool) -> (Tree, Vec<u8>) {
             mtime: MTIME,
             level: 9,
         },
+        spool(),
         &mut out,
     )
     .unwrap();

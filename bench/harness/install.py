@@ -28,7 +28,7 @@ cat /srv/*.deb > /dev/null
 sync
 before=$(readlink {current} || true)
 started=$(date +%s%N)
-{command} > /tmp/log 2>&1 || {{ rc=$?; cat /tmp/log; exit $rc; }}
+{delayed}{command} > /tmp/log 2>&1 || {{ rc=$?; cat /tmp/log; exit $rc; }}
 ended=$(date +%s%N)
 switched=null
 if [ -L {current} ]; then
@@ -57,12 +57,12 @@ def run(work, tree):
     versions = ""
     for number, kind in interleaved(list(packages), work.args.rounds):
         with Disk(work.dir / f"host-{number}-{kind}", work.args.host_fs) as disk, Machine(archive, disk / "root") as host:
-            times, versions = one_host(host, kind, packages[kind])
+            times, versions = one_host(host, kind, packages[kind], work.args.fsync_delay)
         for step, measured in times.items():
             samples[kind].setdefault(step, []).append(measured)
         told = ", ".join(f"{step} {'/'.join(f'{value:.2f}' for value in measured.values())}" for step, measured in times.items())
         log(f"host {number + 1}: {kind} {told} s")
-    return {"suite": work.args.suite, "host_fs": work.args.host_fs, "versions": versions, "steps": compared(samples)}
+    return {"suite": work.args.suite, "host_fs": work.args.host_fs, "fsync_delay_ms": work.args.fsync_delay, "versions": versions, "steps": compared(samples)}
 
 
 def built(work, packager, tree, version):
@@ -73,7 +73,15 @@ def built(work, packager, tree, version):
     return packagers.only_package(out)
 
 
-def one_host(host, kind, packages):
+def delayed(milliseconds):
+    """What is put before a command so that each of its flushes takes longer. Only those calls stop for the tracer."""
+    if not milliseconds:
+        return ""
+    calls = "fsync,fdatasync,syncfs"
+    return f"strace -f --seccomp-bpf -qq -o /dev/null -e trace={calls} -e inject={calls}:delay_exit={round(milliseconds * 1000)} "
+
+
+def one_host(host, kind, packages, fsync_delay):
     """All steps on one fresh host: {step: {"total": s, "switch": s}}."""
     for version, package in packages.items():
         (host.root / "srv" / f"{version}.deb").write_bytes(package.read_bytes())
@@ -83,7 +91,7 @@ def one_host(host, kind, packages):
     for step, command, expected in STEPS:
         if isinstance(command, dict):
             command = command[kind]
-        point = json.loads(host.shell(TIMED.format(current=CURRENT, command=command)).splitlines()[-1])
+        point = json.loads(host.shell(TIMED.format(current=CURRENT, command=command, delayed=delayed(fsync_delay))).splitlines()[-1])
         if expected:
             installed = host.shell(f"dpkg-query -W -f '${{Status}} ${{Version}}' {packagers.NAME}")
             if installed != f"install ok installed {expected}":

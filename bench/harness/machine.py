@@ -10,16 +10,16 @@ from pathlib import Path
 
 from .common import BenchError, log, run_quiet
 
-INCLUDE = "systemd,systemd-sysv,dbus,apt,curl,zstd,nodejs"
+INCLUDE = "systemd,systemd-sysv,dbus,apt,curl,zstd,nodejs,strace"
 _numbers = itertools.count(1)
 
 
 def base_system(cache, suite):
     """The host's base system as a tar file, made once."""
-    archive = cache / f"{suite}-nodejs.tar"
+    archive = cache / f"{suite}-nodejs-strace.tar"
     if not archive.exists():
         log(f"mmdebstrap {suite}")
-        part = cache / f"{suite}-nodejs.part.tar"
+        part = cache / f"{suite}-nodejs-strace.part.tar"
         run_quiet(["mmdebstrap", "--variant=minbase", f"--include={INCLUDE}", suite, str(part)])
         part.rename(archive)
     return archive

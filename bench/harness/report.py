@@ -63,7 +63,9 @@ def text(results):
     install = results.get("install")
     if install:
         disk = "a directory" if install["host_fs"] == "none" else f"a fresh {install['host_fs']} in an image"
-        lines += ["", f"On a booted host ({install['suite']}, {install['versions']}), its root {disk} on that disk", ""]
+        slower = install["fsync_delay_ms"]
+        delay = f", each fsync, fdatasync and syncfs made {slower:g} ms slower" if slower else ""
+        lines += ["", f"On a booted host ({install['suite']}, {install['versions']}), its root {disk} on that disk{delay}", ""]
         lines += install_table(install["steps"])
     if results["goals"]:
         rows = [["goal", "measured", "wanted", ""]]

@@ -10,11 +10,22 @@ manifest_shape() {
         { p = substr($0, 67); print (p == x ? "x" : "f") "\t" p }' "$1" | sort
 }
 
-tree_shape() {
-    (cd "$1" && find . -mindepth 1 ! -path ./.relpack/manifest \( \
-        -type d -perm 0755 -printf 'd\t%p\n' -o -type l -printf 'l\t%p\t%l\n' -o \
-        -type f -perm 0755 -printf 'x\t%p\n' -o -type f -perm 0644 -printf 'f\t%p\n' -o \
-        -printf '?\t%p\t%y %m\n' \)) | sort
+tree_shape() { tree_list "$1" | list_shape; }
+
+# tree_list DIR: every entry's type, mode, owner and path; of what is no directory also link target, size and time. Link
+# counts and ctime change when we hardlink.
+tree_list() {
+    (cd "$1" && find . \( -type d -printf 'd\t%m\t%U\t%p\n' -o -printf '%y\t%m\t%U\t%p\t%l\t%s\t%T@\n' \)) | sort
+}
+
+list_shape() {
+    awk -F '\t' '
+        $4 == "." || $4 == "./.relpack/manifest" { next }
+        $1 == "d" && $2 == 755 { print "d\t" $4; next }
+        $1 == "l" { print "l\t" $4 "\t" $5; next }
+        $1 == "f" && $2 == 755 { print "x\t" $4; next }
+        $1 == "f" && $2 == 644 { print "f\t" $4; next }
+        { print "?\t" $4 "\t" $1 " " $2 }' | sort
 }
 
 # manifest_files FILE: "x|f hash path" of every regular file.
@@ -25,15 +36,11 @@ manifest_files() {
         { p = substr($0, 67); print (p == x ? "x" : "f") " " substr($0, 1, 64) " " p }' "$1" | sort
 }
 
-# seal_make DIR: one hash over sizes, times, modes and link targets. It tells cheaply whether a kept release was
-# touched; a full hash of the contents is what "verify" is for. Link counts and ctime change when we hardlink.
-seal_make() {
-    (cd "$1" && find . \( -type d -printf 'd %m %U %p\n' -o -printf '%y %m %U %s %T@ %p %l\n' \)) | sort | sha256sum
-}
-
+# A seal is one hash over such a list. It tells cheaply whether a kept release was touched; a full hash of the contents
+# is what "verify" is for.
 seal_holds() {
     release_kept "$1" && [ -e "$state/seals/$1" ] || return 1
-    seal_make "$base/releases/$1" | cmp -s - "$state/seals/$1"
+    tree_list "$base/releases/$1" | sha256sum | cmp -s - "$state/seals/$1"
 }
 
 # Kills leave directories that nothing names.
@@ -86,11 +93,9 @@ stage() {
     stage_extract
     sync -f "$part" &
     sync_pid=$!
-    seal_make "$part" >"$work/seal" &
-    seal_pid=$!
     stage_check
+    sha256sum <"$work/list" >"$work/seal"
     wait "$sync_pid"
-    wait "$seal_pid"
     if [ -d "$base/releases/$id" ]; then
         say "release $id was changed on this host since it was staged; it is put right"
         # Processes still run from the changed one; it goes when they have been restarted.
@@ -130,39 +135,50 @@ stage_link() {
 
 manifest_dirs() { awk -F '\t' '/^#d\t/ { print $2 }' "$1" | sort; }
 
+# What is extracted is hashed meanwhile; what was hardlinked was hashed when it was extracted, and the seal says that
+# nobody touched it.
 stage_extract() {
-    tar -x -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files --numeric-owner \
-        --same-permissions --warning=no-timestamp || {
+    comm -23 "$work/want" "$work/same" >"$work/new"
+    {
+        tar -x -v --quoting-style=literal -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files \
+            --no-same-owner --same-permissions --warning=no-timestamp || : >"$work/tar-failed"
+    } | stage_hash || {
+        [ -e "$work/tar-failed" ] || say "the unpacked release does not have the hashes of its manifest"
+        : >"$work/hashes-failed"
+    }
+    if [ -e "$work/tar-failed" ]; then
         say "cannot unpack $base/payload/$id.tar.zst ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
         return 1
-    }
+    fi
+    [ ! -e "$work/hashes-failed" ] || return 1
     cp "$manifest" "$part/.relpack/manifest"
     chmod 0644 "$part/.relpack/manifest"
 }
 
-# sha256sum -c sees no extra entry, mode or link, so those are compared first. What was extracted is hashed, on all
-# cores; what was hardlinked was hashed when it was extracted, and the seal says that nobody touched it.
+# stage_hash: checks the files whose names tar writes to stdin. tar names a member when it begins, and by then the one
+# before it is complete.
+stage_hash() {
+    # Without a single line, sha256sum fails.
+    if [ ! -s "$work/new" ]; then
+        cat >/dev/null
+        return
+    fi
+    (cd "$part" && awk -v list="$work/new" '
+        function sum(p) { if (p in sums) { print sums[p] "  " p; delete sums[p] } }
+        BEGIN { while ((getline line < list) > 0) sums[substr(line, 68)] = substr(line, 3, 64) }
+        { sum(before); before = $0 }
+        # sha256sum refuses such a line.
+        END { sum(before); for (p in sums) print "not in the payload: " p }' | sha256sum -c --strict --quiet - >&2)
+}
+
+# sha256sum -c sees no extra entry, mode or link.
 stage_check() {
     manifest_shape "$manifest" >"$work/shape"
-    tree_shape "$part" >"$work/found"
+    tree_list "$part" >"$work/list"
+    list_shape <"$work/list" >"$work/found"
     if ! cmp -s "$work/shape" "$work/found"; then
         say "the unpacked release is not what its manifest says:"
         diff "$work/shape" "$work/found" | head -n 5 >&2
         return 1
     fi
-    comm -23 "$work/want" "$work/same" >"$work/new"
-    awk '{ print substr($0, 3, 64) "  " substr($0, 68) }' "$work/new" >"$work/sums"
-    split -n "r/$(nproc)" "$work/sums" "$work/sums."
-    pids=
-    for _s in "$work"/sums.*; do
-        [ -s "$_s" ] || continue
-        (cd "$part" && sha256sum -c --strict --quiet "$_s" >&2) &
-        pids="$pids $!"
-    done
-    for _p in $pids; do
-        wait "$_p" || {
-            say "the unpacked release does not have the hashes of its manifest"
-            return 1
-        }
-    done
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -81,7 +81,9 @@ pub struct DebParts {
 /// With a stored file in it, the data archive gets only the fastest compression: the payload already has its own, and passes
 /// through as raw blocks, but its manifest (6 % of a package of `node_modules`) shrinks to a third. The control archive is
 /// gzip, which every tool that ever read a `.deb` takes.
-pub fn write_deb(parts: &DebParts, out: impl Write) -> Result<Digests, ArchiveError> {
+///
+/// `spool` is an empty file beside the output; it takes the data archive until its length is known.
+pub fn write_deb(parts: &DebParts, spool: File, out: impl Write) -> Result<Digests, ArchiveError> {
     let failed = ArchiveError::write("package");
     check_mtime(parts.mtime)?;
     check_level(parts.level)?;
@@ -101,7 +103,6 @@ pub fn write_deb(parts: &DebParts, out: impl Write) -> Result<Digests, ArchiveEr
     small(&mut out, "control.tar.gz", &control).map_err(&failed)?;
     let size = data_len(&data);
     let stored = data.values().any(|kind| matches!(kind, DataKind::Stored { .. }));
-    // The ar header wants the packed length, and the writer can't seek.
     let pack = |out: &mut dyn Write| -> Result<(), ArchiveError> {
         let encoder = if stored {
             zst::fast(out, size)
@@ -113,44 +114,23 @@ pub fn write_deb(parts: &DebParts, out: impl Write) -> Result<Digests, ArchiveEr
             .map(drop)
             .map_err(&failed)
     };
-    let mut kept = Kept {
-        count: 0,
-        bytes: Some(Vec::new()),
-    };
-    pack(&mut kept)?;
-    ar::member(&mut out, "data.tar.zst", mtime, kept.count).map_err(&failed)?;
-    match kept.bytes {
-        Some(bytes) => out.write_all(&bytes).map_err(&failed)?,
-        None => pack(&mut out)?,
+    // The container wants the packed length before the bytes, and the output can't seek: it is hashed on its way.
+    let mut spool = io::BufWriter::with_capacity(COPY, spool);
+    pack(&mut spool)?;
+    let mut spool = spool.into_inner().map_err(|error| failed(error.into_error()))?;
+    let packed = spool.seek(SeekFrom::End(0)).map_err(&failed)?;
+    spool.rewind().map_err(&failed)?;
+    ar::member(&mut out, "data.tar.zst", mtime, packed).map_err(&failed)?;
+    let copied = io::copy(&mut io::BufReader::with_capacity(COPY, spool), &mut out).map_err(&failed)?;
+    if copied != packed {
+        return Err(failed(io::ErrorKind::UnexpectedEof.into()));
     }
-    ar::end_member(&mut out, kept.count).map_err(&failed)?;
+    ar::end_member(&mut out, packed).map_err(&failed)?;
     out.finish().map(|(_, digests)| digests).map_err(&failed)
 }
 
-/// Packed bytes that are kept; more than these are only counted.
-const KEEP: usize = 32 << 20;
-
-/// Takes packed bytes whose number has to be known before they can be written.
-struct Kept {
-    count: u64,
-    /// All of them, while they are few enough.
-    bytes: Option<Vec<u8>>,
-}
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.count += bytes.len() as u64;
-        match &mut self.bytes {
-            Some(kept) if kept.len() + bytes.len() <= KEEP => kept.extend_from_slice(bytes),
-            _ => self.bytes = None,
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+/// Bytes that are copied at once.
+const COPY: usize = 256 * 1024;
 
 /// `Installed-Size` in KiB of what dpkg itself installs, parents included: content rounded up to whole KiB, 1 KiB for
 /// everything else (Policy 5.6.20, deb-substvars(5)).
@@ -308,7 +288,7 @@ fn write_data<W: Write>(data: &Sorted<'_>, mtime: u64, out: W) -> Result<W, Arch
 }
 
 fn copy<W: Write>(tar: &mut TarWriter<W>, stored: &StoredFile) -> io::Result<()> {
-    let mut buffer = vec![0; 256 * 1024];
+    let mut buffer = vec![0; COPY];
     let mut at = 0;
     if stored.digests.size == 0 {
         return tar.content(&[]);
@@ -367,6 +347,10 @@ mod tests {
         }
     }
 
+    fn spool() -> File {
+        tempfile::tempfile().unwrap()
+    }
+
     #[test]
     fn parents_are_added_and_sorted() {
         let data = [
@@ -407,7 +391,7 @@ mod tests {
             )],
         ] {
             assert!(matches!(
-                write_deb(&parts(data), io::sink()),
+                write_deb(&parts(data), spool(), io::sink()),
                 Err(ArchiveError::Invalid { .. })
             ));
         }
@@ -423,7 +407,7 @@ mod tests {
                 mode,
                 bytes: vec![],
             });
-            assert!(write_deb(&parts, io::sink()).is_err(), "{name}");
+            assert!(write_deb(&parts, spool(), io::sink()).is_err(), "{name}");
         }
     }
 
@@ -451,7 +435,7 @@ mod tests {
             ),
             entry("/opt/manifest", manifest),
         ];
-        let digests = write_deb(&parts(data), &mut out).unwrap();
+        let digests = write_deb(&parts(data), spool(), &mut out).unwrap();
         assert_eq!(digests, Digests::of(&out));
         assert!(out.len() < packed.len() + 2000, "{} for {}", out.len(), packed.len());
     }

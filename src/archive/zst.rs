@@ -20,6 +20,9 @@ const JOB_SIZE: u32 = 6 << 20;
 const OVERLAP_LOG: u32 = 9;
 /// One position of 2^8 is looked up in the long-distance table: the levels' own choices (2^6, 2^7) gain 0.8 % for a tenth more CPU.
 const LDM_HASH_RATE_LOG: u32 = 8;
+/// Match searches at the default level, 2^3 instead of the level's own 2^4: 1.3 % larger for a tenth less CPU (measured), since the
+/// long-distance table finds the far copies anyway.
+const DEFAULT_SEARCH_LOG: u32 = 3;
 /// Every worker costs a job's buffers and tables; past this many, memory would grow out of bounds.
 const MAX_WORKERS: u32 = 8;
 
@@ -51,6 +54,9 @@ pub(super) fn encoder<W: Write>(out: W, level: i32, length: Length, workers: u32
         encoder.set_parameter(CParameter::LdmHashRateLog(LDM_HASH_RATE_LOG))?;
         encoder.set_parameter(CParameter::JobSize(JOB_SIZE))?;
         encoder.set_parameter(CParameter::OverlapSizeLog(OVERLAP_LOG))?;
+        if level == DEFAULT_LEVEL {
+            encoder.set_parameter(CParameter::SearchLog(DEFAULT_SEARCH_LOG))?;
+        }
     }
     if let Length::Exact(size) = length {
         encoder.set_pledged_src_size(Some(size))?;

@@ -99,11 +99,11 @@ fn make_plan(config: &Config) -> Result<Plan, Failure> {
 }
 
 fn source_date(config: &Config, tree: &tree::Tree) -> Result<u64, Failure> {
-    let on_disk = tree.files().filter_map(|(_, file)| match &file.source {
-        tree::Source::Disk { path, .. } => Some(path.as_path()),
+    let on_disk = tree.files().filter_map(|(path, file)| match &file.source {
+        tree::Source::Disk { root, .. } => Some(root.join(path.as_str())),
         tree::Source::Bytes(_) => None,
     });
-    let files = std::iter::once(config.file.as_path()).chain(on_disk);
+    let files = std::iter::once(config.file.clone()).chain(on_disk);
     let (date, origin) = source_date::find(&config.dir, files).map_err(|error| Failure::input(&error))?;
     if origin == Origin::Newest {
         report::warn(
@@ -224,7 +224,8 @@ impl Build<'_> {
             level: self.level,
         };
         let mut output = self.begin(&plan.deb_name())?;
-        let digests = archive::write_deb(&parts, &mut output).map_err(archive_failure)?;
+        let spool = self.dir.scratch().map_err(|error| Failure::environment(&error))?;
+        let digests = archive::write_deb(&parts, spool, &mut output).map_err(archive_failure)?;
         Ok((output, digests))
     }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use rustix::fs::{Access, AtFlags, CWD};
@@ -116,7 +117,7 @@ pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning
     })?;
 
     let context = Context {
-        root: &real_root,
+        root: real_root.as_path().into(),
         excludes: &excludes,
         euid: rustix::process::geteuid().as_raw(),
     };
@@ -192,7 +193,7 @@ impl Found {
 }
 
 struct Context<'a> {
-    root: &'a Path,
+    root: Arc<Path>,
     excludes: &'a Excludes,
     euid: u32,
 }
@@ -202,7 +203,7 @@ impl Context<'_> {
     fn list(&self, dir: Option<&TreePath>) -> Found {
         let mut found = Found::default();
         let shown = dir.map_or(".", TreePath::as_str);
-        let on_disk = dir.map_or(self.root.to_owned(), |dir| self.root.join(dir.as_str()));
+        let on_disk = dir.map_or(self.root.to_path_buf(), |dir| self.root.join(dir.as_str()));
         let entries = match fs::read_dir(&on_disk) {
             Ok(entries) => entries,
             Err(error) => {
@@ -279,7 +280,7 @@ impl Context<'_> {
         } else if meta.is_symlink() {
             symlink(&path, &on_disk, found)
         } else if meta.is_file() {
-            self.file(&path, on_disk, &meta, found)
+            self.file(&path, &on_disk, &meta, found)
         } else {
             let kind = special(&meta);
             found.refuse(
@@ -311,7 +312,7 @@ impl Context<'_> {
         Some(Node::Dir)
     }
 
-    fn file(&self, path: &TreePath, on_disk: PathBuf, meta: &Metadata, found: &mut Found) -> Option<Node> {
+    fn file(&self, path: &TreePath, on_disk: &Path, meta: &Metadata, found: &mut Found) -> Option<Node> {
         let before = found.errors.len();
         let mode = meta.mode() & 0o7777;
         if mode & 0o6000 != 0 {
@@ -324,17 +325,14 @@ impl Context<'_> {
             let problem = format!("can't be read by its owner (mode {mode:04o})");
             found.refuse(path.as_str(), problem, "chmod u+r, or exclude it");
         } else if meta.uid() != self.euid
-            && let Err(error) = rustix::fs::accessat(CWD, &on_disk, Access::READ_OK, AtFlags::EACCESS)
+            && let Err(error) = rustix::fs::accessat(CWD, on_disk, Access::READ_OK, AtFlags::EACCESS)
         {
             found.fail("read", path.as_str(), error.into());
         }
-        self.check_xattrs(path.as_str(), &on_disk, found);
+        self.check_xattrs(path.as_str(), on_disk, found);
         (found.errors.len() == before).then(|| {
-            let mut on_disk = on_disk;
-            // `join` leaves room to grow, which adds up over a hundred thousand files.
-            on_disk.shrink_to_fit();
             let source = Source::Disk {
-                path: on_disk,
+                root: Arc::clone(&self.root),
                 fingerprint: Fingerprint::of(meta),
             };
             Node::File(FileNode {

@@ -17,8 +17,9 @@ use crate::model::TreePath;
 pub enum Source {
     /// A file on this machine, as it was when the tree was scanned.
     Disk {
-        /// Its path.
-        path: PathBuf,
+        /// The directory that was scanned: the file stands there under its path in the release. Shared, since there may
+        /// be a hundred thousand of them in memory.
+        root: Arc<Path>,
         /// What it looked like.
         fingerprint: Fingerprint,
     },
@@ -77,7 +78,7 @@ enum Content<'a> {
     Disk {
         file: File,
         left: u64,
-        on_disk: &'a Path,
+        on_disk: PathBuf,
         fingerprint: Fingerprint,
     },
     Bytes(&'a [u8]),
@@ -87,16 +88,14 @@ impl<'a> FileReader<'a> {
     pub(super) fn open(node: &'a FileNode, path: &TreePath) -> Result<Self, ReadError> {
         let content = match &node.source {
             Source::Bytes(bytes) => Content::Bytes(bytes),
-            Source::Disk {
-                path: on_disk,
-                fingerprint,
-            } => {
+            Source::Disk { root, fingerprint } => {
+                let on_disk = root.join(path.as_str());
                 // Without NONBLOCK, a FIFO put in the file's place would hang the build.
                 let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
                 let file = OpenOptions::new()
                     .read(true)
                     .custom_flags(flags.bits().cast_signed())
-                    .open(on_disk)
+                    .open(&on_disk)
                     .map_err(|source| ReadError::Io {
                         action: "open",
                         path: on_disk.clone(),
@@ -141,7 +140,7 @@ impl<'a> FileReader<'a> {
                         Err(source) => {
                             return Err(ReadError::Io {
                                 action: "read",
-                                path: on_disk.to_owned(),
+                                path: on_disk.clone(),
                                 source,
                             });
                         }
@@ -175,7 +174,7 @@ impl<'a> FileReader<'a> {
         };
         let meta = file.metadata().map_err(|source| ReadError::Io {
             action: "stat",
-            path: on_disk.to_path_buf(),
+            path: on_disk.clone(),
             source,
         })?;
         if Fingerprint::of(&meta) == *fingerprint {
@@ -194,10 +193,10 @@ mod tests {
 
     use super::*;
 
-    fn node(on_disk: &Path) -> FileNode {
+    fn node(root: &Path, on_disk: &Path) -> FileNode {
         let meta = fs::symlink_metadata(on_disk).unwrap();
         let source = Source::Disk {
-            path: on_disk.to_owned(),
+            root: root.into(),
             fingerprint: Fingerprint::of(&meta),
         };
         FileNode {
@@ -210,7 +209,8 @@ mod tests {
     #[test]
     fn a_file_that_changes_is_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
-        let on_disk = dir.path().join("f");
+        let on_disk = dir.path().join("sub/f");
+        fs::create_dir(dir.path().join("sub")).unwrap();
         let path: TreePath = "sub/f".parse().unwrap();
         for (change, new) in [
             ("shrinks", &b"01"[..]),
@@ -218,7 +218,7 @@ mod tests {
             ("same size", b"abcdefghij"),
         ] {
             fs::write(&on_disk, b"0123456789").unwrap();
-            let node = node(&on_disk);
+            let node = node(dir.path(), &on_disk);
             let mut reader = node.open(&path).unwrap();
             let mut buffer = [0; 4];
             assert_eq!(reader.read(&mut buffer).unwrap(), 4);
@@ -240,7 +240,7 @@ mod tests {
                 "{change}: open"
             );
         }
-        let node = node(&on_disk);
+        let node = node(dir.path(), &on_disk);
         fs::remove_file(&on_disk).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &on_disk).unwrap();
         assert!(matches!(node.open(&path), Err(ReadError::Io { .. })));

@@ -11,5 +11,6 @@ mod node_red;
 mod readme;
 mod remove;
 mod rollback;
+mod stage;
 mod support;
 mod upgrade;
