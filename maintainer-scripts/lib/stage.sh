@@ -141,7 +141,7 @@ stage_extract() {
     comm -23 "$work/want" "$work/same" >"$work/new"
     {
         tar -x -v --quoting-style=literal -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files \
-            --no-same-owner --same-permissions --warning=no-timestamp || : >"$work/tar-failed"
+            --no-same-owner --same-permissions --warning=no-timestamp --warning=no-existing-file || : >"$work/tar-failed"
     } | stage_hash || {
         [ -e "$work/tar-failed" ] || say "the unpacked release does not have the hashes of its manifest"
         : >"$work/hashes-failed"
@@ -164,11 +164,14 @@ stage_hash() {
         return
     fi
     (cd "$part" && awk -v list="$work/new" '
-        function sum(p) { if (p in sums) { print sums[p] "  " p; delete sums[p] } }
         BEGIN { while ((getline line < list) > 0) sums[substr(line, 68)] = substr(line, 3, 64) }
-        { sum(before); before = $0 }
-        # sha256sum refuses such a line.
-        END { sum(before); for (p in sums) print "not in the payload: " p }' | sha256sum -c --strict --quiet - >&2)
+        before in sums { print sums[before] "  " before; delete sums[before] }
+        { before = $0 }
+        END {
+            if (before in sums) { print sums[before] "  " before; delete sums[before] }
+            # sha256sum refuses such a line.
+            for (p in sums) print "not in the payload: " p
+        }' | sha256sum -c --strict --quiet - >&2)
 }
 
 # sha256sum -c sees no extra entry, mode or link.
