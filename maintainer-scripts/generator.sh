@@ -20,6 +20,16 @@ for text in "$store/units/$live"/*; do
     [ -f "$text" ] || continue
     cmp -s "$text" "$unitdir/$unit" || cp "$text" "$out/$unit"
 done
+# In the middle of a roll an instance runs another release than the live one.
+for link in "$store/instances"/*; do
+    [ -L "$link" ] || continue
+    instance=${link##*/}
+    release=$(readlink "$prefix/instances/$instance" || readlink "$link" || :) 2>/dev/null
+    release=${release##*/}
+    text=$store/units/$release/$name@.service
+    if [ "$release" = "$live" ] || [ ! -f "$text" ]; then continue; fi
+    cp "$text" "$out/$name@$instance.service"
+done
 grep -lsxF "Package=$name" "$unitdir"/*.* | while IFS= read -r file; do
     unit=${file##*/}
     if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ]; then continue; fi

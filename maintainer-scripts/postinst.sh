@@ -18,6 +18,9 @@ set -eu
 @include app@
 @include health@
 @include start@
+@include instances@
+@include proxy@
+@include roll@
 @include pin@
 @include keep@
 @include heal@

@@ -154,7 +154,7 @@ impl Plan {
             return Err(errors);
         }
         let settings = settings::render(config);
-        put_metadata(&mut tree, &config.units, &settings).map_err(|error| vec![error])?;
+        put_metadata(&mut tree, config, &settings).map_err(|error| vec![error])?;
         Ok(Self {
             name: config.package.name.clone(),
             control: Control::new(config, &version, arch),
@@ -210,18 +210,22 @@ pub fn payload_path(bound: &Bound, suffix: &str) -> AbsPath {
         .expect("a suffix keeps the path valid")
 }
 
-fn put_metadata(tree: &mut Tree, units: &[Unit], settings: &str) -> Result<(), PlanError> {
+fn put_metadata(tree: &mut Tree, config: &Config, settings: &str) -> Result<(), PlanError> {
     let below = |name: &str| {
         format!(".relpack/{name}")
             .parse::<TreePath>()
             .expect("unit names are path components")
     };
-    for unit in units {
+    for unit in &config.units {
         tree.insert_bytes(
             below(&format!("units/{}", unit.name)),
             false,
             unit.file.render().into_bytes(),
         )?;
+    }
+    for (instance, environment) in &config.instances {
+        let text = settings::environment_file(environment);
+        tree.insert_bytes(below(&format!("instances/{instance}.env")), false, text.into_bytes())?;
     }
     tree.insert_bytes(below("settings"), false, settings.as_bytes().to_vec())?;
     Ok(())

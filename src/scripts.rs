@@ -11,6 +11,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("fault", include_str!("../maintainer-scripts/lib/fault.sh")),
     ("heal", include_str!("../maintainer-scripts/lib/heal.sh")),
     ("health", include_str!("../maintainer-scripts/lib/health.sh")),
+    ("instances", include_str!("../maintainer-scripts/lib/instances.sh")),
     ("journal", include_str!("../maintainer-scripts/lib/journal.sh")),
     ("keep", include_str!("../maintainer-scripts/lib/keep.sh")),
     ("lock", include_str!("../maintainer-scripts/lib/lock.sh")),
@@ -18,7 +19,9 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("names", include_str!("../maintainer-scripts/lib/names.sh")),
     ("pin", include_str!("../maintainer-scripts/lib/pin.sh")),
     ("prepare", include_str!("../maintainer-scripts/lib/prepare.sh")),
+    ("proxy", include_str!("../maintainer-scripts/lib/proxy.sh")),
     ("revert", include_str!("../maintainer-scripts/lib/revert.sh")),
+    ("roll", include_str!("../maintainer-scripts/lib/roll.sh")),
     ("say", include_str!("../maintainer-scripts/lib/say.sh")),
     ("settings", include_str!("../maintainer-scripts/lib/settings.sh")),
     ("stage", include_str!("../maintainer-scripts/lib/stage.sh")),
@@ -68,6 +71,8 @@ pub mod template {
         TMPFILES = "tmpfiles.d", "../pkg-templates/tmpfiles.d/package.conf";
         /// Machine-readable copyright (Debian Policy 12.5).
         COPYRIGHT = "copyright", "../pkg-templates/doc/copyright";
+        /// A server block for an application behind nginx.
+        NGINX = "nginx.conf", "../pkg-templates/proxy/nginx.conf";
         /// What lintian is told, with reasons.
         LINTIAN = "lintian overrides", "../pkg-templates/lintian/overrides";
     }

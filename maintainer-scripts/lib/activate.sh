@@ -147,6 +147,7 @@ activation_live() {
     if migration_wanted; then step migrate "the migration failed" migrate; fi
     rm -f "$state/pending-migration"
     j_touched=y
+    if rolls "$1"; then step roll "an instance was not healthy" roll "$1"; fi
     step switch "the switch to the new release failed" switch_live "$1"
     step start "it was not healthy" start_recreate "$1"
 }
@@ -174,6 +175,10 @@ activation_finish() {
     fi
     j_parked_version=
     j_touched=
+    if has_unit "$j_live_id" "$name@.service"; then
+        # shellcheck disable=SC2046
+        instances_settle "$j_live_id" $({ units_of "$j_live_id"; wanted_units "$j_live_id"; } | sort -u)
+    fi
     journal_step finish
     units_enable "$j_live_id" "$j_from_id"
     if release_kept "$j_from_id" && [ "$mode" = live ]; then stop_dropped "$j_from_id" "$j_live_id"; fi
@@ -182,6 +187,10 @@ activation_finish() {
     keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
     pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
     history_add "$event" ok - || say "warning: $state/history could not be written"
+    if [ "$mode" = live ]; then
+        attempt proxy_with "$j_live_id"
+        [ "$rc" = 0 ] || say "warning: the upstream of $name could not be brought up to date"
+    fi
     attempt prune
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
     rm -rf "$base"/releases/.*.damaged

@@ -18,9 +18,17 @@ health_expand() {
     printf '%s\n' "$_out$_rest"
 }
 
+# health_setting ID UNIT: timeout, kind and target of its check, else of its template's; nothing where there is none.
+health_setting() {
+    awk -F '\t' -v u="$2" -v t="$(template_of "$2")" '
+        $1 == "health" && ($2 == u || $2 == t) { s = $4 "\t" $3 "\t" $5; if ($2 == u) exit }
+        END { if (s != "") print s }' "$(settings_of "$1")"
+}
+
 # health_check ID UNIT: one probe. Prints why it fails.
 health_check() {
-    _spec=$(awk -F '\t' -v u="$2" '$1 == "health" && $2 == u { print $3 "\t" $5; exit }' "$(settings_of "$1")")
+    _spec=$(health_setting "$1" "$2")
+    _spec=${_spec#*"$tab"}
     [ -n "$_spec" ] || return 0
     _what=$(health_expand "$1" "$2" "${_spec#*"$tab"}")
     case ${_spec%%"$tab"*} in
@@ -101,7 +109,8 @@ EOF
 }
 
 health_timeout() {
-    _t=$(awk -F '\t' -v u="$2" '$1 == "health" && $2 == u { print $4; exit }' "$(settings_of "$1")")
+    _t=$(health_setting "$1" "$2")
+    _t=${_t%%"$tab"*}
     printf '%s\n' "${_t:-60}"
 }
 

@@ -73,6 +73,7 @@ revert_to() {
     systemd_runs || return 0
     daemon_reload
     [ -n "$j_touched" ] || return 0
+    if rolls "$j_to_id"; then roll_back "$1"; fi
     for _u in $(units_dropped "$j_to_id" "$1" | unit_instances); do
         systemctl stop "$_u" 2>/dev/null || :
         systemctl reset-failed "$_u" 2>/dev/null || :
@@ -84,6 +85,7 @@ revert_start() {
     _again=
     _gate=
     for _u in $j_running; do
+        ! in_roll "$j_to_id" "$_u" || continue
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in
         '' | *none) continue ;;
         service*) _again="$_again $_u" ;;

@@ -21,20 +21,31 @@ units_of() {
     done <"$(settings_of "$1")"
 }
 
-# unit_setting ID UNIT|INSTANCE kind|policy|enable|gated: nothing where the release has no such unit.
+# unit_setting ID UNIT|INSTANCE kind|policy|enable|gated: nothing where the release has no such unit. An instance that the
+# release doesn't name, since the admin made it, has its template's settings.
 unit_setting() {
-    _asked=$2
-    case $2 in *@?*.*) _asked=$(template_of "$2") ;; esac
+    _general=$(template_of "$2")
+    _answer=
     while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
-        if [ "$_key" != unit ] || [ "$_unit" != "$_asked" ]; then continue; fi
+        if [ "$_key" != unit ]; then continue; fi
+        case $_unit in "$2" | "$_general") ;; *) continue ;; esac
         case $3 in
-        kind) printf '%s\n' "$_kind" ;;
-        policy) printf '%s\n' "$_policy" ;;
-        enable) printf '%s\n' "$_enable" ;;
-        gated) printf '%s\n' "$_gated" ;;
+        kind) _answer=$_kind ;;
+        policy) _answer=$_policy ;;
+        enable) _answer=$_enable ;;
+        gated) _answer=$_gated ;;
         esac
-        return 0
+        [ "$_unit" != "$2" ] || break
     done <"$(settings_of "$1")"
+    [ -z "$_answer" ] || printf '%s\n' "$_answer"
+}
+
+# names_unit ID UNIT: whether the release names exactly this one.
+names_unit() {
+    for _named in $(units_of "$1"); do
+        [ "$_named" != "$2" ] || return 0
+    done
+    return 1
 }
 
 has_unit() { [ -n "$(unit_setting "$1" "$2" kind)" ]; }
@@ -50,17 +61,22 @@ fact() {
 
 # env_value ID NAME [UNIT]: as the service will see it: the environment file, else that unit's own default.
 env_value() {
-    _file=$(setting "$1" env-file)
     _found=
-    if [ -n "$_file" ] && [ -r "$root$_file" ]; then
-        _found=$(awk -v k="$2" '
-            { sub(/^[ \t]+/, ""); if (index($0, k "=") == 1) { v = substr($0, length(k) + 2) } }
-            END { gsub(/^[ \t]+|[ \t\r]+$/, "", v)
-                  if (v ~ /^".*"$/ || v ~ /^\047.*\047$/) v = substr(v, 2, length(v) - 2)
-                  print v }' "$root$_file")
-    fi
+    case ${3:-} in "$name@"?*.service) _found=$(env_read "$prefix/shared/env.$(instance_of "$3")" "$2") ;; esac
+    [ -n "$_found" ] || _found=$(env_read "$(setting "$1" env-file)" "$2")
     if [ -z "$_found" ]; then
         _found=$(awk -F '\t' -v k="$2" -v u="${3:-}" '$1 == "env-default" && $2 == u && $3 == k { print $4; exit }' "$(settings_of "$1")")
     fi
     printf '%s\n' "$_found"
+}
+
+# env_read FILE NAME: the value in an environment file; nothing when it is not there.
+env_read() {
+    if [ -n "$1" ] && [ -r "$root$1" ]; then
+        awk -v k="$2" '
+            { sub(/^[ \t]+/, ""); if (index($0, k "=") == 1) { v = substr($0, length(k) + 2) } }
+            END { gsub(/^[ \t]+|[ \t\r]+$/, "", v)
+                  if (v ~ /^".*"$/ || v ~ /^\047.*\047$/) v = substr(v, 2, length(v) - 2)
+                  print v }' "$root$1"
+    fi
 }

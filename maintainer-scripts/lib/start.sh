@@ -3,7 +3,7 @@
 # running_units ID: which of its units are meant to run now: they run, or they are enabled and have failed. Enabled but
 # stopped is an admin's choice.
 running_units() {
-    _names=$(units_of "$1" | unit_instances)
+    _names=$(units_of "$1" | unit_instances | sort -u)
     [ -n "$_names" ] || return 0
     # First as a whole: an answer that does not come must not look like "nothing runs".
     # shellcheck disable=SC2086
@@ -24,15 +24,21 @@ was_running() { case " $j_running " in *" $1 "*) return 0 ;; *) return 1 ;; esac
 
 # wanted_units ID: of that release, what was running, and what it brings new and enabled.
 wanted_units() {
-    # Instances that the admin started, of a template that is still there.
+    # Instances that the admin started, of a template that is still there; not those that only the old release names.
     for _u in $j_running; do
-        case $_u in *@?*.*) if has_unit "$1" "$_u"; then printf '%s\n' "$_u"; fi ;; esac
+        case $_u in
+        *@?*.*)
+            if has_unit "$1" "$_u" && ! names_unit "$1" "$_u" && ! { release_kept "$j_from_id" && names_unit "$j_from_id" "$_u"; }; then
+                printf '%s\n' "$_u"
+            fi
+            ;;
+        esac
     done
     units_of "$1" | grep -v '@[.]' | while IFS= read -r _u; do
         if was_running "$_u"; then
             printf '%s\n' "$_u"
         elif [ "$(unit_setting "$1" "$_u" enable)" = enable ] && { ! release_kept "$j_from_id" ||
-            ! has_unit "$j_from_id" "$_u"; }; then
+            ! names_unit "$j_from_id" "$_u"; }; then
             # New here: started, unless the admin had disabled it before a removal, or masked it.
             if deb-systemd-helper --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
         fi
@@ -47,6 +53,7 @@ start_recreate() {
     _later=
     _gate=
     for _u in $(wanted_units "$1"); do
+        ! in_roll "$1" "$_u" || continue
         _policy=$(unit_setting "$1" "$_u" policy)
         policy_allows "$_u" restart || {
             say "$_u is not started: policy-rc.d forbids it"
@@ -115,11 +122,12 @@ stop_dropped() {
 stop_as_before() {
     for _u in $j_running; do
         [ "$(unit_setting "$2" "$_u" kind)$(unit_setting "$2" "$_u" policy)" = servicerestart ] || continue
+        ! in_roll "$2" "$_u" || continue
         [ "$(stop_lines "$1" "$_u")" = "$(stop_lines "$2" "$_u")" ] || bounded systemctl stop "$_u"
     done
 }
 
 stop_lines() {
     grep -E '^(ExecStop|ExecStopPost|KillSignal|KillMode|RestartKillSignal|FinalKillSignal|SendSIGKILL|SendSIGHUP|TimeoutStopSec|TimeoutSec)=' \
-        "$unitstore/units/$1/$(template_of "$2")" || :
+        "$(unit_text "$1" "$2")" || :
 }

@@ -31,7 +31,10 @@ units_deliver() {
 }
 
 # unit_changed UNIT FROM TO
-unit_changed() { ! cmp -s "$unitstore/units/$2/$(template_of "$1")" "$unitstore/units/$3/$(template_of "$1")"; }
+unit_changed() { ! cmp -s "$(unit_text "$2" "$1")" "$(unit_text "$3" "$1")"; }
+
+# unit_text ID UNIT|INSTANCE: the file that a release brings for it.
+unit_text() { printf '%s/units/%s/%s\n' "$unitstore" "$1" "$(template_of "$2")"; }
 
 # template_of UNIT: an instance's template, another unit itself.
 template_of() {
@@ -59,7 +62,7 @@ install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
 units_enable() {
     units_of "$1" enable | while IFS= read -r _u; do
         if release_kept "$2" && [ "$(unit_setting "$2" "$_u" enable)" = enable ] &&
-            [ "$(install_section "$unitstore/units/$1/$_u")" = "$(install_section "$unitstore/units/$2/$_u")" ]; then
+            [ "$(install_section "$(unit_text "$1" "$_u")")" = "$(install_section "$(unit_text "$2" "$_u")")" ]; then
             continue
         fi
         deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u"
@@ -74,6 +77,6 @@ units_enable() {
 # units_dropped FROM TO: what only the old release has.
 units_dropped() {
     units_of "$1" | while IFS= read -r _u; do
-        has_unit "$2" "$_u" || printf '%s\n' "$_u"
+        names_unit "$2" "$_u" || printf '%s\n' "$_u"
     done
 }

@@ -9,9 +9,9 @@ use super::places::Layout;
 use super::reader::{Doc, Table};
 use super::units::Written;
 use super::{Config, Directory, Env, Migrate, Overrides, Package, Shared, User};
-use super::{deploy, package, places, ready_made};
+use super::{deploy, instances, package, places, ready_made};
 use crate::model::AbsPath;
-use crate::systemd::{self, Context, MigrateInput};
+use crate::systemd::{self, Context, Instances, MigrateInput};
 
 /// The systemd of the oldest Debian that packages are built for (12).
 const SYSTEMD: u32 = 252;
@@ -55,12 +55,10 @@ pub(super) fn config<'d>(
         shared
     });
     let shared = shared.unwrap_or_default();
-    let deploy = root.table("deploy").map(|t| {
-        let deploy = deploy::deploy(&t);
-        t.finish();
-        deploy
-    });
-    let deploy = deploy.unwrap_or_default();
+    let deploy_table = root.table("deploy");
+    let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
+    let instances_table = root.table("instances");
+    let instances = instances_table.as_ref().map(instances::instances).unwrap_or_default();
 
     let mut written = Written::default();
     if let Some(table) = root.table("defaults") {
@@ -81,6 +79,10 @@ pub(super) fn config<'d>(
     let migrate = migrate_table
         .as_ref()
         .and_then(|t| deploy::migrate(t, name.as_ref(), &written.names, &deploy));
+    if let Some(name) = &name {
+        let (of_instances, of_deploy) = (instances_table.as_ref(), deploy_table.as_ref());
+        instances::check(of_instances, of_deploy, &instances, name, &written.names, &deploy);
+    }
     if written.names.is_empty() {
         doc.push(
             Problem::new(0..0, "there are no units: the package will start nothing")
@@ -101,12 +103,20 @@ pub(super) fn config<'d>(
             env: env.as_ref().filter(|_| env_table.is_some()),
             directories: &directories,
             shared: &shared,
+            instances: &instances,
             migrate: migrate.as_ref(),
             migrate_table: migrate_table.as_ref(),
         }),
         _ => None,
     };
-    for table in [package_table, release_table, user_table, env_table, migrate_table] {
+    for table in [
+        package_table,
+        release_table,
+        user_table,
+        env_table,
+        migrate_table,
+        deploy_table,
+    ] {
         table.into_iter().for_each(Table::finish);
     }
 
@@ -127,6 +137,7 @@ pub(super) fn config<'d>(
         env,
         shared,
         units,
+        instances,
         migrate,
         deploy,
         warnings: Vec::new(),
@@ -144,6 +155,7 @@ struct UnitParts<'a, 'd> {
     env: Option<&'a Env>,
     directories: &'a [Directory],
     shared: &'a Shared,
+    instances: &'a Instances,
     migrate: Option<&'a Migrate>,
     migrate_table: Option<&'a Table<'d>>,
 }
@@ -164,6 +176,7 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<Vec<systemd::Unit>> {
         env_required: parts.env.map_or(Vec::new(), |env| env.required.clone()),
         writable: writable(parts.directories, parts.shared, &parts),
         defaults: std::mem::take(&mut parts.written.defaults),
+        instances: parts.instances.clone(),
         migrate: parts.migrate.map(|migrate| MigrateInput {
             exec: migrate.exec.clone(),
             like: migrate.like.clone(),

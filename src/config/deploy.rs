@@ -2,11 +2,13 @@
 
 use super::diagnostics::Problem;
 use super::reader::{At, Table, suggest};
-use super::{Deploy, Migrate, Strategy};
+use super::{Deploy, Migrate, Proxy, Strategy};
 use crate::model::{PackageName, Seconds, UnitKind, UnitName};
 
 /// The strategies of the design that this version can't carry out yet.
-const LATER: [&str; 4] = ["reload", "rolling", "blue-green", "canary"];
+const LATER: [&str; 3] = ["reload", "blue-green", "canary"];
+
+const STRATEGIES: [(&str, Strategy); 2] = [("recreate", Strategy::Recreate), ("rolling", Strategy::Rolling)];
 
 /// The longest time that a host's package manager may be kept waiting.
 const TIMEOUT_MAX: u64 = 86_400;
@@ -18,6 +20,8 @@ pub(super) fn deploy(table: &Table<'_>) -> Deploy {
         timeout: time("timeout", 600),
         health_timeout: time("health_timeout", 60),
         settle: self::time(table, "settle", 0).map_or(Seconds(5), |seconds| seconds.value),
+        proxy: proxy(table),
+        drain: self::time(table, "drain", 0).map_or(Seconds(30), |seconds| seconds.value),
     };
     for (key, seconds) in [("settle", read.settle), ("health_timeout", read.health_timeout)] {
         if seconds >= read.timeout {
@@ -41,25 +45,74 @@ fn strategy(table: &Table<'_>) -> Strategy {
         return Strategy::Recreate;
     };
     let word = text.value.as_str();
-    if word == "recreate" {
-        return Strategy::Recreate;
+    if let Some((_, strategy)) = STRATEGIES.iter().find(|(name, _)| *name == word) {
+        return *strategy;
     }
     let problem = if LATER.contains(&word) {
         Problem::new(
             text.span,
-            format!("deploy.strategy: this version of relpack carries out \"recreate\" only, not {word:?}"),
+            format!("deploy.strategy: this version of relpack carries out \"recreate\" and \"rolling\", not {word:?}"),
         )
-        .help("write strategy = \"recreate\", or remove the key")
+        .help("write one of these two")
     } else {
-        let known = LATER.into_iter().chain(["recreate"]);
+        let known = STRATEGIES.map(|(name, _)| name);
         let problem = Problem::new(text.span, format!("deploy.strategy: {word:?} is not a strategy"));
         match suggest(word, known) {
-            Some("recreate") => problem.help("did you mean \"recreate\"?"),
-            _ => problem.help("write \"recreate\", or remove the key"),
+            Some(meant) => problem.help(format!("did you mean {meant:?}?")),
+            None => problem.help("write \"recreate\" or \"rolling\", or remove the key"),
         }
     };
     table.doc.push(problem);
     Strategy::Recreate
+}
+
+/// `proxy = "nginx"`, and which address of an instance it sends requests to.
+fn proxy(table: &Table<'_>) -> Proxy {
+    let server = table.string("server");
+    let Some(kind) = table.string("proxy") else {
+        if let Some(server) = server {
+            table.doc.push(
+                Problem::new(server.span, "deploy.server: it is the proxy's, and there is none")
+                    .help("add proxy = \"nginx\", or remove the key"),
+            );
+        }
+        return Proxy::None;
+    };
+    match kind.value.as_str() {
+        "none" => Proxy::None,
+        "nginx" => {
+            let text = server
+                .as_ref()
+                .map_or("127.0.0.1:{env.PORT}", |server| server.value.as_str());
+            // It stands in nginx's configuration, where ';' and '{' mean something.
+            let literal = text.replace("{env.", "").replace('}', "");
+            if literal.is_empty()
+                || !literal
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._:/[]-".contains(c))
+            {
+                let span = server.as_ref().map_or(kind.span, |server| server.span.clone());
+                table.doc.push(
+                    Problem::new(span, format!("deploy.server: {text:?} is no address"))
+                        .help("write for example \"127.0.0.1:{env.PORT}\" or \"unix:/run/acme/{env.SOCKET}\""),
+                );
+            }
+            Proxy::Nginx {
+                server: text.to_owned(),
+            }
+        }
+        other => {
+            let problem = Problem::new(
+                kind.span,
+                format!("deploy.proxy: {other:?} is not a proxy that relpack knows"),
+            );
+            table.doc.push(match suggest(other, ["nginx", "none"]) {
+                Some(meant) => problem.help(format!("did you mean {meant:?}?")),
+                None => problem.help("write \"nginx\", or \"none\" for a balancer that watches the health endpoint"),
+            });
+            Proxy::None
+        }
+    }
 }
 
 /// `[migrate]`; `units` are the names that the configuration defines.
@@ -107,7 +160,7 @@ pub(super) fn migrate(
 fn like(table: &Table<'_>, package: Option<&PackageName>, units: &[UnitName]) -> Option<UnitName> {
     let services = || units.iter().filter(|u| u.kind() == UnitKind::Service);
     if !table.has("like") {
-        let main = package.and_then(|name| services().find(|u| u.stem() == name.as_str()));
+        let main = package.and_then(|name| services().find(|u| u.prefix() == name.as_str() && !u.is_instance()));
         if main.is_none() {
             let example = services().next().map_or("acme.service", UnitName::as_str);
             table.need("like", &format!("{example:?}"));

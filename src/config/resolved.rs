@@ -28,6 +28,8 @@ pub struct Config {
     pub shared: Shared,
     /// `[units."…"]`, the ready-made files and what the migration needs, complete but for the release id.
     pub units: Vec<systemd::Unit>,
+    /// `[instances]`, of the template `<name>@.service`.
+    pub instances: systemd::Instances,
     /// `[migrate]`
     pub migrate: Option<Migrate>,
     /// `[deploy]`
@@ -162,6 +164,22 @@ pub struct Deploy {
     pub settle: Seconds,
     /// For one health check that doesn't say its own.
     pub health_timeout: Seconds,
+    /// Who spreads the requests over the instances.
+    pub proxy: Proxy,
+    /// How long requests that are under way keep an instance from being stopped.
+    pub drain: Seconds,
+}
+
+/// Who spreads requests over the instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// Somebody that relpack doesn't know.
+    None,
+    /// The host's nginx: relpack owns one upstream of it, named like the package.
+    Nginx {
+        /// An instance's address; may hold `{env.NAME}`.
+        server: String,
+    },
 }
 
 /// How the instances of a service change to a new release.
@@ -169,6 +187,8 @@ pub struct Deploy {
 pub enum Strategy {
     /// Switch, restart, health.
     Recreate,
+    /// One instance after the other, each gated by its health; then the switch.
+    Rolling,
 }
 
 impl Default for Deploy {
@@ -178,6 +198,8 @@ impl Default for Deploy {
             timeout: Seconds(600),
             settle: Seconds(5),
             health_timeout: Seconds(60),
+            proxy: Proxy::None,
+            drain: Seconds(30),
         }
     }
 }
@@ -186,6 +208,7 @@ impl std::fmt::Display for Strategy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Strategy::Recreate => "recreate",
+            Strategy::Rolling => "rolling",
         })
     }
 }

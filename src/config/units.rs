@@ -310,7 +310,7 @@ fn scalar(section: &Table<'_>, what: &str, value: &Spanned<DeValue<'_>>) -> Opti
 }
 
 /// A text, or a number as it is written.
-fn plain(section: &Table<'_>, what: &str, value: &Spanned<DeValue<'_>>) -> Option<At<String>> {
+pub(super) fn plain(section: &Table<'_>, what: &str, value: &Spanned<DeValue<'_>>) -> Option<At<String>> {
     let number = match value.get_ref() {
         DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
         DeValue::Float(number)

@@ -10,7 +10,7 @@ mod version;
 
 pub use arch::Arch;
 pub use digest::{ReleaseId, Sha256};
-pub use names::{EnvName, PackageName, UserName};
+pub use names::{EnvName, InstanceName, PackageName, UserName};
 pub use paths::{AbsPath, TreePath};
 pub use time::{Seconds, TimeSpan};
 pub use unit_name::{UnitKind, UnitName};

@@ -121,6 +121,44 @@ impl FromStr for UserName {
     }
 }
 
+/// The name of an instance of a template unit: the part between `@` and the suffix (systemd.unit(5)), of plain characters,
+/// since it becomes a file name, too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceName(String);
+string_like!(InstanceName);
+
+/// Long enough for people, short enough for every file name that it becomes a part of.
+const INSTANCE_NAME_MAX: usize = 64;
+
+impl FromStr for InstanceName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let plain = text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if plain && starts && text.len() <= INSTANCE_NAME_MAX {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = if text.is_empty() {
+            "is empty".to_owned()
+        } else if !plain {
+            "contains a character other than letters, digits, '_' and '-'".to_owned()
+        } else if !starts {
+            "does not start with a letter or digit".to_owned()
+        } else {
+            format!("is longer than {INSTANCE_NAME_MAX} bytes")
+        };
+        Err(ValueError::new(
+            "instance name",
+            text,
+            problem,
+            "use letters, digits, '_' and '-', for example \"blue\"",
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +184,17 @@ mod tests {
         }
         for bad in ["", "1A", "A-B", "A=B", "A B", "Ä"] {
             assert!(bad.parse::<EnvName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn instance_names() {
+        for good in ["blue", "1", "eu-west_2"] {
+            assert!(good.parse::<InstanceName>().is_ok(), "{good}");
+        }
+        let long = "a".repeat(65);
+        for bad in ["", "-x", "a.b", "a@b", "a/b", "a b", "%i", long.as_str()] {
+            assert!(bad.parse::<InstanceName>().is_err(), "{bad}");
         }
     }
 

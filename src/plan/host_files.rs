@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::Config;
+use crate::config::{Config, Proxy};
 use crate::model::{AbsPath, ReleaseId};
 use crate::scripts::{self, ScriptError, Tokens, template};
 use crate::systemd::Unit;
@@ -38,6 +38,9 @@ pub struct Inputs {
     env_file: String,
     made_dirs: String,
     service_dirs: String,
+    /// Unit names.
+    instances: Vec<String>,
+    nginx: bool,
     purge_shared: bool,
 }
 
@@ -66,6 +69,12 @@ impl Inputs {
                 .map(|(path, _)| path.to_string())
                 .collect::<Vec<_>>()
                 .join("\n"),
+            instances: config
+                .instances
+                .keys()
+                .map(|instance| format!("{}@{instance}.service", config.package.name))
+                .collect(),
+            nginx: matches!(config.deploy.proxy, Proxy::Nginx { .. }),
             service_dirs: service_dirs(&config.units).join(" "),
             purge_shared: package.purge_shared,
         }
@@ -78,6 +87,7 @@ impl Inputs {
             .iter()
             .filter(|unit| unit.relpack.enable)
             .map(|unit| unit.name.as_str())
+            .chain(self.instances.iter().map(String::as_str))
             .collect();
         // Room for the payload, the release, and some slack for blocks and directories.
         let need = (sizes.payload + sizes.unpacked) / 1024 * 21 / 20 + 1024;
@@ -133,6 +143,12 @@ impl Inputs {
             format!("/usr/share/lintian/overrides/{name}"),
             plain(scripts::render(template::LINTIAN, &text)?),
         );
+        if self.nginx {
+            put(
+                format!("/usr/share/{name}/nginx.conf"),
+                plain(scripts::render(template::NGINX, &text)?),
+            );
+        }
         let copyright = text
             .raw("MAINTAINER", &self.maintainer)
             .raw("COPYRIGHT", &self.copyright)

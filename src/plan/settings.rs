@@ -1,6 +1,10 @@
 //! Renders `.relpack/settings`: what the host's scripts have to know of a release, one fact a line, TAB-separated.
 
-use crate::config::Config;
+use std::collections::BTreeMap;
+
+use crate::config::{Config, Proxy};
+use crate::model::EnvName;
+use crate::systemd::Unit;
 
 /// The first line: the format and its version. A newer relpack reads older formats.
 const HEADER: &str = "#relpack-settings 1";
@@ -15,6 +19,11 @@ pub fn render(config: &Config) -> String {
     put(&["keep", &config.release.keep.to_string()]);
     put(&["timeout", &config.deploy.timeout.get().to_string()]);
     put(&["settle", &config.deploy.settle.get().to_string()]);
+    put(&["drain", &config.deploy.drain.get().to_string()]);
+    if let Proxy::Nginx { server } = &config.deploy.proxy {
+        put(&["proxy", "nginx"]);
+        put(&["proxy-server", server]);
+    }
     if let Some(migrate) = &config.migrate {
         put(&["migrate", &migrate.timeout.get().to_string()]);
     }
@@ -26,33 +35,76 @@ pub fn render(config: &Config) -> String {
     }
     for unit in &config.units {
         let relpack = &unit.relpack;
-        put(&[
-            "unit",
-            unit.name.as_str(),
-            unit.name.kind().suffix(),
-            relpack.on_upgrade.word(),
-            if relpack.enable { "enable" } else { "static" },
-            // A template itself is never started; its instances are.
-            if relpack.gated && !unit.name.is_template() {
-                "gated"
-            } else {
-                "-"
-            },
-        ]);
-        if let Some(health) = &relpack.health {
-            let timeout = relpack.health_timeout.unwrap_or(config.deploy.health_timeout);
+        let mut put_unit = |name: &str, enable: bool, gated: bool| {
             put(&[
-                "health",
-                unit.name.as_str(),
-                health.word(),
-                &timeout.get().to_string(),
-                &health.target(),
+                "unit",
+                name,
+                unit.name.kind().suffix(),
+                relpack.on_upgrade.word(),
+                if enable { "enable" } else { "static" },
+                if gated { "gated" } else { "-" },
             ]);
-            for (name, value) in &relpack.health_env {
-                put(&["env-default", unit.name.as_str(), name.as_str(), value]);
+            if let Some(health) = &relpack.health {
+                let timeout = relpack.health_timeout.unwrap_or(config.deploy.health_timeout);
+                put(&[
+                    "health",
+                    name,
+                    health.word(),
+                    &timeout.get().to_string(),
+                    &health.target(),
+                ]);
             }
+        };
+        // A template's settings are those of its instances, also of such that an admin makes.
+        put_unit(unit.name.as_str(), relpack.enable, relpack.gated);
+        let installable = unit
+            .file
+            .section("Install")
+            .is_some_and(|section| !section.entries.is_empty());
+        let instances = instances(config, unit);
+        for (name, _) in &instances {
+            put_unit(name, installable, relpack.gated);
+        }
+        // The first line of a variable counts: what an instance says goes before what all of them say.
+        for (name, environment) in &instances {
+            for (variable, value) in *environment {
+                put(&["env-default", name, variable.as_str(), value]);
+            }
+            for (variable, value) in &relpack.health_env {
+                put(&["env-default", name, variable.as_str(), value]);
+            }
+        }
+        for (name, value) in &relpack.health_env {
+            put(&["env-default", unit.name.as_str(), name.as_str(), value]);
         }
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The unit names of a template's instances, with the environment of each.
+fn instances<'a>(config: &'a Config, unit: &Unit) -> Vec<(String, &'a BTreeMap<EnvName, String>)> {
+    let name = &config.package.name;
+    if unit.name.as_str() != format!("{name}@.service") {
+        return Vec::new();
+    }
+    let of_one = |(instance, environment)| (format!("{name}@{instance}.service"), environment);
+    config.instances.iter().map(of_one).collect()
+}
+
+/// The text of an instance's environment file (systemd.exec(5), `EnvironmentFile=`).
+pub fn environment_file(environment: &BTreeMap<EnvName, String>) -> String {
+    let mut text = String::new();
+    for (name, value) in environment {
+        text.push_str(name.as_str());
+        text.push_str("=\"");
+        for c in value.chars() {
+            if matches!(c, '"' | '\\' | '`' | '$') {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        text.push_str("\"\n");
+    }
+    text
 }

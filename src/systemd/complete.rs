@@ -20,7 +20,17 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
     }
     add_mount_dependency(front, &written, ctx);
     match name.kind() {
-        UnitKind::Service => complete_service(front, &written, ctx),
+        UnitKind::Service => {
+            let of_instances = ctx.is_instances_template(name);
+            if of_instances {
+                // Before all others, which may say otherwise for this host.
+                front.append("Service", "EnvironmentFile", instance_env_file(ctx));
+            }
+            complete_service(front, &written, ctx);
+            if of_instances {
+                front.append("Service", "EnvironmentFile", format!("-{}/env.%i", ctx.shared()));
+            }
+        }
         kind => {
             if let Some(section) = directives::own_section(kind) {
                 front.section_mut(section);
@@ -66,6 +76,14 @@ fn add_mount_dependency(front: &mut UnitFile, written: &UnitFile, ctx: &Context)
     if !already {
         front.append("Unit", "RequiresMountsFor", ctx.prefix.as_str());
     }
+}
+
+/// What `[instances]` says, as the release carries it. systemd reads it before the unit has mounts of its own.
+fn instance_env_file(ctx: &Context) -> String {
+    format!(
+        "-{}/releases/{RELEASE_PLACEHOLDER}/.relpack/instances/%i.env",
+        ctx.prefix
+    )
 }
 
 fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {

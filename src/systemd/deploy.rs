@@ -77,8 +77,8 @@ pub(crate) fn settings(
     }
     let mut health_env = BTreeMap::new();
     let health = get("Health").and_then(|text| {
-        let parsed =
-            parse_health(text, ctx).and_then(|health| health_environment(text, file, ctx).map(|env| (health, env)));
+        let parsed = parse_health(text, ctx)
+            .and_then(|health| health_environment(name, text, file, ctx).map(|env| (health, env)));
         match parsed {
             Ok((health, env)) => {
                 health_env = env;
@@ -223,7 +223,12 @@ fn is_url_char(c: char) -> bool {
 }
 
 /// The default values of the variables in a health check; each has to be set by the unit or be required of the host.
-fn health_environment(text: &str, file: &UnitFile, ctx: &Context) -> Result<BTreeMap<EnvName, String>, Problem> {
+fn health_environment(
+    unit: &UnitName,
+    text: &str,
+    file: &UnitFile,
+    ctx: &Context,
+) -> Result<BTreeMap<EnvName, String>, Problem> {
     let known = environment(file);
     let mut defaults = BTreeMap::new();
     for name in env_names(text) {
@@ -242,6 +247,7 @@ fn health_environment(text: &str, file: &UnitFile, ctx: &Context) -> Result<BTre
                 defaults.insert(name, value.replace("%%", "%"));
             }
             None if ctx.env_required.contains(&name) => {}
+            None if ctx.is_instances_template(unit) && ctx.instances.values().all(|set| set.contains_key(&name)) => {}
             None => {
                 return Err((
                     format!("{{env.{name}}} is set nowhere"),

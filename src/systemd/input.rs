@@ -1,6 +1,8 @@
 //! Owns what goes into the resolution of units, and the errors that come out of it.
 
-use crate::model::{AbsPath, EnvName, PackageName, Seconds, UnitName, UserName};
+use std::collections::BTreeMap;
+
+use crate::model::{AbsPath, EnvName, InstanceName, PackageName, Seconds, UnitName, UserName};
 
 use super::unit_file::UnitFile;
 
@@ -33,6 +35,9 @@ pub struct MigrateInput {
     pub timeout: Seconds,
 }
 
+/// Instances of the template that is named like the package, with the environment that each has of its own.
+pub type Instances = BTreeMap<InstanceName, BTreeMap<EnvName, String>>;
+
 /// What of the package the units depend on.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -52,6 +57,8 @@ pub struct Context {
     pub env_required: Vec<EnvName>,
     /// Directories that the services may write although the system is read-only to them.
     pub writable: Vec<AbsPath>,
+    /// `[instances]`, of the template named like the package.
+    pub instances: Instances,
     /// `[defaults]`
     pub defaults: Defaults,
     /// `[migrate]`
@@ -104,6 +111,11 @@ impl Context {
     /// `{shared}`: state that outlives releases.
     pub(crate) fn shared(&self) -> String {
         format!("{}/shared", self.prefix)
+    }
+
+    /// Whether this unit is the template of the package's instances.
+    pub(crate) fn is_instances_template(&self, name: &UnitName) -> bool {
+        !self.instances.is_empty() && name.is_template() && name.prefix() == self.package.as_str()
     }
 
     /// The generated unit that migrates before the switch.

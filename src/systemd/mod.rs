@@ -22,7 +22,7 @@ mod test_support;
 mod unit;
 pub mod unit_file;
 
-pub use input::{Context, Defaults, MigrateInput, Origin, UnitError, UnitInput, UnitWarning};
+pub use input::{Context, Defaults, Instances, MigrateInput, Origin, UnitError, UnitInput, UnitWarning};
 pub use quote::environment_assignment;
 pub use resolve::resolve;
 pub use unit::{Health, OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitSettings};

@@ -18,6 +18,7 @@ pub(super) fn context() -> Context {
         group: parse("acme"),
         env_file: None,
         env_required: vec![parse("DATABASE_URL")],
+        instances: Default::default(),
         writable: vec![],
         defaults: Defaults::default(),
         migrate: None,

@@ -11,6 +11,7 @@ mod node_red;
 mod readme;
 mod remove;
 mod rollback;
+mod rolling;
 mod stage;
 mod support;
 mod upgrade;

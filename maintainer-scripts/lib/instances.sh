@@ -1,0 +1,46 @@
+# Instances of the template that is named like the package. During a roll each has a link of its own that says which
+# release it runs, and the generator follows it; afterwards all of them point to the live release.
+
+# is_instance UNIT
+is_instance() {
+    case $1 in
+    "$name@"?*.service) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+# instance_of UNIT: acme@blue.service → blue
+instance_of() {
+    _inst=${1#"$name@"}
+    printf '%s\n' "${_inst%.service}"
+}
+
+# instance_point UNIT ID: from the next daemon-reload on, it is that release's.
+instance_point() {
+    mkdir -p "$base/instances" "$unitstore/instances"
+    units_store "$2"
+    _at=$(instance_of "$1")
+    [ "$(readlink "$base/instances/$_at" 2>/dev/null)" = "../releases/$2" ] || point_link "$base/instances/$_at" "../releases/$2"
+    [ "$(readlink "$unitstore/instances/$_at" 2>/dev/null)" = "../units/$2" ] || point_link "$unitstore/instances/$_at" "../units/$2"
+}
+
+# instances_settle ID UNIT…: all of these are the live release's, and nothing is left of others.
+instances_settle() {
+    _live=$1
+    shift
+    for _u in "$@"; do
+        if is_instance "$_u"; then instance_point "$_u" "$_live"; fi
+    done
+    for _l in "$base"/instances/* "$unitstore"/instances/*; do
+        [ -L "$_l" ] || continue
+        case " $* " in *" $name@${_l##*/}.service "*) ;; *) rm -f "$_l" ;; esac
+    done
+    rmdir "$base/instances" "$unitstore/instances" 2>/dev/null || :
+}
+
+# unit_release UNIT: the release that its main process runs, by that process's own mounts.
+unit_release() {
+    _pid=$(unit_show "$1" MainPID)
+    [ "${_pid:-0}" != 0 ] && [ -r "/proc/$_pid/mountinfo" ] || return 0
+    awk -v at="$prefix/app" '$5 == at { n = split($4, p, "/"); print p[n] }' "/proc/$_pid/mountinfo" | tail -n 1
+}

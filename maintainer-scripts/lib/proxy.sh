@@ -1,0 +1,78 @@
+# The proxy: one upstream of nginx is ours, in a file of ours. It is changed by a rename, tested before every reload, and
+# put back when the test fails. Nobody stops an instance before the last request that was sent to it has ended.
+proxy_conf=$root/etc/nginx/conf.d/relpack-$name.conf
+
+proxy_used() { [ "$(setting "$1" proxy)" = nginx ]; }
+
+# proxy_with ID: all instances that run.
+proxy_with() { proxy_without "$1" -; }
+
+# proxy_without ID UNIT: all instances that run, but this one.
+proxy_without() {
+    proxy_used "$1" || return 0
+    _members=
+    for _m in $(systemctl list-units --plain --no-legend --state=active "$name@*.service" | awk '{ print $1 }' | sort); do
+        [ "$_m" = "$2" ] || _members="$_members $_m"
+    done
+    # shellcheck disable=SC2086
+    proxy_text "$1" $_members >"$state/proxy.new"
+    if [ -e "$proxy_conf" ] && cmp -s "$state/proxy.new" "$proxy_conf"; then
+        rm -f "$state/proxy.new"
+        return 0
+    fi
+    proxy_change
+}
+
+# proxy_text ID UNIT…
+proxy_text() {
+    _of=$1
+    shift
+    echo "# Written by relpack at every change of $name. Include it by proxy_pass http://$name; (see /usr/share/$name/nginx.conf)."
+    echo "upstream $name {"
+    for _m in "$@"; do printf '    server %s;\n' "$(health_expand "$_of" "$_m" "$(setting "$_of" proxy-server)")"; done
+    # nginx refuses an upstream without servers.
+    [ $# -gt 0 ] || echo '    server 127.0.0.1:9 down;'
+    echo '    keepalive 32;'
+    echo '}'
+}
+
+proxy_change() {
+    mkdir -p "${proxy_conf%/*}"
+    rm -f "$state/proxy.old"
+    [ ! -e "$proxy_conf" ] || cp "$proxy_conf" "$state/proxy.old"
+    write_file "$proxy_conf" 0644 <"$state/proxy.new"
+    rm -f "$state/proxy.new"
+    [ -x /usr/sbin/nginx ] || return 0
+    if ! _said=$(nginx -t 2>&1); then
+        if [ -e "$state/proxy.old" ]; then
+            write_file "$proxy_conf" 0644 <"$state/proxy.old"
+        else
+            rm -f "$proxy_conf"
+        fi
+        say "nginx refuses its configuration: $(printf '%s' "$_said" | grep -m 1 emerg || printf '%s' "$_said" | head -n 1)"
+        more "(hint: nginx -t; the upstream of $name was left as it was)"
+        printf '%s\n' "nginx refuses its configuration" >"$state/reason"
+        return 1
+    fi
+    _master=$(unit_show nginx.service MainPID)
+    [ "${_master:-0}" != 0 ] || return 0
+    _old=$(cat "/proc/$_master/task/$_master/children" 2>/dev/null) || _old=
+    bounded systemctl reload nginx.service
+    fault proxy-reloaded
+    # shellcheck disable=SC2086
+    proxy_drained $_old
+}
+
+# proxy_drained PID…: old workers end when their last request has; later ones must not keep the deploy waiting.
+proxy_drained() {
+    _until=$(($(now) + $(setting "$j_to_id" drain)))
+    while [ "$(now)" -lt "$_until" ]; do
+        _left=
+        for _p in "$@"; do
+            case $(tr '\0' ' ' 2>/dev/null <"/proc/$_p/cmdline") in *nginx*) _left=y ;; esac
+        done
+        [ -n "$_left" ] || return 0
+        sleep 0.1
+    done
+    say "nginx still has requests under way after $(setting "$j_to_id" drain) s; going on"
+}

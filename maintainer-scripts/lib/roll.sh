@@ -1,0 +1,63 @@
+# Rolling: one instance after the other leaves the proxy, changes its release, and comes back when it is healthy.
+
+# rolls ID: whether this release is rolled out. The first install has nothing to roll over.
+rolls() { [ "$(setting "$1" strategy)" = rolling ] && release_kept "$j_from_id"; }
+
+# in_roll ID UNIT: whether the roll, and not the restart of everything, looks after this unit.
+in_roll() { is_instance "$2" && rolls "$1" && [ "$(unit_setting "$1" "$2" policy)" != none ]; }
+
+roll() {
+    _all=
+    for _u in $(wanted_units "$1"); do
+        if in_roll "$1" "$_u" && policy_allows "$_u" restart; then _all="$_all $_u"; fi
+    done
+    for _roll in $_all; do roll_one "$1" "$_roll"; done
+}
+
+# roll_one ID UNIT
+roll_one() {
+    if [ "$(unit_release "$2")" = "$1" ] && [ "$(readlink "$base/instances/$(instance_of "$2")" 2>/dev/null)" = "../releases/$1" ]; then
+        # Done by a run that was interrupted.
+        gate "$1" "$2"
+    else
+        if [ "$(unit_show "$2" ActiveState)" = active ]; then proxy_without "$1" "$2"; fi
+        fault roll-out
+        instance_point "$2" "$1"
+        daemon_reload
+        fault roll-pointed
+        systemctl reset-failed "$2" 2>/dev/null || :
+        start_run restart "$2"
+        gate "$1" "$2"
+    fi
+    proxy_with "$1"
+    fault rolled
+}
+
+# roll_back ID: the instances that run or should run something else go back, those that are down first: they serve nobody.
+roll_back() {
+    _down=
+    _up=
+    for _u in $j_running; do
+        in_roll "$j_to_id" "$_u" || continue
+        if [ "$(unit_show "$_u" ActiveState)" != active ]; then
+            _down="$_down $_u"
+        elif [ "$(unit_release "$_u")" != "$1" ]; then
+            _up="$_up $_u"
+        else
+            instance_point "$_u" "$1"
+        fi
+    done
+    _sick=
+    for _back in $_down $_up; do
+        proxy_without "$1" "$_back" || :
+        instance_point "$_back" "$1"
+        daemon_reload
+        systemctl reset-failed "$_back" 2>/dev/null || :
+        # One that does not come back must not keep the others on the failed release.
+        if bounded systemctl restart "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
+        proxy_with "$1" || :
+    done
+    # shellcheck disable=SC2086
+    instances_settle "$1" $j_running
+    [ -z "$_sick" ]
+}
