@@ -21,6 +21,7 @@ set -eu
 @include instances@
 @include proxy@
 @include roll@
+@include blue-green@
 @include pin@
 @include keep@
 @include heal@

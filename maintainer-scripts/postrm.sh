@@ -19,8 +19,8 @@ remove() {
     [ ! -d "$base/releases" ] || rm -rf "$base/releases"
     rmdir "$root/usr/lib/relpack" 2>/dev/null || :
     # A later install starts clean: what served, failed or waited is forgotten; the history stays until the purge.
-    for _f in journal pending-migration incoming reason activations restaged lock; do rm -f "$state/$_f"; done
-    rm -rf "$state/seals" "$state/debs" "$state"/work.*
+    for _f in journal pending-migration incoming reason activations restaged lock proxy.new proxy.old proxy.workers; do rm -f "$state/$_f"; done
+    rm -rf "$state/seals" "$state/debs" "$state/idle" "$state"/work.*
     if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed"; fi
 }
 

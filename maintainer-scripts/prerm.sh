@@ -11,6 +11,8 @@ set -eu
 @include systemd@
 @include units@
 @include start@
+@include instances@
+@include blue-green@
 
 remove() {
     with_lock "$@"
@@ -28,6 +30,7 @@ remove() {
         journal_step remove
     fi
     systemctl stop "relpack-heal-$name.service" 2>/dev/null || :
+    systemctl stop "relpack-drain-$name.service" 2>/dev/null || :
     _loaded=$({ units_delivered; units_of "$j_live_id"; } | unit_instances | sort -u | while IFS= read -r _u; do
         case $(unit_show "$_u" LoadState) in
         '' | not-found) ;;

@@ -21,6 +21,7 @@ set -eu
 @include instances@
 @include proxy@
 @include roll@
+@include blue-green@
 @include pin@
 @include keep@
 @include heal@
@@ -218,7 +219,7 @@ exec_in() {
     _live=$(current_id)
     release_kept "$_live" || die "no release of $name is live"
     [ -n "$_u" ] || _u=$(main_unit "$_live")
-    [ -r "$unitstore/units/$_live/$_u" ] || die "release $_live has no unit $_u (it has: $(units_of "$_live" | tr '\n' ' '))"
+    [ -r "$(unit_text "$_live" "$_u")" ] || die "release $_live has no unit $_u (it has: $(units_of "$_live" | tr '\n' ' '))"
     app_run "$_live" "$_u" "$@"
 }
 
@@ -239,6 +240,7 @@ main() {
     # For units of ours, not for people.
     _heal) heal ;;
     _migrated) migration_mark "$1" ;;
+    _drain) drain "$@" ;;
     '') usage >&2; exit 2 ;;
     *) wrong_use "unknown command '$_verb'" ;;
     esac

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 const FRAGMENTS: &[(&str, &str)] = &[
     ("activate", include_str!("../maintainer-scripts/lib/activate.sh")),
     ("app", include_str!("../maintainer-scripts/lib/app.sh")),
+    ("blue-green", include_str!("../maintainer-scripts/lib/blue-green.sh")),
     ("deadline", include_str!("../maintainer-scripts/lib/deadline.sh")),
     ("fault", include_str!("../maintainer-scripts/lib/fault.sh")),
     ("heal", include_str!("../maintainer-scripts/lib/heal.sh")),

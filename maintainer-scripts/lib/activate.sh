@@ -110,6 +110,7 @@ activation_deferred() {
     if migration_wanted; then
         write_file "$state/pending-migration" 0644 </dev/null
     fi
+    if swaps "$1" && ! release_kept "$j_from_id"; then colours_begin "$1"; fi
     switch_to "$1"
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
@@ -147,7 +148,13 @@ activation_live() {
     if migration_wanted; then step migrate "the migration failed" migrate; fi
     rm -f "$state/pending-migration"
     j_touched=y
-    if rolls "$1"; then step roll "an instance was not healthy" roll "$1"; fi
+    if rolls "$1"; then
+        step roll "an instance was not healthy" roll "$1"
+    elif swaps "$1" && release_kept "$j_from_id"; then
+        step swap "the new instance was not healthy" swap "$1"
+    elif swaps "$1"; then
+        colours_begin "$1"
+    fi
     step switch "the switch to the new release failed" switch_live "$1"
     step start "it was not healthy" start_recreate "$1"
 }
@@ -175,6 +182,7 @@ activation_finish() {
     fi
     j_parked_version=
     j_touched=
+    if [ "$mode" = live ] && swaps "$j_live_id"; then swap_finish "$j_live_id"; fi
     if has_unit "$j_live_id" "$name@.service"; then
         # shellcheck disable=SC2046
         instances_settle "$j_live_id" $({ units_of "$j_live_id"; wanted_units "$j_live_id"; } | sort -u)

@@ -14,24 +14,26 @@ app_run() {
     # Else the end of this command would take the running service's /run directory with it, and a dynamic user of another
     # name would take over its state directory.
     set -- -p RuntimeDirectoryPreserve=yes "$@"
-    _file=$unitstore/units/$_id/$_unit
+    _file=$(unit_text "$_id" "$_unit")
+    _instance=
+    if is_instance "$_unit"; then _instance=$(instance_of "$_unit"); fi
     if grep -qiE '^DynamicUser=(1|y|yes|t|true|on)$' "$_file" && ! grep -q '^User=' "$_file"; then
         set -- -p "User=${_unit%.service}" "$@"
     fi
     while IFS= read -r _line; do
         [ -z "$_line" ] || set -- -p "$_line" "$@"
     done <<EOF
-$(app_properties "$_file")
+$(app_properties "$_file" "$_instance")
 EOF
     if [ -t 0 ] && [ -t 1 ]; then _io=--pty; else _io=--pipe; fi
     systemd-run --quiet --collect --wait ${app_limit:+-p "RuntimeMaxSec=$app_limit"} "$_io" "$@"
 }
 
-# app_properties FILE: the unit's own [Service] directives, last first (the caller prepends them), less those that say
+# app_properties FILE INSTANCE: the unit's own [Service] directives, last first (the caller prepends them), less those that say
 # what runs, how it is supervised and where its output goes.
 app_properties() {
-    sed -n '/^\[Service\]/,/^\[/{ /^\[/d; /^[#;]/d; /^$/d; p; }' "$1" | awk -F '=' '
+    sed -n '/^\[Service\]/,/^\[/{ /^\[/d; /^[#;]/d; /^$/d; p; }' "$1" | awk -F '=' -v i="$2" '
         $1 ~ /^(Exec(Start|Stop|Reload|Condition).*|Type|Restart.*|RemainAfterExit|PIDFile|BusName|NotifyAccess|Guess.*|Timeout.*|Runtime(Max|Randomized).*|Watchdog.*|Standard.*|TTY.*|KillMode|KillSignal|SendSIG.*|FinalKillSignal|RootDirectoryStartOnly|NonBlocking|Sockets|FileDescriptor.*|StartLimit.*|Success.*|RuntimeDirectoryPreserve|OOMPolicy|USB.*|Syslog.*|ReloadSignal|OpenFile)$/ { next }
-        # systemd-run expands no specifiers, not even this one.
-        { gsub(/%%/, "%"); l[++n] = $0 } END { for (i = n; i; i--) print l[i] }'
+        # systemd-run expands no specifiers, not even these.
+        { gsub(/%%/, "\001"); gsub(/%i/, i); gsub(/\001/, "%"); l[++n] = $0 } END { for (i = n; i; i--) print l[i] }'
 }

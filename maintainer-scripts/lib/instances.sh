@@ -29,13 +29,38 @@ instances_settle() {
     _live=$1
     shift
     for _u in "$@"; do
-        if is_instance "$_u"; then instance_point "$_u" "$_live"; fi
+        if is_instance "$_u" && ! is_idle "$_u"; then instance_point "$_u" "$_live"; fi
     done
     for _l in "$base"/instances/* "$unitstore"/instances/*; do
         [ -L "$_l" ] || continue
         case " $* " in *" $name@${_l##*/}.service "*) ;; *) rm -f "$_l" ;; esac
     done
     rmdir "$base/instances" "$unitstore/instances" 2>/dev/null || :
+}
+
+# gate_instance ID UNIT: healthy and settled, so many checks in a row, and what the release itself wants to see.
+gate_instance() {
+    gate "$1" "$2" || return 1
+    _ok=1
+    while [ "$_ok" -lt "$(setting "$1" successes)" ]; do
+        sleep 0.2
+        _why=$(health_check "$1" "$2") || {
+            health_failed "$2" "$2 was healthy $_ok times, then: $_why"
+            return 1
+        }
+        _ok=$((_ok + 1))
+    done
+    deploy_check "$1" "$2"
+}
+
+# deploy_check ID UNIT: the command of [deploy] check, run as that instance.
+deploy_check() {
+    _cmd=$(setting "$1" check)
+    [ -n "$_cmd" ] || return 0
+    _why=$(health_exec "$1" "$2" "$_cmd") || {
+        health_failed "$2" "the check of $2 failed: $_why"
+        return 1
+    }
 }
 
 # unit_release UNIT: the release that its main process runs, by that process's own mounts.

@@ -12,10 +12,16 @@ proxy_without() {
     proxy_used "$1" || return 0
     _members=
     for _m in $(systemctl list-units --plain --no-legend --state=active "$name@*.service" | awk '{ print $1 }' | sort); do
-        [ "$_m" = "$2" ] || _members="$_members $_m"
+        if [ "$_m" != "$2" ] && ! is_idle "$_m"; then _members="$_members $_m"; fi
     done
     # shellcheck disable=SC2086
-    proxy_text "$1" $_members >"$state/proxy.new"
+    proxy_set "$1" $_members
+}
+
+# proxy_set ID UNIT…: exactly these.
+proxy_set() {
+    proxy_used "$1" || return 0
+    proxy_text "$@" >"$state/proxy.new"
     if [ -e "$proxy_conf" ] && cmp -s "$state/proxy.new" "$proxy_conf"; then
         rm -f "$state/proxy.new"
         return 0
@@ -59,13 +65,20 @@ proxy_change() {
     _old=$(cat "/proc/$_master/task/$_master/children" 2>/dev/null) || _old=
     bounded systemctl reload nginx.service
     fault proxy-reloaded
+    printf '%s\n' "$_old" >"$state/proxy.workers"
+    [ -n "$proxy_wait" ] || return 0
     # shellcheck disable=SC2086
-    proxy_drained $_old
+    proxy_drained "$j_to_id" $_old
 }
 
-# proxy_drained PID…: old workers end when their last request has; later ones must not keep the deploy waiting.
+# Whether a change waits until the requests that the proxy had sent before it have ended.
+proxy_wait=y
+
+# proxy_drained ID PID…: old workers end when their last request has; later ones must not keep anybody waiting.
 proxy_drained() {
-    _until=$(($(now) + $(setting "$j_to_id" drain)))
+    _limit=$(setting "$1" drain)
+    _until=$(($(now) + _limit))
+    shift
     while [ "$(now)" -lt "$_until" ]; do
         _left=
         for _p in "$@"; do
@@ -74,5 +87,5 @@ proxy_drained() {
         [ -n "$_left" ] || return 0
         sleep 0.1
     done
-    say "nginx still has requests under way after $(setting "$j_to_id" drain) s; going on"
+    say "nginx still has requests under way after $_limit s; going on"
 }

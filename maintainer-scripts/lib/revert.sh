@@ -73,7 +73,11 @@ revert_to() {
     systemd_runs || return 0
     daemon_reload
     [ -n "$j_touched" ] || return 0
-    if rolls "$j_to_id"; then roll_back "$1"; fi
+    if rolls "$j_to_id"; then
+        roll_back "$1"
+    elif swaps "$j_to_id" && release_kept "$j_from_id"; then
+        swap_back "$1"
+    fi
     for _u in $(units_dropped "$j_to_id" "$1" | unit_instances); do
         systemctl stop "$_u" 2>/dev/null || :
         systemctl reset-failed "$_u" 2>/dev/null || :

@@ -1,24 +1,58 @@
 # Rolling: one instance after the other leaves the proxy, changes its release, and comes back when it is healthy.
 
 # rolls ID: whether this release is rolled out. The first install has nothing to roll over.
-rolls() { [ "$(setting "$1" strategy)" = rolling ] && release_kept "$j_from_id"; }
+rolls() {
+    case $(setting "$1" strategy) in
+    rolling | canary) release_kept "$j_from_id" ;;
+    *) return 1 ;;
+    esac
+}
 
-# in_roll ID UNIT: whether the roll, and not the restart of everything, looks after this unit.
-in_roll() { is_instance "$2" && rolls "$1" && [ "$(unit_setting "$1" "$2" policy)" != none ]; }
+# in_roll ID UNIT: whether the strategy, and not the restart of everything, looks after this unit.
+in_roll() {
+    is_instance "$2" && [ "$(unit_setting "$1" "$2" policy)" != none ] || return 1
+    rolls "$1" || { swaps "$1" && release_kept "$j_from_id"; }
+}
 
 roll() {
     _all=
     for _u in $(wanted_units "$1"); do
         if in_roll "$1" "$_u" && policy_allows "$_u" restart; then _all="$_all $_u"; fi
     done
-    for _roll in $_all; do roll_one "$1" "$_roll"; done
+    _soak=$(setting "$1" soak)
+    for _roll in $_all; do
+        roll_one "$1" "$_roll"
+        if [ -n "$_soak" ]; then soak "$1" "$_roll" "$_soak"; fi
+        _soak=
+    done
+}
+
+# soak ID UNIT SECONDS: the canary serves its share, and is watched, before the others follow.
+soak() {
+    _until=$(($(now) + $3))
+    _seen=0
+    _pid=$(unit_show "$2" MainPID)
+    while [ "$(now)" -lt "$_until" ]; do
+        _why=$(unit_alive "$2" && health_check "$1" "$2") || {
+            health_failed "$2" "the canary $2 failed after $_seen good checks: $_why"
+            return 1
+        }
+        [ "$(unit_show "$2" MainPID)" = "$_pid" ] || {
+            health_failed "$2" "the canary $2 was restarted after $_seen good checks"
+            return 1
+        }
+        deploy_check "$1" "$2"
+        _seen=$((_seen + 1))
+        sleep 1
+    done
+    say "the canary $2 passed $_seen checks in $3 s; the others follow"
 }
 
 # roll_one ID UNIT
 roll_one() {
     if [ "$(unit_release "$2")" = "$1" ] && [ "$(readlink "$base/instances/$(instance_of "$2")" 2>/dev/null)" = "../releases/$1" ]; then
         # Done by a run that was interrupted.
-        gate "$1" "$2"
+        gate_instance "$1" "$2"
     else
         if [ "$(unit_show "$2" ActiveState)" = active ]; then proxy_without "$1" "$2"; fi
         fault roll-out
@@ -27,7 +61,7 @@ roll_one() {
         fault roll-pointed
         systemctl reset-failed "$2" 2>/dev/null || :
         start_run restart "$2"
-        gate "$1" "$2"
+        gate_instance "$1" "$2"
     fi
     proxy_with "$1"
     fault rolled

@@ -9,6 +9,8 @@ running_units() {
     # shellcheck disable=SC2086
     _shown=$(systemctl show -p Id,ActiveState -- $_names)
     while IFS='=' read -r _k _v; do
+        # One that drains is not meant to run.
+        if [ "$_k" = ActiveState ] && is_idle "$_u"; then continue; fi
         case $_k=$_v in
         Id=*) _u=$_v ;;
         ActiveState=active | ActiveState=activating | ActiveState=reloading | ActiveState=refreshing | ActiveState=deactivating)
@@ -35,6 +37,7 @@ wanted_units() {
         esac
     done
     units_of "$1" | grep -v '@[.]' | while IFS= read -r _u; do
+        ! is_idle "$_u" || continue
         if was_running "$_u"; then
             printf '%s\n' "$_u"
         elif [ "$(unit_setting "$1" "$_u" enable)" = enable ] && { ! release_kept "$j_from_id" ||

@@ -25,6 +25,7 @@ unit_line() {
     _en=disabled
     if unit_enabled "$1"; then _en=enabled; fi
     if unit_masked "$1"; then _en=masked; fi
+    if is_idle "$1"; then _en=idle; fi
     [ "$(unit_setting "$2" "$1" enable)" = enable ] || _en=static
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "${u_state:--}" "${u_sub:--}" "$_en" "${u_pid:-0}" "$(unit_release "$1")"
 }
@@ -54,7 +55,7 @@ problems() {
         unit_ask "$_u"
         [ "$u_state" != failed ] || echo "$_u has failed (hint: journalctl -u $_u)"
         _runs=$(unit_release "$_u")
-        if [ -n "$_runs" ] && [ "$_runs" != "$1" ] && [ "$(unit_setting "$1" "$_u" policy)" = restart ]; then
+        if [ -n "$_runs" ] && [ "$_runs" != "$1" ] && ! is_idle "$_u" && [ "$(unit_setting "$1" "$_u" policy)" = restart ]; then
             echo "$_u runs release $_runs, not the live one (hint: systemctl restart $_u)"
         fi
     done

@@ -8,7 +8,7 @@ use super::diagnostics::Problem;
 use super::places::Layout;
 use super::reader::{Doc, Table};
 use super::units::Written;
-use super::{Config, Directory, Env, Migrate, Overrides, Package, Shared, User};
+use super::{Config, Deploy, Directory, Env, Migrate, Overrides, Package, Shared, Strategy, User};
 use super::{deploy, instances, package, places, ready_made};
 use crate::model::AbsPath;
 use crate::systemd::{self, Context, Instances, MigrateInput};
@@ -104,6 +104,7 @@ pub(super) fn config<'d>(
             directories: &directories,
             shared: &shared,
             instances: &instances,
+            deploy: &deploy,
             migrate: migrate.as_ref(),
             migrate_table: migrate_table.as_ref(),
         }),
@@ -156,6 +157,7 @@ struct UnitParts<'a, 'd> {
     directories: &'a [Directory],
     shared: &'a Shared,
     instances: &'a Instances,
+    deploy: &'a Deploy,
     migrate: Option<&'a Migrate>,
     migrate_table: Option<&'a Table<'d>>,
 }
@@ -177,6 +179,7 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<Vec<systemd::Unit>> {
         writable: writable(parts.directories, parts.shared, &parts),
         defaults: std::mem::take(&mut parts.written.defaults),
         instances: parts.instances.clone(),
+        one_at_a_time: parts.deploy.strategy == Strategy::BlueGreen,
         migrate: parts.migrate.map(|migrate| MigrateInput {
             exec: migrate.exec.clone(),
             like: migrate.like.clone(),

@@ -6,9 +6,14 @@ use super::{Deploy, Migrate, Proxy, Strategy};
 use crate::model::{PackageName, Seconds, UnitKind, UnitName};
 
 /// The strategies of the design that this version can't carry out yet.
-const LATER: [&str; 3] = ["reload", "blue-green", "canary"];
+const LATER: [&str; 1] = ["reload"];
 
-const STRATEGIES: [(&str, Strategy); 2] = [("recreate", Strategy::Recreate), ("rolling", Strategy::Rolling)];
+const STRATEGIES: [(&str, Strategy); 4] = [
+    ("recreate", Strategy::Recreate),
+    ("rolling", Strategy::Rolling),
+    ("blue-green", Strategy::BlueGreen),
+    ("canary", Strategy::Canary),
+];
 
 /// The longest time that a host's package manager may be kept waiting.
 const TIMEOUT_MAX: u64 = 86_400;
@@ -22,6 +27,12 @@ pub(super) fn deploy(table: &Table<'_>) -> Deploy {
         settle: self::time(table, "settle", 0).map_or(Seconds(5), |seconds| seconds.value),
         proxy: proxy(table),
         drain: self::time(table, "drain", 0).map_or(Seconds(30), |seconds| seconds.value),
+        successes: table
+            .integer("successes", 1..101)
+            .and_then(|number| u32::try_from(number.value).ok())
+            .unwrap_or(1),
+        check: table.string("check").map(|text| text.value),
+        soak: self::time(table, "soak", 1).map_or(Seconds(60), |seconds| seconds.value),
     };
     for (key, seconds) in [("settle", read.settle), ("health_timeout", read.health_timeout)] {
         if seconds >= read.timeout {
@@ -51,15 +62,15 @@ fn strategy(table: &Table<'_>) -> Strategy {
     let problem = if LATER.contains(&word) {
         Problem::new(
             text.span,
-            format!("deploy.strategy: this version of relpack carries out \"recreate\" and \"rolling\", not {word:?}"),
+            format!("deploy.strategy: this version of relpack does not carry out {word:?}"),
         )
-        .help("write one of these two")
+        .help("X-Relpack.OnUpgrade = \"reload\" of a unit reloads it where everything else is restarted")
     } else {
         let known = STRATEGIES.map(|(name, _)| name);
         let problem = Problem::new(text.span, format!("deploy.strategy: {word:?} is not a strategy"));
         match suggest(word, known) {
             Some(meant) => problem.help(format!("did you mean {meant:?}?")),
-            None => problem.help("write \"recreate\" or \"rolling\", or remove the key"),
+            None => problem.help("write \"recreate\", \"rolling\", \"blue-green\" or \"canary\", or remove the key"),
         }
     };
     table.doc.push(problem);

@@ -168,6 +168,12 @@ pub struct Deploy {
     pub proxy: Proxy,
     /// How long requests that are under way keep an instance from being stopped.
     pub drain: Seconds,
+    /// How many health checks in a row an instance has to pass before it counts.
+    pub successes: u32,
+    /// A command of the new release that has to succeed before the other instances follow, run as the new instance is.
+    pub check: Option<String>,
+    /// How long the first instance of a canary is watched.
+    pub soak: Seconds,
 }
 
 /// Who spreads requests over the instances.
@@ -189,6 +195,10 @@ pub enum Strategy {
     Recreate,
     /// One instance after the other, each gated by its health; then the switch.
     Rolling,
+    /// The instance that doesn't run starts on the new release, the proxy changes over, the other one stops.
+    BlueGreen,
+    /// Rolling, but the first instance is watched for a while before the others follow.
+    Canary,
 }
 
 impl Default for Deploy {
@@ -200,6 +210,9 @@ impl Default for Deploy {
             health_timeout: Seconds(60),
             proxy: Proxy::None,
             drain: Seconds(30),
+            successes: 1,
+            check: None,
+            soak: Seconds(60),
         }
     }
 }
@@ -209,6 +222,8 @@ impl std::fmt::Display for Strategy {
         f.write_str(match self {
             Strategy::Recreate => "recreate",
             Strategy::Rolling => "rolling",
+            Strategy::BlueGreen => "blue-green",
+            Strategy::Canary => "canary",
         })
     }
 }

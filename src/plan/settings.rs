@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Proxy};
+use crate::config::{Config, Proxy, Strategy};
 use crate::model::EnvName;
 use crate::systemd::Unit;
 
@@ -19,6 +19,13 @@ pub fn render(config: &Config) -> String {
     put(&["keep", &config.release.keep.to_string()]);
     put(&["timeout", &config.deploy.timeout.get().to_string()]);
     put(&["settle", &config.deploy.settle.get().to_string()]);
+    put(&["successes", &config.deploy.successes.to_string()]);
+    if let Some(check) = &config.deploy.check {
+        put(&["check", check]);
+    }
+    if config.deploy.strategy == Strategy::Canary {
+        put(&["soak", &config.deploy.soak.get().to_string()]);
+    }
     put(&["drain", &config.deploy.drain.get().to_string()]);
     if let Proxy::Nginx { server } = &config.deploy.proxy {
         put(&["proxy", "nginx"]);

@@ -22,6 +22,11 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
     match name.kind() {
         UnitKind::Service => {
             let of_instances = ctx.is_instances_template(name);
+            if of_instances && ctx.one_at_a_time {
+                // Both are enabled, and a boot starts the one that serves.
+                let mark = format!("!/var/lib/relpack/{}/idle/%i", ctx.package);
+                front.append("Unit", "ConditionPathExists", mark);
+            }
             if of_instances {
                 // Before all others, which may say otherwise for this host.
                 front.append("Service", "EnvironmentFile", instance_env_file(ctx));

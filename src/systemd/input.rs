@@ -59,6 +59,8 @@ pub struct Context {
     pub writable: Vec<AbsPath>,
     /// `[instances]`, of the template named like the package.
     pub instances: Instances,
+    /// Whether only one of the instances serves at a time.
+    pub one_at_a_time: bool,
     /// `[defaults]`
     pub defaults: Defaults,
     /// `[migrate]`

@@ -1,4 +1,4 @@
-//! Rolling deploys behind a real nginx, under load: nothing that was sent stays without its answer.
+//! Deploys of several instances behind a real nginx, under load: nothing that was sent stays without its answer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,14 @@ use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
 
-on_each_suite![drops_nothing, a_failed_one_goes_back, admins_instances_take_part];
+on_each_suite![
+    rolling_drops_nothing,
+    rolling_goes_back,
+    admins_instances_take_part,
+    blue_green_drops_nothing,
+    blue_green_goes_back,
+    a_canary_is_watched,
+];
 
 const SERVER: &str = include_str!("support/slow_server.py");
 const LOAD: &str = include_str!("support/load.py");
@@ -35,14 +42,15 @@ server {
 }
 ";
 
-struct Rolling {
+struct Site {
+    deploy: &'static str,
     m: Machine,
     repo: Repo,
     work: tempfile::TempDir,
 }
 
-impl Rolling {
-    fn boot(suite: Suite) -> Rolling {
+impl Site {
+    fn boot(suite: Suite, deploy: &'static str) -> Site {
         let m = Machine::boot_with(suite, &["nginx-light"]);
         let repo = Repo::new(&m, Transport::Http);
         m.put("/etc/nginx/sites-available/acme", SITE);
@@ -55,7 +63,7 @@ impl Rolling {
               systemctl restart nginx.service",
         );
         let work = tempfile::tempdir().expect("a temporary directory");
-        Rolling { m, repo, work }
+        Site { deploy, m, repo, work }
     }
 
     fn build(&self, version: &str, behaviour: &str) -> PathBuf {
@@ -68,7 +76,8 @@ impl Rolling {
              Service.TimeoutStopSec = \"30s\"\n\
              X-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/healthz\"\n\n\
              [instances.blue]\nEnvironment.PORT = \"3000\"\n[instances.green]\nEnvironment.PORT = \"3001\"\n\n\
-             [deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nsettle = \"1s\"\nhealth_timeout = \"8s\"\n"
+             [deploy]\nproxy = \"nginx\"\nsettle = \"1s\"\nhealth_timeout = \"8s\"\n{}\n",
+            self.deploy
         );
         write(&directory.join("relpack.toml"), &config);
         write(&directory.join("build/server.py"), SERVER);
@@ -141,8 +150,11 @@ impl Rolling {
     }
 }
 
-fn drops_nothing(suite: Suite) {
-    let r = Rolling::boot(suite);
+const ROLLING: &str = "strategy = \"rolling\"";
+const BLUE_GREEN: &str = "strategy = \"blue-green\"\nsuccesses = 3";
+
+fn rolling_drops_nothing(suite: Suite) {
+    let r = Site::boot(suite, ROLLING);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
     r.settled("1.0");
@@ -160,8 +172,8 @@ fn drops_nothing(suite: Suite) {
     r.settled("1.0");
 }
 
-fn a_failed_one_goes_back(suite: Suite) {
-    let r = Rolling::boot(suite);
+fn rolling_goes_back(suite: Suite) {
+    let r = Site::boot(suite, ROLLING);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
     let green = r.m.ok("systemctl show -p MainPID --value acme@green.service");
@@ -183,7 +195,7 @@ fn a_failed_one_goes_back(suite: Suite) {
 }
 
 fn admins_instances_take_part(suite: Suite) {
-    let r = Rolling::boot(suite);
+    let r = Site::boot(suite, ROLLING);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
     r.m.ok("echo PORT=3002 >/opt/acme/shared/env.third && systemctl enable --now acme@third.service");
@@ -200,6 +212,132 @@ fn admins_instances_take_part(suite: Suite) {
     r.m.ok("acme-release status");
     r.m.ok("apt-get purge -y -q acme && systemctl is-active nginx");
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
+}
+
+/// Which colour nginx sends requests to.
+#[track_caller]
+fn serving(r: &Site) -> String {
+    let port =
+        r.m.ok("sed -n 's/.*server 127.0.0.1:\\([0-9]*\\);/\\1/p' /etc/nginx/conf.d/relpack-acme.conf");
+    match port.text() {
+        "3000" => "blue".to_owned(),
+        "3001" => "green".to_owned(),
+        other => panic!("nginx sends requests to {other:?}\n{port}"),
+    }
+}
+
+/// One colour serves `version`, the other one has ended, and a boot would do the same.
+#[track_caller]
+fn one_serves(r: &Site, version: &str) -> String {
+    let colour = serving(r);
+    let other = if colour == "blue" { "green" } else { "blue" };
+    r.m.wait_for(
+        &format!("! systemctl -q is-active acme@{other}.service"),
+        Duration::from_secs(60),
+    );
+    r.m.wait_for(
+        "! systemctl -q is-active relpack-drain-acme.service",
+        Duration::from_secs(20),
+    );
+    assert_eq!(
+        r.m.ok(&format!("curl -sS http://127.0.0.1:{PORT}/ | cut -d ' ' -f 1"))
+            .text(),
+        version
+    );
+    r.m.ok("acme-release status");
+    assert_eq!(r.m.ok("find /run/systemd/generator* -name 'acme*'").text(), "");
+    assert_eq!(r.m.ok("ls /var/lib/relpack/acme/idle").text(), other);
+    assert_eq!(
+        r.m.ok("systemctl is-enabled acme@blue acme@green | sort -u").text(),
+        "enabled"
+    );
+    assert_eq!(r.m.ok("systemctl list-units --failed --no-legend --plain").text(), "");
+    colour
+}
+
+fn blue_green_drops_nothing(suite: Suite) {
+    let mut r = Site::boot(suite, BLUE_GREEN);
+    // It ends at once when it is told to: an application that nobody has taught to drain.
+    r.publish("1.0", "rude");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    assert_eq!(one_serves(&r, "1.0"), "blue");
+    r.publish("2.0", "rude");
+    let load = r.under_load("apt-get install -y -q acme=2.0", false);
+    assert!(
+        load["codes"]["1.0"].as_u64() > Some(100) && load["codes"]["2.0"].as_u64() > Some(10),
+        "{load}"
+    );
+    assert_eq!(one_serves(&r, "2.0"), "green");
+    r.under_load("apt-get install -y -q --allow-downgrades acme=1.0", false);
+    assert_eq!(one_serves(&r, "1.0"), "blue");
+    r.m.ok("apt-get install -y -q acme=2.0");
+    r.under_load("acme-release rollback", false);
+    let colour = one_serves(&r, "1.0");
+    r.m.reboot();
+    r.m.wait_for(&format!("curl -sSf http://127.0.0.1:{PORT}/"), Duration::from_secs(20));
+    assert_eq!(one_serves(&r, "1.0"), colour);
+}
+
+fn blue_green_goes_back(suite: Suite) {
+    let r = Site::boot(suite, BLUE_GREEN);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    let before = r.m.ok("systemctl show -p MainPID --value acme@blue.service");
+    for (version, behaviour) in [("2.0", "never-healthy"), ("2.1", "exit-at-once")] {
+        r.publish(version, behaviour);
+        r.under_load(
+            &format!("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme={version}"),
+            true,
+        );
+        assert_eq!(one_serves_again(&r), "blue");
+        assert_eq!(
+            r.m.ok("systemctl show -p MainPID --value acme@blue.service").text(),
+            before.text()
+        );
+        r.m.wait_for(
+            "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'ii 1.0' ]",
+            Duration::from_secs(60),
+        );
+    }
+    r.publish("3.0", "serve");
+    r.under_load("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0", false);
+    assert_eq!(one_serves(&r, "3.0"), "green");
+}
+
+#[track_caller]
+fn one_serves_again(r: &Site) -> String {
+    r.m.wait_for(
+        "! systemctl -q is-active relpack-heal-acme.service",
+        Duration::from_secs(60),
+    );
+    one_serves(r, "1.0")
+}
+
+fn a_canary_is_watched(suite: Suite) {
+    let r = Site::boot(
+        suite,
+        "strategy = \"canary\"\nsoak = \"8s\"\ncheck = \"/usr/bin/test -n ${PORT}\"",
+    );
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    let green = r.m.ok("systemctl show -p MainPID --value acme@green.service");
+    r.publish("2.0", "die-after-5s");
+    r.m.sh("apt-get install -y -q acme=2.0")
+        .expect_failure()
+        .expect_says("the canary acme@blue.service failed after");
+    r.settled("1.0");
+    assert_eq!(
+        r.m.ok("systemctl show -p MainPID --value acme@green.service").text(),
+        green.text()
+    );
+    r.m.wait_for(
+        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'ii 1.0' ]",
+        Duration::from_secs(60),
+    );
+    r.publish("3.0", "serve");
+    r.m.ok("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0")
+        .expect_says("the canary acme@blue.service passed");
+    r.settled("3.0");
 }
 
 fn write(path: &Path, text: &str) {

@@ -13,7 +13,7 @@ PORT, RATE, KEEP, SHORT = (int(word) for word in sys.argv[1:5])
 STOP = sys.argv[5]
 UPLOAD = b"x" * 65536
 
-sent = answered = in_flight = 0
+sent = answered = in_flight = reopened = retried = 0
 failures = {}
 codes = {}
 times = []
@@ -56,6 +56,22 @@ async def exchange(reader, writer, number, keep):
     return not pieces and "ms=" not in target
 
 
+async def on_kept(connection, number):
+    """As clients do (RFC 9112 9.3.1): one that the server has closed meanwhile is not used again, and a GET that met the closing is sent once more."""
+    global reopened, retried
+    if connection[0][0].at_eof():
+        reopened += 1
+        connection[0] = await asyncio.open_connection("127.0.0.1", PORT)
+    try:
+        return await exchange(*connection[0], number, True)
+    except ConnectionError:
+        if request(number)[0] != "GET":
+            raise
+        retried += 1
+        connection[0] = await asyncio.open_connection("127.0.0.1", PORT)
+        return await exchange(*connection[0], number, True)
+
+
 async def one(number, connection):
     global sent, answered, in_flight
     sent += 1
@@ -63,8 +79,7 @@ async def one(number, connection):
     began = time.monotonic()
     try:
         if connection:
-            reader, writer = connection[0]
-            quick = await exchange(reader, writer, number, True)
+            quick = await on_kept(connection, number)
         else:
             reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
             quick = await exchange(reader, writer, number, False)
@@ -120,7 +135,7 @@ async def main():
         return values[int(len(values) * 0.99)] if values else None
 
     print(json.dumps({
-        "sent": sent, "answered": answered, "failures": failures, "codes": codes,
+        "sent": sent, "answered": answered, "reopened": reopened, "retried": retried, "failures": failures, "codes": codes,
         "p99_before_ms": 1000 * (p99([t for at, t in times if at < began]) or 0),
         "p99_during_ms": 1000 * (p99([t for at, t in times if began <= at <= ended]) or 0),
         "in_flight_mean": sum(n for at, n in flight if began <= at <= ended) / max(1, sum(began <= at <= ended for at, _ in flight)),

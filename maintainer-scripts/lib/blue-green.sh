@@ -1,0 +1,131 @@
+# Blue-green: the colour that does not run starts on the new release; when it is healthy the proxy changes over, and the
+# other one ends when the last request that was sent to it has. Both are enabled; a mark says which one a boot leaves alone.
+
+swaps() { [ "$(setting "$1" strategy)" = blue-green ]; }
+
+is_idle() { is_instance "$1" && [ -e "$state/idle/$(instance_of "$1")" ]; }
+
+# Unlike other records these are not synced one by one: after a power cut both colours may start, each with its own code.
+mark_idle() {
+    mkdir -p "$state/idle"
+    : >"$state/idle/$(instance_of "$1")"
+}
+
+mark_serving() { rm -f "$state/idle/$(instance_of "$1")"; }
+
+colours() {
+    for _c in $(units_of "$1"); do
+        if is_instance "$_c"; then printf '%s\n' "$_c"; fi
+    done
+}
+
+# colours_begin ID: at the first install one of them serves.
+colours_begin() {
+    _first=y
+    for _c in $(colours "$1"); do
+        if [ -n "$_first" ]; then mark_serving "$_c"; else mark_idle "$_c"; fi
+        _first=
+    done
+}
+
+# swap ID
+swap() {
+    _serves=
+    _new=
+    for _c in $(colours "$1"); do
+        if was_running "$_c"; then
+            _serves=$_c
+        elif [ -z "$_new" ]; then
+            _new=$_c
+        fi
+    done
+    # Nothing of it is meant to run.
+    if [ -z "$_serves" ] && has_unit "$j_from_id" "$name@.service"; then return 0; fi
+    if unit_masked "$_new" || ! policy_allows "$_new" start; then
+        say "$_new may not be started, and without it nothing can change over"
+        return 1
+    fi
+    swap_start "$1" "$_new"
+    fault swap-healthy
+    proxy_wait=
+    # shellcheck disable=SC2086
+    proxy_set "$1" $_new
+    fault swapped
+}
+
+# swap_start ID UNIT
+swap_start() {
+    systemctl stop "relpack-drain-$name.service" 2>/dev/null || :
+    # Just rolled back from, and not drained yet: it still is what is wanted.
+    if [ "$(unit_show "$2" ActiveState)" != active ] || [ "$(unit_release "$2")" != "$1" ]; then
+        bounded systemctl stop "$2"
+        instance_point "$2" "$1"
+        mark_serving "$2"
+        daemon_reload
+        systemctl reset-failed "$2" 2>/dev/null || :
+        start_run start "$2"
+    fi
+    mark_serving "$2"
+    gate_instance "$1" "$2"
+}
+
+# swap_back ID: the colour that served goes on serving, the other one ends.
+swap_back() {
+    _sick=
+    _others=
+    _serves=
+    for _c in $(colours "$j_to_id"); do
+        if was_running "$_c"; then _serves=$_c; else _others="$_others $_c"; fi
+    done
+    if [ -n "$_serves" ]; then
+        mark_serving "$_serves"
+        instance_point "$_serves" "$1"
+        if [ "$(unit_show "$_serves" ActiveState)" != active ]; then
+            daemon_reload
+            systemctl reset-failed "$_serves" 2>/dev/null || :
+            if bounded systemctl start "$_serves" && healthy "$1" "$_serves"; then :; else _sick=y; fi
+        fi
+        proxy_set "$1" "$_serves" || _sick=y
+    fi
+    for _c in $_others; do
+        bounded systemctl stop "$_c" || :
+        systemctl reset-failed "$_c" 2>/dev/null || :
+        mark_idle "$_c"
+        rm -f "$base/instances/$(instance_of "$_c")" "$unitstore/instances/$(instance_of "$_c")"
+    done
+    daemon_reload
+    [ -z "$_sick" ]
+}
+
+# swap_finish ID: what does not serve is idle from now on; what still runs there is ended by systemd, not by us.
+swap_finish() {
+    _others=
+    _serves=
+    for _c in $(colours "$1"); do
+        if [ "$(unit_release "$_c")" = "$1" ]; then _serves=$_c; else _others="$_others $_c"; fi
+    done
+    [ -n "$_serves" ] || return 0
+    mark_serving "$_serves"
+    for _c in $_others; do
+        mark_idle "$_c"
+        [ "$(unit_show "$_c" ActiveState)" = active ] || continue
+        # shellcheck disable=SC2046
+        systemd-run --quiet --collect --unit="relpack-drain-$name.service" --description="End $_c when its last request has ended" \
+            "/usr/bin/$name-release" _drain "$_c" $(cat "$state/proxy.workers" 2>/dev/null) 2>/dev/null ||
+            say "warning: $_c was left running (hint: systemctl stop $_c)"
+    done
+    rm -f "$state/proxy.workers"
+}
+
+# drain UNIT PID…: run by that job. The processes are those of the proxy that were there before the change.
+drain() {
+    _unit=$1
+    shift
+    journal_load
+    proxy_drained "$j_live_id" "$@"
+    is_idle "$_unit" || return 0
+    systemctl stop "$_unit"
+    systemctl reset-failed "$_unit" 2>/dev/null || :
+    rm -f "$base/instances/$(instance_of "$_unit")" "$unitstore/instances/$(instance_of "$_unit")"
+    daemon_reload
+}
