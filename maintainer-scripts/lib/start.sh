@@ -8,6 +8,7 @@ running_units() {
     # First as a whole: an answer that does not come must not look like "nothing runs".
     # shellcheck disable=SC2086
     _shown=$(systemctl show -p Id,ActiveState -- $_names)
+    _u=
     while IFS='=' read -r _k _v; do
         # One that drains is not meant to run.
         if [ "$_k" = ActiveState ] && is_idle "$_u"; then continue; fi
