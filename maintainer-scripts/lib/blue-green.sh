@@ -31,25 +31,24 @@ colours_begin() {
 # swap ID
 swap() {
     _serves=
-    _new=
+    _colour=
     for _c in $(colours "$1"); do
         if was_running "$_c"; then
             _serves=$_c
-        elif [ -z "$_new" ]; then
-            _new=$_c
+        elif [ -z "$_colour" ]; then
+            _colour=$_c
         fi
     done
     # Nothing of it is meant to run.
     if [ -z "$_serves" ] && has_unit "$j_from_id" "$name@.service"; then return 0; fi
-    if unit_masked "$_new" || ! policy_allows "$_new" start; then
-        say "$_new may not be started, and without it nothing can change over"
+    if unit_masked "$_colour" || ! policy_allows "$_colour" start; then
+        say "$_colour may not be started, and without it nothing can change over"
         return 1
     fi
-    swap_start "$1" "$_new"
+    swap_start "$1" "$_colour"
     fault swap-healthy
     proxy_wait=
-    # shellcheck disable=SC2086
-    proxy_set "$1" $_new
+    proxy_set "$1" "$_colour"
     fault swapped
 }
 

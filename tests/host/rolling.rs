@@ -126,6 +126,13 @@ impl Site {
             .to_owned()
     }
 
+    /// dpkg's record says again what serves.
+    #[track_caller]
+    fn healed(&self, version: &str) {
+        let says = format!("[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {version}' ]");
+        self.m.wait_for(&says, Duration::from_secs(60));
+    }
+
     #[track_caller]
     fn settled(&self, version: &str) {
         assert_eq!(self.instances(), format!("{version} {version}"));
@@ -179,15 +186,13 @@ fn rolling_goes_back(suite: Suite) {
     let green = r.m.ok("systemctl show -p MainPID --value acme@green.service");
     r.publish("2.0", "never-healthy");
     r.under_load("apt-get install -y -q acme=2.0", true);
+    assert_eq!(r.instances(), "1.0 1.0");
+    r.healed("1.0");
     r.settled("1.0");
     // The roll ended at the first.
     assert_eq!(
         r.m.ok("systemctl show -p MainPID --value acme@green.service").text(),
         green.text()
-    );
-    r.m.wait_for(
-        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'ii 1.0' ]",
-        Duration::from_secs(60),
     );
     r.publish("3.0", "serve");
     r.under_load("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0", false);
@@ -289,14 +294,11 @@ fn blue_green_goes_back(suite: Suite) {
             &format!("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme={version}"),
             true,
         );
-        assert_eq!(one_serves_again(&r), "blue");
+        r.healed("1.0");
+        assert_eq!(one_serves(&r, "1.0"), "blue");
         assert_eq!(
             r.m.ok("systemctl show -p MainPID --value acme@blue.service").text(),
             before.text()
-        );
-        r.m.wait_for(
-            "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'ii 1.0' ]",
-            Duration::from_secs(60),
         );
     }
     r.publish("3.0", "serve");
@@ -325,14 +327,11 @@ fn a_canary_is_watched(suite: Suite) {
     r.m.sh("apt-get install -y -q acme=2.0")
         .expect_failure()
         .expect_says("the canary acme@blue.service failed after");
+    r.healed("1.0");
     r.settled("1.0");
     assert_eq!(
         r.m.ok("systemctl show -p MainPID --value acme@green.service").text(),
         green.text()
-    );
-    r.m.wait_for(
-        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'ii 1.0' ]",
-        Duration::from_secs(60),
     );
     r.publish("3.0", "serve");
     r.m.ok("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0")
