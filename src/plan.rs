@@ -9,7 +9,7 @@ mod settings;
 use crate::config::Config;
 use crate::model::{AbsPath, Arch, DebVersion, PackageName, ReleaseId, TreePath};
 use crate::scripts::ScriptError;
-use crate::systemd::{OnUpgrade, RELEASE_PLACEHOLDER, Unit};
+use crate::systemd::{RELEASE_PLACEHOLDER, Unit};
 use crate::tree::{ReadError, Tree, TreeError};
 
 pub use control::Control;
@@ -47,14 +47,6 @@ pub enum PlanError {
         directive: String,
         /// Path in the release.
         path: String,
-    },
-    /// A policy that the host's scripts don't carry out yet.
-    #[error(
-        "{unit}: X-Relpack.OnUpgrade = \"reload\" is not carried out by this version of relpack, because a reloaded process keeps the release that it was started from (hint: leave it out, for a restart)"
-    )]
-    Reload {
-        /// The unit's name.
-        unit: String,
     },
     /// A unit executes a file without the executable bit.
     #[error("{unit}: {directive} runs {path}, which is not executable (hint: chmod +x {path})")]
@@ -135,13 +127,6 @@ impl Plan {
         };
         let executed = executed::executed(&config.units, &config.release.prefix);
         let mut errors = executed::check(&executed, &tree);
-        let reloaded = config
-            .units
-            .iter()
-            .filter(|unit| unit.relpack.on_upgrade == OnUpgrade::Reload);
-        errors.extend(reloaded.map(|unit| PlanError::Reload {
-            unit: unit.name.to_string(),
-        }));
         let mut warnings = Vec::new();
         let arch = match architecture::detect(config.package.architecture, &executed, &tree, &mut warnings) {
             Ok(arch) => arch,

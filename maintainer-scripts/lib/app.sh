@@ -6,7 +6,7 @@ app_run() {
     shift 2
     case $1 in
     /*) _word=$1 ;;
-    *) _word=$prefix/app/$1 ;;
+    *) _word=$(app_path "$unitstore/units/$_id/$_unit")/$1 ;;
     esac
     shift
     # Through env: systemd-run itself looks for the program outside of the unit's mounts, where {app} is empty.
@@ -25,6 +25,11 @@ $(app_properties "$_file")
 EOF
     if [ -t 0 ] && [ -t 1 ]; then _io=--pty; else _io=--pipe; fi
     systemd-run --quiet --collect --wait ${app_limit:+-p "RuntimeMaxSec=$app_limit"} "$_io" "$@"
+}
+
+# app_path FILE: where the unit sees its release; one that is reloaded has no mount of its own.
+app_path() {
+    if grep -q "^BindReadOnlyPaths=.*:$prefix/app\$" "$1"; then printf '%s\n' "$prefix/app"; else printf '%s\n' "$prefix/current"; fi
 }
 
 # app_properties FILE: the unit's own [Service] directives, last first (the caller prepends them), less those that say

@@ -51,6 +51,23 @@ unit_instances() {
     done
 }
 
+# units_startable ID: what it starts by itself, or the admin has enabled of its templates.
+units_startable() {
+    units_of "$1" | while IFS= read -r _u; do
+        case $_u in
+        *@.*) template_enabled "$_u" ;;
+        *) if [ "$(unit_setting "$1" "$_u" enable)" = enable ]; then printf '%s\n' "$_u"; fi ;;
+        esac
+    done
+}
+
+# template_enabled TEMPLATE: its instances that are enabled, by the links in /etc.
+template_enabled() {
+    for _l in "$root"/etc/systemd/system/*.wants/"${1%%@*}@"?*".${1##*.}" "$root"/etc/systemd/system/*.requires/"${1%%@*}@"?*".${1##*.}"; do
+        if [ -L "$_l" ]; then printf '%s\n' "${_l##*/}"; fi
+    done
+}
+
 # install_section FILE: what "systemctl enable" would act on.
 install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
 
@@ -62,6 +79,8 @@ units_enable() {
             [ "$(install_section "$unitstore/units/$1/$_u")" = "$(install_section "$unitstore/units/$2/$_u")" ]; then
             continue
         fi
+        # What wanted it before must not go on wanting it.
+        if has_unit "$2" "$_u"; then unit_disable "$_u"; fi
         deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u"
         if deb-systemd-helper --quiet was-enabled "$_u"; then
             deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u"
@@ -69,6 +88,16 @@ units_enable() {
             deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u"
         fi
     done
+    units_of "$2" enable | while IFS= read -r _u; do
+        if [ "$(unit_setting "$1" "$_u" enable)" = static ]; then unit_disable "$_u"; fi
+    done
+}
+
+# unit_disable UNIT: where the admin had disabled it, that is remembered for the day it comes back.
+unit_disable() {
+    if deb-systemd-helper --quiet was-enabled "$1"; then
+        deb-systemd-helper purge "$1" >/dev/null 2>&1 || say "warning: cannot disable $1"
+    fi
 }
 
 # units_dropped FROM TO: what only the old release has.

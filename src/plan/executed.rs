@@ -16,7 +16,7 @@ pub struct Executed {
 
 /// Every program below `{app}` that a unit names as the first word of an `Exec…=` line.
 pub fn executed(units: &[Unit], prefix: &AbsPath) -> Vec<Executed> {
-    let app = format!("{prefix}/app/");
+    let places = [format!("{prefix}/app/"), format!("{prefix}/current/")];
     let mut found = Vec::new();
     for unit in units {
         let Some(service) = unit.file.section("Service") else {
@@ -31,7 +31,7 @@ pub fn executed(units: &[Unit], prefix: &AbsPath) -> Vec<Executed> {
                 .value
                 .trim_start_matches(['@', '-', ':', '+', '!', '|', '"', '\'']);
             let word = word.split([' ', '\t', '"', '\'']).next().unwrap_or_default();
-            if let Some(path) = word.strip_prefix(&app) {
+            if let Some(path) = places.iter().find_map(|place| word.strip_prefix(place.as_str())) {
                 if path.contains('%') {
                     continue; // only the host knows what a specifier becomes
                 }

@@ -32,12 +32,7 @@ pub fn render(config: &Config) -> String {
             unit.name.kind().suffix(),
             relpack.on_upgrade.word(),
             if relpack.enable { "enable" } else { "static" },
-            // A template itself is never started; its instances are.
-            if relpack.gated && !unit.name.is_template() {
-                "gated"
-            } else {
-                "-"
-            },
+            if relpack.gated { "gated" } else { "-" },
         ]);
         if let Some(health) = &relpack.health {
             let timeout = relpack.health_timeout.unwrap_or(config.deploy.health_timeout);

@@ -101,6 +101,11 @@ impl Context {
         format!("{}/app", self.prefix)
     }
 
+    /// `{app}` of a unit that is reloaded: its mounts don't change then, so it follows the live release's link.
+    pub(crate) fn current(&self) -> String {
+        format!("{}/current", self.prefix)
+    }
+
     /// `{shared}`: state that outlives releases.
     pub(crate) fn shared(&self) -> String {
         format!("{}/shared", self.prefix)
