@@ -11,6 +11,7 @@ set -eu
 @include systemd@
 @include deadline@
 @include units@
+@include files@
 @include prepare@
 @include stage@
 @include migrate@

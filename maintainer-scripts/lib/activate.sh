@@ -111,6 +111,7 @@ activation_deferred() {
         write_file "$state/pending-migration" 0644 </dev/null
     fi
     switch_to "$1"
+    files_deliver "$1" "$j_from_id"
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
     case $mode in
@@ -130,6 +131,7 @@ activation_deferred() {
 # The same content under another version: nothing restarts.
 activation_same() {
     switch_to "$1"
+    files_deliver "$1" "$j_from_id"
     daemon_reload
     for _u in $j_running; do
         case $(unit_show "$_u" ActiveState) in
@@ -160,6 +162,7 @@ activation_live() {
 
 switch_live() {
     switch_to "$1"
+    files_deliver "$1" "$j_from_id"
     if release_kept "$j_from_id"; then stop_first "$j_from_id" "$1"; fi
     daemon_reload
     fault reloaded

@@ -69,6 +69,8 @@ revert_finish() {
 
 revert_to() {
     switch_to "$1"
+    attempt files_deliver "$1" "$j_to_id"
+    [ "$rc" = 0 ] || say "warning: not all configuration files could be put back"
     fault reverted
     systemd_runs || return 0
     _dropped=

@@ -221,7 +221,7 @@ stop_needed() {
 }
 
 # is_job ID UNIT
-is_job() { grep -qx 'Type=oneshot' "$unitstore/units/$1/$(template_of "$2")" 2>/dev/null; }
+is_job() { unit_text "$1" "$2" | grep -x 'Type=oneshot' >/dev/null; }
 
 # socket_service ID SOCKET: the service that it starts.
 socket_service() {
@@ -230,6 +230,5 @@ socket_service() {
 }
 
 stop_lines() {
-    grep -E '^(ExecStop|ExecStopPost|KillSignal|KillMode|RestartKillSignal|FinalKillSignal|SendSIGKILL|SendSIGHUP|TimeoutStopSec|TimeoutSec)=' \
-        "$unitstore/units/$1/$(template_of "$2")" || :
+    unit_text "$1" "$2" | grep -E '^(ExecStop|ExecStopPost|KillSignal|KillMode|RestartKillSignal|FinalKillSignal|SendSIGKILL|SendSIGHUP|TimeoutStopSec|TimeoutSec)=' || :
 }

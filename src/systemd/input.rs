@@ -65,6 +65,8 @@ pub struct Context {
 pub enum Origin {
     /// `[units."<name>"]`, or the ready-made file of this name.
     Unit(UnitName),
+    /// A ready-made drop-in: `acme.service.d/10-x.conf`.
+    DropIn(String),
     /// `[defaults]`
     Defaults,
     /// `[migrate]`

@@ -166,7 +166,7 @@ fn is_reloaded(unit: &UnitInput, ctx: &Context) -> bool {
         && chosen(&unit.file).or_else(|| chosen(&ctx.defaults.file)).as_deref() == Some(OnUpgrade::Reload.word())
 }
 
-fn vars(unit: Option<&UnitName>, app: String, ctx: &Context) -> Vars {
+pub(crate) fn vars(unit: Option<&UnitName>, app: String, ctx: &Context) -> Vars {
     Vars {
         app,
         shared: ctx.shared(),

@@ -10,6 +10,7 @@ on_each_suite![
     sockets_come_and_go,
     on_upgrade_says_what_happens,
     what_only_the_failed_release_has_never_starts,
+    drop_ins_that_we_ship,
 ];
 
 const WORK: &str =
@@ -410,4 +411,95 @@ fn what_only_the_failed_release_has_never_starts(suite: Suite) {
         "a unit of the failed release was started after its revert"
     );
     host.no_unit_failed();
+}
+
+/// A template whose instance `blue` has a drop-in of its own; `drop_ins` are name and text below `acme-work@….service.d`.
+fn with_drop_ins(version: &str, drop_ins: &[(&str, &str)]) -> App {
+    let mut app = app(version)
+        .release_line("units = \"build/units\"")
+        .file(
+            "units/acme-more.service",
+            "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
+        )
+        .file(
+            "units/acme-tick.service",
+            "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n",
+        )
+        .file("units/acme-tick.timer", "[Timer]\nOnCalendar=*-*-* 03:30:00\n")
+        .file(
+            "units/acme-work@.service",
+            "[Service]\nExecStart=bin/work %n\n[Install]\nWantedBy=multi-user.target\n",
+        );
+    for (path, text) in drop_ins {
+        app = app.file(&format!("units/{path}"), text);
+    }
+    app
+}
+
+fn drop_ins_that_we_ship(suite: Suite) {
+    let mut host = Host::boot(suite);
+    let variable = |host: &Host, unit: &str| {
+        let pid = host.pid(unit);
+        host.m
+            .ok(&format!(
+                "tr '\\0' '\\n' </proc/{pid}/environ | grep ^SHIPPED= || echo none"
+            ))
+            .text()
+            .to_owned()
+    };
+    let says = |value: &str| format!("[Service]\nEnvironment=SHIPPED={value}\n");
+    host.deploy(&with_drop_ins(
+        "1.0",
+        &[("acme-more.service.d/10-x.conf", &says("one"))],
+    ));
+    host.m.ok("systemctl enable --now acme-work@blue acme-work@green");
+    assert_eq!(variable(&host, "acme-more"), "SHIPPED=one");
+    assert_eq!(variable(&host, "acme-work@blue"), "none");
+    let clock = "[Timer]\nOnCalendar=*-*-* 04:30:00\n";
+    let two = with_drop_ins(
+        "2.0",
+        &[
+            ("acme-work@blue.service.d/10-x.conf", &says("blue {app}")),
+            ("acme-tick.timer.d/10-x.conf", clock),
+        ],
+    );
+    // What a release that is delivered and not live would change is not changed, by no daemon-reload and no boot.
+    let failing = |app: App| app.migration(Migration::Fail);
+    host.m.ok("apt-get clean && rm -rf /var/lib/relpack/acme/debs");
+    host.repo.withdraw(&host.m, "acme");
+    host.publish(&[failing(two)]);
+    let window = "acme-more.service.d/10-x.conf";
+    host.install("2.0").expect_failure();
+    host.m.reboot();
+    host.comes_to_serve("1.0");
+    assert_eq!(variable(&host, "acme-more"), "SHIPPED=one");
+    assert_eq!(variable(&host, "acme-work@blue"), "none");
+    let m = &host.m;
+    assert_eq!(
+        m.read(&format!("/usr/lib/systemd/system/{window}"))
+            .matches("SHIPPED=one")
+            .count(),
+        1
+    );
+    m.ok("[ ! -e /usr/lib/systemd/system/acme-work@blue.service.d ] && [ ! -e /usr/lib/systemd/system/acme-tick.timer.d ]");
+
+    let timer = || m.ok("systemctl show -p InvocationID --value acme-tick.timer").stdout;
+    let before = timer();
+    host.deploy(&with_drop_ins(
+        "3.0",
+        &[
+            ("acme-work@blue.service.d/10-x.conf", &says("{app}")),
+            ("acme-tick.timer.d/10-x.conf", clock),
+        ],
+    ));
+    assert_eq!(variable(&host, "acme-more"), "none");
+    assert_eq!(variable(&host, "acme-work@blue"), "SHIPPED=/opt/acme/app");
+    assert_eq!(variable(&host, "acme-work@green"), "none");
+    let after = timer();
+    assert_ne!(before, after, "a timer whose drop-in is new goes by its old text");
+    m.ok("systemctl show -p TimersCalendar acme-tick.timer")
+        .expect_says("04:30:00");
+    m.ok("[ ! -e /usr/lib/systemd/system/acme-more.service.d ]");
+    let generated = m.ok("find /run/systemd/generator* -name 'acme*'");
+    assert_eq!(generated.text(), "", "{generated}");
 }
