@@ -19,6 +19,7 @@ set -eu
 @include app@
 @include health@
 @include start@
+@include stop@
 @include pin@
 @include keep@
 @include heal@

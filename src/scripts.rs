@@ -25,6 +25,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("stage", include_str!("../maintainer-scripts/lib/stage.sh")),
     ("start", include_str!("../maintainer-scripts/lib/start.sh")),
     ("status", include_str!("../maintainer-scripts/lib/status.sh")),
+    ("stop", include_str!("../maintainer-scripts/lib/stop.sh")),
     ("switch", include_str!("../maintainer-scripts/lib/switch.sh")),
     ("systemd", include_str!("../maintainer-scripts/lib/systemd.sh")),
     ("units", include_str!("../maintainer-scripts/lib/units.sh")),

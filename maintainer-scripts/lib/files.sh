@@ -30,7 +30,8 @@ file_deliver() {
             file_record "$_default" "$3"
             return
         fi
-        if ! file_is_ours "$3"; then
+        # Also where the admin has taken over the default of the release before.
+        if ! file_is_ours "$3" && ! cmp -s "$base/releases/${2:-none}/.relpack/files$3" "$root$3"; then
             file_beside "$1" "$2" "$3" "$4"
             return
         fi

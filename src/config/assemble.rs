@@ -10,7 +10,7 @@ use super::reader::{Doc, Table};
 use super::units::Written;
 use super::{Config, Directory, Env, Migrate, Overrides, Package, Shared, User};
 use super::{deploy, files, package, places, ready_made};
-use crate::model::AbsPath;
+use crate::model::{AbsPath, UnitName};
 use crate::systemd::{self, Context, DropIn, MigrateInput};
 
 /// The systemd of the oldest Debian that packages are built for (12).
@@ -182,7 +182,13 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
         written.report(parts.doc, error, parts.migrate_table, warning);
     };
     let inputs = std::mem::take(&mut parts.written.inputs);
-    let drop_ins = std::mem::take(&mut parts.written.drop_ins);
+    let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);
+    // Where the unit's own text could not be read, that was said.
+    drop_ins.retain(|drop_in| {
+        let template = drop_in.unit.template();
+        let of = |name: &UnitName| *name == drop_in.unit || Some(name) == template.as_ref();
+        inputs.iter().any(|unit| of(&unit.name)) || !parts.written.names.iter().any(of)
+    });
     let resolved = systemd::resolve(inputs, &context).and_then(|(units, mut warnings)| {
         let (drop_ins, more) = systemd::resolve_drop_ins(drop_ins, &units, &context)?;
         warnings.extend(more);

@@ -67,7 +67,8 @@ pub fn resolve_drop_ins(
             vars: &vars,
         };
         let mut file = resolve_layer(&drop_in.file, &layer, ctx, &mut report);
-        if file.get_list("Service", "BindReadOnlyPaths").contains(&"") {
+        let mut entries = file.section("Service").into_iter().flat_map(|section| &section.entries);
+        if entries.any(|entry| entry.key == "BindReadOnlyPaths" && entry.value.is_empty()) {
             let error = UnitError::of(
                 &origin,
                 "the empty assignment takes away the mount of the release",

@@ -229,8 +229,8 @@ fn an_edited_file_stays(suite: Suite) {
         .expect_says("/etc/acme/edited.ini.dpkg-dist");
     host.expect_dpkg("2.0");
     let two = [
-        "edited.ini:mine",
         "edited.ini.dpkg-dist:two",
+        "edited.ini:mine",
         "new.ini:new",
         "plain.ini:two",
     ];
