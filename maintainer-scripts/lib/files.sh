@@ -55,6 +55,8 @@ file_beside() {
     # What was offered with a release that goes, goes with it.
     ! cmp -s "$_before" "$root$3.dpkg-dist" || rm -f "$root$3.dpkg-dist"
     if [ "$j_step" = revert ] || [ "${event:-}" = rollback ]; then return 0; fi
+    # Nothing new to who edited just that.
+    ! grep -xF "$(file_hash "$base/releases/$1/.relpack/files$3")$tab$3" "$files_record" >/dev/null || return 0
     file_write "$1" "$3" "$4" "$root$3.dpkg-dist"
     say "$3 was edited on this host and stays as it is; the new default is $3.dpkg-dist"
     more "(hint: diff $3 $3.dpkg-dist)"
