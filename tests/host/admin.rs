@@ -5,12 +5,22 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
-on_each_suite![
-    every_choice_survives,
-    a_stopped_service_is_upgraded_around,
-    starts_are_forbidden_and_migrations_too,
-    an_edited_file_stays,
-];
+on_each_suite![every_choice_survives, starts_are_forbidden_and_migrations_too,];
+
+/// What does not depend on the suite.
+mod once {
+    use crate::support::Suite;
+
+    #[test]
+    fn a_stopped_service_is_upgraded_around() {
+        super::a_stopped_service_is_upgraded_around(Suite::Bookworm);
+    }
+
+    #[test]
+    fn an_edited_file_stays() {
+        super::an_edited_file_stays(Suite::Trixie);
+    }
+}
 
 /// A file of the build that a service of this name runs for ever.
 const WORK: &str = "#!/bin/sh\nexec sleep infinity\n";
