@@ -11,6 +11,7 @@ set -eu
 @include systemd@
 @include deadline@
 @include units@
+@include files@
 @include prepare@
 @include stage@
 @include migrate@
@@ -18,6 +19,7 @@ set -eu
 @include app@
 @include health@
 @include start@
+@include stop@
 @include pin@
 @include keep@
 @include heal@

@@ -47,6 +47,7 @@ purge() {
         [ "$(sha256sum <"$root$env_file")" = "$(cat "$state/env-created")" ]; then
         rm -f "$root$env_file"
     fi
+    purge_files
     # Deepest first; what is not empty is the user's.
     printf '%s\n' "$made_dirs" | sort -r | while IFS= read -r _d; do
         [ -z "$_d" ] || rmdir "$root$_d" 2>/dev/null || :
@@ -55,6 +56,16 @@ purge() {
     purge_users
     rm -rf "$state"
     rmdir "$root/var/lib/relpack" 2>/dev/null || :
+}
+
+# Configuration files go as dpkg's own do: the edited ones too.
+purge_files() {
+    [ -e "$state/files" ] || return 0
+    cut -f 2 "$state/files" | sort -u | while IFS= read -r _f; do
+        rm -f "$root$_f" "$root$_f.dpkg-dist"
+        _d=${_f%/*}
+        while [ "${_d%/*}" != "" ] && rmdir "$root$_d" 2>/dev/null; do _d=${_d%/*}; done
+    done
 }
 
 # A user that we made goes, unless something on this host still belongs to it.

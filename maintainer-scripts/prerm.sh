@@ -28,7 +28,7 @@ remove() {
         journal_step remove
     fi
     systemctl stop "relpack-heal-$name.service" 2>/dev/null || :
-    _loaded=$({ units_delivered; units_of "$j_live_id"; } | unit_instances | sort -u | while IFS= read -r _u; do
+    _loaded=$({ units_delivered | grep -v / || :; units_of "$j_live_id"; } | unit_instances | sort -u | while IFS= read -r _u; do
         case $(unit_show "$_u" LoadState) in
         '' | not-found) ;;
         *) printf '%s ' "$_u" ;;

@@ -86,7 +86,7 @@ activation_env() {
     fi
     not_started=y
     say "$name $j_to_version is installed, but not started: $(setting "$1" env-file) lacks: $_missing"
-    more "(hint: set it there, then: systemctl start $(units_of "$1" enable | paste -s -d ' '))"
+    more "(hint: set it there, then: systemctl start $(units_startable "$1" | paste -s -d ' '))"
 }
 
 # activation_close: another activation was interrupted, and now something else is wanted: first one clean state.
@@ -111,13 +111,14 @@ activation_deferred() {
         write_file "$state/pending-migration" 0644 </dev/null
     fi
     switch_to "$1"
+    files_deliver "$1" "$j_from_id"
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
     case $mode in
     live) daemon_reload ;;
     boot)
         daemon_reload
-        for _u in $(units_of "$1" enable); do
+        for _u in $(units_startable "$1"); do
             if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
             policy_allows "$_u" start || continue
             if was_running "$_u"; then _verb=restart; else _verb=start; fi
@@ -130,6 +131,7 @@ activation_deferred() {
 # The same content under another version: nothing restarts.
 activation_same() {
     switch_to "$1"
+    files_deliver "$1" "$j_from_id"
     daemon_reload
     for _u in $j_running; do
         case $(unit_show "$_u" ActiveState) in
@@ -144,8 +146,15 @@ activation_same() {
 activation_live() {
     attempt migration_settle
     [ "$rc" = 0 ] || activation_failed "an earlier migration still runs"
-    if migration_wanted; then step migrate "the migration failed" migrate; fi
     rm -f "$state/pending-migration"
+    if migration_wanted; then
+        if policy_allows "$migrate_unit" start; then
+            step migrate "the migration failed" migrate
+        else
+            say "the migration waits for the next start of a service: policy-rc.d forbids $migrate_unit"
+            write_file "$state/pending-migration" 0644 </dev/null
+        fi
+    fi
     j_touched=y
     step switch "the switch to the new release failed" switch_live "$1"
     step start "it was not healthy" start_recreate "$1"
@@ -153,7 +162,8 @@ activation_live() {
 
 switch_live() {
     switch_to "$1"
-    if release_kept "$j_from_id"; then stop_as_before "$j_from_id" "$1"; fi
+    files_deliver "$1" "$j_from_id"
+    if release_kept "$j_from_id"; then stop_first "$j_from_id" "$1"; fi
     daemon_reload
     fault reloaded
 }

@@ -1,15 +1,17 @@
 # Health gates a start: first every gated unit becomes healthy, then all of them stay up for "settle".
 
-# health_expand ID UNIT TEXT: {env.NAME} filled in with what this host says.
+# health_expand ID UNIT TEXT: {instance}, and {env.NAME} filled in with what this host says.
 health_expand() {
     _rest=$3
     _out=
+    _instance=${2#*@}
     while :; do
         case $_rest in
+        *'{instance}'*) _rest=${_rest%%'{instance}'*}${_instance%.*}${_rest#*'{instance}'} ;;
         *'{env.'*'}'*)
             _out=$_out${_rest%%'{env.'*}
             _rest=${_rest#*'{env.'}
-            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$2")
+            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$(template_of "$2")")
             _rest=${_rest#*'}'}
             ;;
         *) break ;;
@@ -20,7 +22,7 @@ health_expand() {
 
 # health_check ID UNIT: one probe. Prints why it fails.
 health_check() {
-    _spec=$(awk -F '\t' -v u="$2" '$1 == "health" && $2 == u { print $3 "\t" $5; exit }' "$(settings_of "$1")")
+    _spec=$(awk -F '\t' -v u="$(template_of "$2")" '$1 == "health" && $2 == u { print $3 "\t" $5; exit }' "$(settings_of "$1")")
     [ -n "$_spec" ] || return 0
     _what=$(health_expand "$1" "$2" "${_spec#*"$tab"}")
     case ${_spec%%"$tab"*} in
@@ -101,7 +103,7 @@ EOF
 }
 
 health_timeout() {
-    _t=$(awk -F '\t' -v u="$2" '$1 == "health" && $2 == u { print $4; exit }' "$(settings_of "$1")")
+    _t=$(awk -F '\t' -v u="$(template_of "$2")" '$1 == "health" && $2 == u { print $4; exit }' "$(settings_of "$1")")
     printf '%s\n' "${_t:-60}"
 }
 

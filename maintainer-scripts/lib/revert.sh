@@ -69,33 +69,49 @@ revert_finish() {
 
 revert_to() {
     switch_to "$1"
+    attempt files_deliver "$1" "$j_to_id"
+    [ "$rc" = 0 ] || say "warning: not all configuration files could be put back"
     fault reverted
     systemd_runs || return 0
+    _dropped=
+    if [ -n "$j_touched" ]; then
+        _dropped=$(units_dropped "$j_to_id" "$1" | unit_instances)
+        # While systemd still knows how.
+        for _u in $_dropped; do systemctl stop "$_u" 2>/dev/null || :; done
+    fi
     daemon_reload
     [ -n "$j_touched" ] || return 0
-    for _u in $(units_dropped "$j_to_id" "$1" | unit_instances); do
-        systemctl stop "$_u" 2>/dev/null || :
-        systemctl reset-failed "$_u" 2>/dev/null || :
-    done
+    for _u in $_dropped; do systemctl reset-failed "$_u" 2>/dev/null || :; done
     revert_start "$1"
 }
 
 revert_start() {
+    _sockets=
     _again=
     _gate=
     for _u in $j_running; do
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in
         '' | *none) continue ;;
-        service*) _again="$_again $_u" ;;
+        esac
+        # Then it was not touched.
+        if unit_masked "$_u" || ! policy_allows "$_u" restart; then continue; fi
+        case $_u in
+        *.service) _again="$_again $_u" ;;
+        *.socket) if unit_changed "$_u" "$j_to_id" "$1"; then _sockets="$_sockets $_u"; fi ;;
         *) if unit_changed "$_u" "$j_to_id" "$1"; then _again="$_again $_u"; fi ;;
         esac
         [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
     done
-    [ -n "$_again" ] || return 0
+    [ -n "$_again$_sockets" ] || return 0
     # shellcheck disable=SC2086
     {
-        systemctl reset-failed $_again 2>/dev/null || :
-        bounded systemctl restart $_again
+        systemctl reset-failed $_again $_sockets 2>/dev/null || :
+        if [ -n "$_sockets" ]; then
+            # systemd refuses to start a socket whose service runs.
+            [ -z "$_again" ] || bounded systemctl stop $_again
+            bounded systemctl restart $_sockets
+        fi
+        [ -z "$_again" ] || bounded systemctl restart $_again
         for _u in $_gate; do healthy "$1" "$_u"; done
     }
 }

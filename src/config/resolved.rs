@@ -28,6 +28,10 @@ pub struct Config {
     pub shared: Shared,
     /// `[units."…"]`, the ready-made files and what the migration needs, complete but for the release id.
     pub units: Vec<systemd::Unit>,
+    /// The ready-made drop-ins of these units.
+    pub drop_ins: Vec<systemd::DropIn>,
+    /// `[files]`, by path.
+    pub files: Vec<ConfigFile>,
     /// `[migrate]`
     pub migrate: Option<Migrate>,
     /// `[deploy]`
@@ -120,6 +124,17 @@ pub struct Directory {
     pub user: UserName,
     /// Its group.
     pub group: UserName,
+}
+
+/// A configuration file that a host's admin may edit.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// Where, below `/etc`.
+    pub path: AbsPath,
+    /// Permission bits; it belongs to root and the service's group.
+    pub mode: u32,
+    /// What it is at first.
+    pub bytes: Vec<u8>,
 }
 
 /// The environment file of the services.

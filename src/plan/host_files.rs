@@ -114,6 +114,12 @@ impl Inputs {
                 plain(bound_text(unit, id)),
             );
         }
+        for drop_in in &plan.drop_ins {
+            put(
+                format!("/usr/lib/systemd/system/{}", drop_in.path()),
+                plain(drop_in.file.render()),
+            );
+        }
         put(
             format!("/usr/lib/systemd/system-generators/relpack-{name}"),
             program(scripts::render(template::GENERATOR, tokens)?),

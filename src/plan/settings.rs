@@ -24,6 +24,9 @@ pub fn render(config: &Config) -> String {
     for name in &config.env.required {
         put(&["env-required", name.as_str()]);
     }
+    for file in &config.files {
+        put(&["file", file.path.as_str(), &format!("{:04o}", file.mode)]);
+    }
     for unit in &config.units {
         let relpack = &unit.relpack;
         put(&[
@@ -32,12 +35,7 @@ pub fn render(config: &Config) -> String {
             unit.name.kind().suffix(),
             relpack.on_upgrade.word(),
             if relpack.enable { "enable" } else { "static" },
-            // A template itself is never started; its instances are.
-            if relpack.gated && !unit.name.is_template() {
-                "gated"
-            } else {
-                "-"
-            },
+            if relpack.gated { "gated" } else { "-" },
         ]);
         if let Some(health) = &relpack.health {
             let timeout = relpack.health_timeout.unwrap_or(config.deploy.health_timeout);

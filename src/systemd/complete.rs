@@ -7,7 +7,7 @@ use super::deploy::is_oneshot;
 use super::directives;
 use super::input::Context;
 use super::layers::Merged;
-use super::unit::RELEASE_PLACEHOLDER;
+use super::unit::{OnUpgrade, RELEASE_PLACEHOLDER};
 use super::unit_file::{Entry, UnitFile};
 
 /// Fills in the defaults. `triggered`: a timer, path or socket of the package starts the unit.
@@ -71,6 +71,7 @@ fn add_mount_dependency(front: &mut UnitFile, written: &UnitFile, ctx: &Context)
 fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
     let has = |key: &str| written.has("Service", key);
     let value = |key: &str| written.get("Service", key).unwrap_or("");
+    let reloaded = written.get(X_RELPACK, "OnUpgrade") == Some(OnUpgrade::Reload.word());
     let mut add = |key: &str, value: &str| front.append("Service", key, value);
     // A dynamic or another user has a group of its own.
     let dynamic = matches!(
@@ -85,7 +86,7 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
         add("Group", ctx.group.as_str());
     }
     if !has("WorkingDirectory") {
-        add("WorkingDirectory", &ctx.app());
+        add("WorkingDirectory", &if reloaded { ctx.current() } else { ctx.app() });
     }
     if let Some(file) = ctx.env_file.as_ref().filter(|_| !has("EnvironmentFile")) {
         add("EnvironmentFile", file.as_str());
@@ -94,10 +95,9 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
         add_env_conditions(front, ctx);
     }
     let mut add = |key: &str, value: &str| front.append("Service", key, value);
-    add(
-        "BindReadOnlyPaths",
-        &format!("{}/releases/{RELEASE_PLACEHOLDER}:{}", ctx.prefix, ctx.app()),
-    );
+    if !reloaded {
+        add("BindReadOnlyPaths", &release_bind(ctx));
+    }
     if value("ProtectSystem") == "strict" {
         let listed = written.get_list("Service", "ReadWritePaths");
         for path in &ctx.writable {
@@ -118,6 +118,11 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
             add("RestartSec", "1s");
         }
     }
+}
+
+/// What makes `{app}` this unit's own release.
+pub(crate) fn release_bind(ctx: &Context) -> String {
+    format!("{}/releases/{RELEASE_PLACEHOLDER}:{}", ctx.prefix, ctx.app())
 }
 
 /// Whether the service gets its settings from the package's environment file.

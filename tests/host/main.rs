@@ -2,6 +2,7 @@
 //!
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
+mod admin;
 mod failure;
 mod firstinstall;
 mod harness;
@@ -13,4 +14,5 @@ mod remove;
 mod rollback;
 mod stage;
 mod support;
+mod unit_changes;
 mod upgrade;
