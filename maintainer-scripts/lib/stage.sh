@@ -134,6 +134,7 @@ stage_extract() {
     tar -x -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files --numeric-owner \
         --same-permissions --warning=no-timestamp || {
         say "cannot unpack $base/payload/$id.tar.zst ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
+        more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
         return 1
     }
     cp "$manifest" "$part/.relpack/manifest"
@@ -148,6 +149,7 @@ stage_check() {
     if ! cmp -s "$work/shape" "$work/found"; then
         say "the unpacked release is not what its manifest says:"
         diff "$work/shape" "$work/found" | head -n 5 >&2
+        more "(hint: apt-get clean, then apt-get install $name=$version again)"
         return 1
     fi
     comm -23 "$work/want" "$work/same" >"$work/new"
@@ -162,6 +164,7 @@ stage_check() {
     for _p in $pids; do
         wait "$_p" || {
             say "the unpacked release does not have the hashes of its manifest"
+            more "(hint: apt-get clean, then apt-get install $name=$version again)"
             return 1
         }
     done

@@ -49,11 +49,15 @@ start_recreate() {
     for _u in $(wanted_units "$1"); do
         _policy=$(unit_setting "$1" "$_u" policy)
         policy_allows "$_u" restart || {
-            say "$_u is not started: policy-rc.d forbids it"
+            say "$_u is not started: policy-rc.d forbids it (hint: systemctl start $_u)"
             continue
         }
         if ! was_running "$_u"; then
-            _start="$_start $_u"
+            # What already runs under the name of a new service is not this release.
+            case $(unit_setting "$1" "$_u" kind) in
+            service) _restart="$_restart $_u" ;;
+            *) _start="$_start $_u" ;;
+            esac
         else
             case $(unit_setting "$1" "$_u" kind) in
             service) _acts=y ;;
@@ -104,7 +108,7 @@ stop_dropped() {
         systemctl stop "$_u" 2>/dev/null || :
         # Where the admin had disabled it, that is remembered for the day it comes back.
         if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: cannot disable $_u"
+            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: cannot disable $_u (hint: systemctl disable $_u)"
         fi
         systemctl reset-failed "$_u" 2>/dev/null || :
     done

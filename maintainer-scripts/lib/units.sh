@@ -62,11 +62,11 @@ units_enable() {
             [ "$(install_section "$unitstore/units/$1/$_u")" = "$(install_section "$unitstore/units/$2/$_u")" ]; then
             continue
         fi
-        deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u"
+        deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u (hint: systemctl unmask $_u)"
         if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u"
+            deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u (hint: systemctl enable $_u)"
         else
-            deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u"
+            deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u (hint: systemctl is-enabled $_u)"
         fi
     done
 }
