@@ -13,5 +13,6 @@ mod policy;
 mod readme;
 mod remove;
 mod rollback;
+mod steps;
 mod support;
 mod upgrade;

@@ -8,6 +8,7 @@ pub mod process;
 pub mod repo;
 pub mod root;
 pub mod sample;
+pub mod stage;
 pub mod tamper;
 
 pub use app::{App, Behaviour, Migration};
