@@ -37,7 +37,7 @@ activate() {
     activation_env "$1"
     if [ "$mode" != live ] || [ -n "$not_started" ]; then
         step switch "the switch to the new release failed" activation_deferred "$1"
-    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ]; then
+    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ] && runs_only "$1"; then
         step switch "its units could not be loaded" activation_same "$1"
     else
         activation_live "$1"
@@ -125,6 +125,15 @@ activation_deferred() {
         done
         ;;
     esac
+}
+
+# runs_only ID: no service still runs another release. A revert that failed half-way leaves that.
+runs_only() {
+    for _u in $j_running; do
+        [ "$(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy)" = servicerestart ] || continue
+        _runs=$(unit_release "$_u")
+        [ -z "$_runs" ] || [ "$_runs" = "$1" ] || return 1
+    done
 }
 
 # The same content under another version: nothing restarts.

@@ -19,13 +19,6 @@ kept_table() {
     done
 }
 
-# unit_release UNIT: the release that its main process runs, by that process's own mounts.
-unit_release() {
-    _pid=$(unit_show "$1" MainPID)
-    [ "${_pid:-0}" != 0 ] && [ -r "/proc/$_pid/mountinfo" ] || return 0
-    awk -v at="$prefix/app" '$5 == at { n = split($4, p, "/"); print p[n] }' "/proc/$_pid/mountinfo" | tail -n 1
-}
-
 unit_line() {
     # A template itself has no state, and systemd does not answer for it.
     unit_ask "$1"

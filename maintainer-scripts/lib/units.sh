@@ -51,6 +51,13 @@ unit_instances() {
     done
 }
 
+# unit_release UNIT: the release that its main process runs, by that process's own mounts.
+unit_release() {
+    _pid=$(unit_show "$1" MainPID)
+    [ "${_pid:-0}" != 0 ] && [ -r "/proc/$_pid/mountinfo" ] || return 0
+    awk -v at="$prefix/app" '$5 == at { n = split($4, p, "/"); print p[n] }' "/proc/$_pid/mountinfo" | tail -n 1
+}
+
 # install_section FILE: what "systemctl enable" would act on.
 install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
 

@@ -7,9 +7,10 @@ use crate::support::stage::Asked::{
     Remove, Rival, Upgrade,
 };
 use crate::support::stage::Stage;
-use crate::support::{Suite, sample};
+use crate::support::tamper::{CALLS, FAIL, tampered};
+use crate::support::{App, Host, Suite, app, sample};
 
-on_each_suite![every_call_fails];
+on_each_suite![every_call_fails, rare_calls];
 
 /// Of each suite's points, at least so many run.
 const FLOOR: usize = 24;
@@ -227,4 +228,70 @@ fn every_call_fails(suite: Suite) {
     eprintln!("{suite}: held {held} of {} ways to fail and to get out", picked.len());
     assert!(picked.len() >= FLOOR.min(points.len()));
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// What apt never asks for, on one host: a trigger, a forced removal that skips prerm, a package that takes over all files.
+fn rare_calls(suite: Suite) {
+    let host = Host::boot(suite);
+    let m = &host.m;
+    let built = App::new("1.0").settle("0s").build();
+    let package = tampered(built.path(), "1.0", str::to_owned, "interest /usr/share/acme-trigger\n");
+    host.repo.add(m, &[package.path()]);
+
+    // A unit of the same name that somebody made by hand, and that runs: the package's release takes its place.
+    m.put(
+        "/usr/lib/systemd/system/acme.service",
+        "[Service]\nExecStart=/usr/bin/sleep infinity\n",
+    );
+    m.ok(&format!(
+        "systemctl daemon-reload && systemctl start acme.service && mkdir {FAIL}"
+    ));
+    host.install("1.0").expect_ok();
+    let pid = host.all_well(&built, "1.0").pid;
+
+    let activate = "dpkg-trigger --no-await --by-package=base-files /usr/share/acme-trigger; dpkg --triggers-only -a";
+    m.ok(&format!("rm {CALLS}; {activate}"));
+    assert_eq!(called(&m.read(CALLS)), "1.0 postinst triggered");
+    assert_eq!(host.all_well(&built, "1.0").pid, pid);
+    m.ok(&format!("touch {FAIL}/postinst-1.0-triggered"));
+    m.sh(activate).expect_failure();
+    assert_eq!(host.dpkg(), "iF  1.0");
+    m.ok(&format!("rm {FAIL}/* && apt-get install -y -q -f"));
+    assert_eq!(host.all_well(&built, "1.0").pid, pid);
+
+    // Half-installed, and then removed by force: dpkg calls no prerm.
+    m.ok(&format!(
+        "touch {FAIL}/preinst-1.0-upgrade {FAIL}/postrm-1.0-abort-upgrade"
+    ));
+    m.sh("apt-get install -y -q --reinstall acme").expect_failure();
+    assert_eq!(host.dpkg(), "iHR 1.0");
+    assert_eq!(host.serves("1.0").pid, pid);
+    m.ok(&format!(
+        "rm {FAIL}/* {CALLS} && dpkg --remove --force-remove-reinstreq acme"
+    ));
+    assert_eq!(called(&m.read(CALLS)), "1.0 postrm remove");
+    nothing_is_left(&host);
+    host.install("1.0").expect_ok();
+    host.all_well(&built, "1.0");
+
+    // Another package has all of its files. No package of relpack's can: the name is in their paths.
+    m.ok(&format!(
+        "dpkg-deb -R /srv/apt/acme_1.0_all.deb /tmp/zeta && cd /tmp/zeta/DEBIAN && rm p* triggers && \
+         sed -i 's/^Package: .*/Package: zeta\\nReplaces: acme/' control && dpkg-deb -b /tmp/zeta /tmp/zeta.deb && \
+         rm {CALLS} && dpkg -i /tmp/zeta.deb"
+    ));
+    assert_eq!(called(&m.read(CALLS)), "1.0 postrm disappear");
+    nothing_is_left(&host);
+    m.ok("dpkg -P zeta");
+    host.install("1.0").expect_ok();
+    host.all_well(&built, "1.0");
+}
+
+fn nothing_is_left(host: &Host) {
+    assert_eq!(app::ask(&host.m), None);
+    let left = host
+        .m
+        .ok("ls -d /opt/acme/releases /opt/acme/current /usr/lib/relpack /etc/systemd/system/*/acme* 2>/dev/null || :");
+    assert_eq!(left.text(), "", "left behind");
+    host.no_unit_failed();
 }

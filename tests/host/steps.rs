@@ -51,7 +51,6 @@ const STEPS: &[Step] = &[
     // The script itself gives up: dpkg tries again.
     step(&[Upgrade, Downgrade], &["N postinst :activation_env"], "was told to fail", "iF N", "O same", "fix N"),
     step(&[Upgrade, Downgrade], &["N postinst :journal_save"], "was told to fail", "iF N", "O same", "fix N"),
-    step(&[Upgrade, Downgrade], &["N postinst :lock_note"], "was told to fail", "iF N", "O same", "install O"),
     // Something was touched: the old release is started again.
     step(&[Upgrade, Downgrade], &["N postinst :switch_live"], "the switch to the new release failed", "ii O", "O", "install N"),
     step(&[Upgrade, Downgrade], &["N postinst :start_recreate"], "it was not healthy", "ii O", "O", "install N"),
