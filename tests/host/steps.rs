@@ -9,7 +9,7 @@ use crate::support::{Suite, sample};
 on_each_suite![every_step_fails];
 
 /// Of each suite's points, at least so many run.
-const FLOOR: usize = 12;
+const FLOOR: usize = 10;
 
 struct Step {
     asked: &'static [Asked],
@@ -60,7 +60,7 @@ const STEPS: &[Step] = &[
     step(&[Upgrade, Downgrade], &["N postinst :gate", "N postinst :revert_start"], "is not healthy either", "ii O", "O", "install N"),
     step(&[Upgrade, Downgrade], &["N postinst :switch_to"], "is not healthy either", "ii O", "O same", "install N"),
     step(&[Upgrade, Downgrade], &["N postinst :gate", "N postinst :heal_schedule"], "it was not healthy", "iF N", "O", "install O"),
-    step(&[Upgrade, Downgrade], &["N postinst :gate", "N postinst :revert_finish"], "was told to fail", "iF N", "N", "fix O"),
+    step(&[Upgrade, Downgrade], &["N postinst :gate", "N postinst :revert_finish"], "was told to fail", "iF N", "N", "install O"),
     // The new release serves; what is left is finished by a rerun, or is only a warning.
     step(&[Upgrade, Downgrade], &["N postinst :units_enable"], "was told to fail", "iF N", "N", "fix N"),
     step(&[Upgrade, Downgrade], &["N postinst :stop_dropped"], "was told to fail", "iF N", "N", "install O"),
