@@ -134,7 +134,7 @@ fn said_by(file: &str, line: &str) -> Vec<String> {
             // "health_failed UNIT TEXT", "step NAME TEXT FUNCTION": the text is the last that is quoted.
             let arguments = &line[at + verb.len()..];
             let quote = match *verb {
-                "health_failed " => arguments.match_indices(" \"").nth(0).map(|(at, _)| at + 1),
+                "health_failed " => arguments.match_indices(" \"").next().map(|(at, _)| at + 1),
                 "step " => arguments.find('"'),
                 _ => arguments.starts_with('"').then_some(0),
             };

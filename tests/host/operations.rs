@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::app::{self, Built};
+use crate::support::document;
 use crate::support::tamper::{FAIL, Tampered, tampered};
 use crate::support::{App, Host, Migration, Suite};
 
@@ -12,23 +13,8 @@ on_each_suite![every_command];
 
 /// The blocks of commands by the word after `sh`.
 fn blocks() -> Vec<(String, String)> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(String, String)> = None;
-    for line in include_str!("../../docs/operations.md").lines() {
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(words)) => open = Some((words.to_owned(), String::new())),
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (Some((_, text)), None) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            (None, None) => {}
-        }
-    }
-    let commands = blocks.into_iter().filter_map(|(words, text)| {
-        let name = words.strip_prefix("sh ")?;
-        Some((name.to_owned(), text))
-    });
+    let blocks = document::blocks(include_str!("../../docs/operations.md")).into_iter();
+    let commands = blocks.filter_map(|(words, text)| Some((words.strip_prefix("sh ")?.to_owned(), text)));
     commands.collect()
 }
 
@@ -45,6 +31,7 @@ impl Cast {
         let app = |version: &str| {
             App::new(version)
                 .settle("0s")
+                .timer()
                 .migration(Migration::Ok)
                 .service_line(&format!(
                     "Service.ExecStartPre = \"/usr/bin/test -e /etc/acme-{version}-can-run\""
@@ -73,7 +60,7 @@ impl Cast {
         let m = &self.host.m;
         self.healed();
         m.ok(&format!(
-            "rm -rf {FAIL} /etc/relpack /etc/systemd/system/acme.service.d; mkdir {FAIL}; systemctl daemon-reload; \
+            "rm -rf {FAIL} /etc/relpack /etc/systemd/system/acme*.d; mkdir {FAIL}; systemctl daemon-reload; \
              touch /etc/acme-1.0-can-run /etc/acme-2.0-can-run /etc/acme-3.0-can-run"
         ));
         if self.host.dpkg() != "ii  1.0" {
@@ -278,7 +265,7 @@ impl Cast {
             }
             "keep" | "remove" => {
                 self.serves_1_0();
-                let refuses = "/etc/systemd/system/acme.service.d/mine.conf";
+                let refuses = "/etc/systemd/system/acme-report.timer.d/mine.conf";
                 m.put(refuses, "[Unit]\nRefuseManualStop=yes\n");
                 m.ok("systemctl daemon-reload");
                 m.sh("dpkg -r acme")

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod cgroup;
+pub mod document;
 pub mod host;
 pub mod machine;
 pub mod process;
