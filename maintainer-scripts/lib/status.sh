@@ -43,7 +43,7 @@ problem_hint() {
 dpkg_hint() {
     case $(dpkg_state) in
     ??R* | ?H*) echo "apt-get install --reinstall --allow-downgrades $name=$j_live_version" ;;
-    [rp]*) echo "apt-get remove $name, or to keep it: apt-get install $name" ;;
+    [rp]*) echo "apt-get remove $name, or to keep it: apt-get install --reinstall $name=$j_live_version" ;;
     i?\ "${j_failed_version:-none}") echo "wait for $heal_unit, or $name-release accept" ;;
     i[UF]*) echo "dpkg --configure $name" ;;
     *) echo "apt-get install --allow-downgrades $name=$j_live_version" ;;

@@ -273,7 +273,7 @@ impl Cast {
                     .expect_says("its units cannot be stopped");
                 self.host.comes_to_serve("1.0");
                 m.sh("acme-release status")
-                    .expect_says("apt-get remove acme, or to keep it");
+                    .expect_says("apt-get remove acme, or to keep it: apt-get install --reinstall acme=1.0");
                 if name == "remove" {
                     m.ok(&format!("rm {refuses} && systemctl daemon-reload"));
                 }
