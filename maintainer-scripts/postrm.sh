@@ -13,6 +13,7 @@ units=@UNITS@
 purge_shared=@PURGE_SHARED@
 
 remove() {
+    stop_units
     rm -f "$pinfile"
     forget_units
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances" "$unitstore"
@@ -21,7 +22,23 @@ remove() {
     # A later install starts clean: what served, failed or waited is forgotten; the history stays until the purge.
     for _f in journal pending-migration incoming reason activations restaged lock; do rm -f "$state/$_f"; done
     rm -rf "$state/seals" "$state/debs" "$state"/work.*
-    if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed"; fi
+    if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed (hint: run it again)"; fi
+}
+
+# dpkg calls no prerm for a package that is half installed, or that disappears.
+stop_units() {
+    systemd_runs || return 0
+    _all=
+    for _u in $units; do
+        case $_u in
+        *@.*) _all="$_all ${_u%%@*}@*.${_u##*.}" ;;
+        *) _all="$_all $_u" ;;
+        esac
+    done
+    set -f
+    # shellcheck disable=SC2086
+    systemctl stop $_all 2>/dev/null || :
+    set +f
 }
 
 # Links that we made are removed and forgotten; where an admin had disabled a unit, that is remembered until the purge.
@@ -29,7 +46,7 @@ forget_units() {
     [ -x /usr/bin/deb-systemd-helper ] || return 0
     for _u in $units; do
         if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: $_u could not be disabled"
+            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: $_u could not be disabled (hint: systemctl disable $_u)"
         fi
         if systemd_runs; then systemctl reset-failed "$_u" 2>/dev/null || :; fi
     done
@@ -75,11 +92,11 @@ purge_users() {
         id "$_user" >/dev/null 2>&1 || continue
         for _d in "$base" $service_dirs $made_dirs; do
             if [ -d "$_d" ] && [ -n "$(find "$_d" -user "$_user" -print -quit)" ]; then
-                say "user $_user is kept: $_d still holds files of it"
+                say "user $_user is kept: $_d still holds files of it (hint: find $_d -user $_user)"
                 continue 2
             fi
         done
-        userdel "$_user" || say "warning: user $_user could not be removed"
+        userdel "$_user" || say "warning: user $_user could not be removed (hint: userdel $_user)"
     done
 }
 
@@ -89,5 +106,5 @@ purge) purge ;;
 disappear) remove ;;
 upgrade | failed-upgrade | abort-upgrade) ;;
 abort-install) rm -f "$state/incoming" "$state/lock"; rmdir "$state" "$root/var/lib/relpack" 2>/dev/null || : ;;
-*) die "postrm called with unknown argument '${1:-}'" ;;
+*) die "postrm called with unknown argument '${1:-}' (hint: dpkg calls it, as deb-postrm(5) says)" ;;
 esac

@@ -26,7 +26,7 @@ begin() {
     if ! lock_is_free; then lock_refuse; fi
     journal_load
     if [ -n "${RELPACK_HEAL:-}" ] && { [ "$RELPACK_HEAL" != "$j_live_id" ] || [ "$id" != "$j_live_id" ]; }; then
-        die "$name $j_live_version serves meanwhile: there is nothing to heal with $version"
+        die "$name $j_live_version serves meanwhile: there is nothing to heal with $version (hint: $name-release status)"
     fi
     # A reinstalled release is staged already.
     [ -d "$base/releases/$id" ] || enough_room || exit 1
@@ -44,5 +44,5 @@ begin() {
 case ${1:-} in
 install | upgrade) begin ;;
 abort-upgrade) ;;
-*) die "preinst called with unknown argument '${1:-}'" ;;
+*) die "preinst called with unknown argument '${1:-}' (hint: dpkg calls it, as deb-preinst(5) says)" ;;
 esac

@@ -42,5 +42,5 @@ remove() {
 case ${1:-} in
 upgrade | failed-upgrade | deconfigure) ;;
 remove) remove "$@" ;;
-*) die "prerm called with unknown argument '${1:-}'" ;;
+*) die "prerm called with unknown argument '${1:-}' (hint: dpkg calls it, as deb-prerm(5) says)" ;;
 esac

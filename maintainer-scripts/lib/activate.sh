@@ -37,7 +37,7 @@ activate() {
     activation_env "$1"
     if [ "$mode" != live ] || [ -n "$not_started" ]; then
         step switch "the switch to the new release failed" activation_deferred "$1"
-    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ]; then
+    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ] && runs_only "$1"; then
         step switch "its units could not be loaded" activation_same "$1"
     else
         activation_live "$1"
@@ -122,10 +122,19 @@ activation_deferred() {
             if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
             policy_allows "$_u" start || continue
             if was_running "$_u"; then _verb=restart; else _verb=start; fi
-            systemctl --no-block "$_verb" "$_u" || say "warning: $_u could not be queued"
+            systemctl --no-block "$_verb" "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
         done
         ;;
     esac
+}
+
+# runs_only ID: no service still runs another release. A revert that failed half-way leaves that.
+runs_only() {
+    for _u in $j_running; do
+        [ "$(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy)" = servicerestart ] || continue
+        _runs=$(unit_release "$_u")
+        [ -z "$_runs" ] || [ "$_runs" = "$1" ] || return 1
+    done
 }
 
 # The same content under another version: nothing restarts.
@@ -137,7 +146,7 @@ activation_same() {
         case $(unit_show "$_u" ActiveState) in
         failed)
             systemctl reset-failed "$_u"
-            systemctl --no-block start "$_u" || say "warning: $_u has failed and could not be started"
+            systemctl --no-block start "$_u" || say "warning: $_u has failed and could not be started (hint: systemctl start $_u)"
             ;;
         esac
     done
@@ -145,7 +154,7 @@ activation_same() {
 
 activation_live() {
     attempt migration_settle
-    [ "$rc" = 0 ] || activation_failed "an earlier migration still runs"
+    [ "$rc" = 0 ] || activation_failed "an earlier migration still runs (hint: journalctl -u $migrate_unit)"
     rm -f "$state/pending-migration"
     if migration_wanted; then
         if policy_allows "$migrate_unit" start; then
@@ -188,13 +197,13 @@ activation_finish() {
     units_enable "$j_live_id" "$j_from_id"
     if release_kept "$j_from_id" && [ "$mode" = live ]; then stop_dropped "$j_from_id" "$j_live_id"; fi
     # The release serves: what only records that must not make it look failed.
-    activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written"
+    activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written (hint: df $state)"
     keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
     pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
-    history_add "$event" ok - || say "warning: $state/history could not be written"
+    history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
     attempt prune
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
     rm -rf "$base"/releases/.*.damaged
     rm -f "$state/restaged"
-    journal_step idle || say "warning: $state/journal could not be written"
+    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; dpkg --configure $name)"
 }

@@ -22,7 +22,7 @@ env_create() {
     mkdir -p "$root${_file%/*}"
     # In a directory of the service's user, that user could swap the new file for a link before it is given away.
     if [ "$(stat -c %u "$root${_file%/*}")" != 0 ]; then
-        say "${_file%/*} does not belong to root, so $_file is not made there"
+        say "${_file%/*} does not belong to root, so $_file is not made there (hint: make it, mode 0600)"
         return 0
     fi
     {

@@ -143,11 +143,15 @@ stage_extract() {
         tar -x -v --quoting-style=literal -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files \
             --no-same-owner --same-permissions --warning=no-timestamp --warning=no-existing-file || : >"$work/tar-failed"
     } | stage_hash || {
-        [ -e "$work/tar-failed" ] || say "the unpacked release does not have the hashes of its manifest"
+        if [ ! -e "$work/tar-failed" ]; then
+            say "the unpacked release does not have the hashes of its manifest"
+            more "(hint: apt-get clean, then apt-get install $name=$version again)"
+        fi
         : >"$work/hashes-failed"
     }
     if [ -e "$work/tar-failed" ]; then
         say "cannot unpack $base/payload/$id.tar.zst ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
+        more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
         return 1
     fi
     [ ! -e "$work/hashes-failed" ] || return 1
@@ -182,6 +186,7 @@ stage_check() {
     if ! cmp -s "$work/shape" "$work/found"; then
         say "the unpacked release is not what its manifest says:"
         diff "$work/shape" "$work/found" | head -n 5 >&2
+        more "(hint: apt-get clean, then apt-get install $name=$version again)"
         return 1
     fi
 }

@@ -130,7 +130,12 @@ unit_pinned() {
 start_verb() {
     _kind=$(unit_setting "$1" "$2" kind)
     if ! was_running "$2"; then
-        if [ "$_kind" = socket ]; then echo socket; else echo start; fi
+        case $_kind in
+        socket) echo socket ;;
+        # What already runs under the name of a new service is not this release.
+        service) echo restart ;;
+        *) echo start ;;
+        esac
         return
     fi
     if [ "$_kind" != service ] && release_kept "$j_from_id" && ! unit_changed "$2" "$j_from_id" "$1"; then

@@ -19,13 +19,6 @@ kept_table() {
     done
 }
 
-# unit_release UNIT: the release that its main process runs, by that process's own mounts.
-unit_release() {
-    _pid=$(unit_show "$1" MainPID)
-    [ "${_pid:-0}" != 0 ] && [ -r "/proc/$_pid/mountinfo" ] || return 0
-    awk -v at="$prefix/app" '$5 == at { n = split($4, p, "/"); print p[n] }' "/proc/$_pid/mountinfo" | tail -n 1
-}
-
 unit_line() {
     # A template itself has no state, and systemd does not answer for it.
     unit_ask "$1"
@@ -40,7 +33,20 @@ unit_line() {
 problem_hint() {
     case $(dpkg_state) in
     ii*) echo "$name-release rollback" ;;
+    ??R* | ?H*) dpkg_hint ;;
     *) echo "dpkg --configure -a" ;;
+    esac
+}
+
+# What brings dpkg's record in line. Where dpkg wants the package unpacked again, a plain "install" of the version that
+# it records does nothing, and "--configure" refuses.
+dpkg_hint() {
+    case $(dpkg_state) in
+    ??R* | ?H*) echo "apt-get install --reinstall --allow-downgrades $name=$j_live_version" ;;
+    [rp]*) echo "apt-get remove $name, or to keep it: apt-get install --reinstall $name=$j_live_version" ;;
+    i?\ "${j_failed_version:-none}") echo "wait for $heal_unit, or $name-release accept" ;;
+    i[UF]*) echo "dpkg --configure $name" ;;
+    *) echo "apt-get install --allow-downgrades $name=$j_live_version" ;;
     esac
 }
 
@@ -50,12 +56,12 @@ problems() {
         echo "no release has ever been healthy here; dpkg says '$(dpkg_state)' (hint: $name-release history)"
         return
     fi
-    release_kept "$1" || echo "the live release $1 is missing"
+    release_kept "$1" || echo "the live release $1 is missing (hint: apt-get install --reinstall $name=$j_live_version)"
     [ "$1" = "$j_live_id" ] || echo "the link says $1, the journal ${j_live_id:-nothing}: an activation was interrupted (hint: $(problem_hint))"
     [ "$j_step" = idle ] || echo "an activation of $j_to_version stopped at step $j_step (hint: $(problem_hint))"
     _st=$(dpkg_state)
     [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
-        echo "dpkg says '$_st', what serves is $j_live_version (hint: wait for relpack-heal-$name.service, or $name-release accept)"
+        echo "dpkg says '$_st', what serves is $j_live_version (hint: $(dpkg_hint))"
     systemd_runs || return 0
     units_of "$1" | while IFS= read -r _u; do
         unit_ask "$_u"
@@ -65,7 +71,7 @@ problems() {
             echo "$_u runs release $_runs, not the live one (hint: systemctl restart $_u)"
         fi
     done
-    if [ -e "$state/pending-migration" ]; then echo "the migration waits for the first start of a service"; fi
+    if [ -e "$state/pending-migration" ]; then echo "the migration waits for the first start of a service (hint: systemctl start $(main_unit "$1"))"; fi
 }
 
 status() {

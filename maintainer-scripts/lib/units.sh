@@ -87,6 +87,13 @@ template_enabled() {
     done
 }
 
+# unit_release UNIT: the release that its main process runs, by that process's own mounts.
+unit_release() {
+    _pid=$(unit_show "$1" MainPID)
+    [ "${_pid:-0}" != 0 ] && [ -r "/proc/$_pid/mountinfo" ] || return 0
+    awk -v at="$prefix/app" '$5 == at { n = split($4, p, "/"); print p[n] }' "/proc/$_pid/mountinfo" | tail -n 1
+}
+
 # install_section FILE: what "systemctl enable" would act on.
 install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
 
@@ -100,11 +107,11 @@ units_enable() {
         fi
         # What wanted it before must not go on wanting it.
         if has_unit "$2" "$_u"; then unit_disable "$_u"; fi
-        deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u"
+        deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u (hint: systemctl unmask $_u)"
         if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u"
+            deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u (hint: systemctl enable $_u)"
         else
-            deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u"
+            deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u (hint: systemctl is-enabled $_u)"
         fi
     done
     units_of "$2" enable | while IFS= read -r _u; do
@@ -115,7 +122,7 @@ units_enable() {
 # unit_disable UNIT: where the admin had disabled it, that is remembered for the day it comes back.
 unit_disable() {
     if deb-systemd-helper --quiet was-enabled "$1"; then
-        deb-systemd-helper purge "$1" >/dev/null 2>&1 || say "warning: cannot disable $1"
+        deb-systemd-helper purge "$1" >/dev/null 2>&1 || say "warning: cannot disable $1 (hint: systemctl disable $1)"
     fi
 }
 

@@ -2,11 +2,15 @@
 
 pub mod app;
 pub mod cgroup;
+pub mod document;
 pub mod host;
 pub mod machine;
 pub mod process;
 pub mod repo;
 pub mod root;
+pub mod sample;
+pub mod stage;
+pub mod tamper;
 
 pub use app::{App, Behaviour, Migration};
 pub use host::Host;
