@@ -72,6 +72,7 @@ purge_users() {
     done
 }
 
+systemd_runs || :
 case ${1:-} in
 remove) remove ;;
 purge) purge ;;

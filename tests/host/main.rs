@@ -2,6 +2,7 @@
 //!
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
+mod elsewhere;
 mod failure;
 mod firstinstall;
 mod harness;
@@ -12,4 +13,5 @@ mod readme;
 mod remove;
 mod rollback;
 mod support;
+mod together;
 mod upgrade;
