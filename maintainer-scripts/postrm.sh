@@ -13,6 +13,8 @@ units=@UNITS@
 purge_shared=@PURGE_SHARED@
 
 remove() {
+    # Asked before deb-systemd-helper runs, which must not reach a systemd that is not ours.
+    systemd_runs || :
     rm -f "$pinfile"
     forget_units
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances" "$unitstore"
@@ -36,6 +38,7 @@ forget_units() {
 }
 
 purge() {
+    systemd_runs || :
     for _u in $units; do
         [ ! -x /usr/bin/deb-systemd-helper ] || deb-systemd-helper purge "$_u" >/dev/null 2>&1 || :
         # When a timer with Persistent= last ran.
@@ -72,7 +75,6 @@ purge_users() {
     done
 }
 
-systemd_runs || :
 case ${1:-} in
 remove) remove ;;
 purge) purge ;;

@@ -26,7 +26,7 @@ activate() {
     began=$(now)
     deadline=$((began + 600))
     mkdir -p "$state"
-    rm -f "$state/reason"
+    [ ! -e "$state/reason" ] || rm -f "$state/reason"
     systemd_runs || :
     mode=$(systemd_mode)
     activation_begin "$1" "$2"
@@ -157,7 +157,7 @@ activation_live() {
     attempt migration_settle
     [ "$rc" = 0 ] || activation_failed "an earlier migration still runs"
     if migration_wanted; then step migrate "the migration failed" migrate; fi
-    rm -f "$state/pending-migration"
+    [ ! -e "$state/pending-migration" ] || rm -f "$state/pending-migration"
     j_touched=y
     step switch "the switch to the new release failed" switch_live "$1"
     step start "it was not healthy" start_recreate "$1"
@@ -197,6 +197,6 @@ activation_finish() {
     attempt prune
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
     rm -rf "$base"/releases/.*.damaged
-    rm -f "$state/restaged"
+    [ ! -e "$state/restaged" ] || rm -f "$state/restaged"
     journal_step idle || say "warning: $state/journal could not be written"
 }
