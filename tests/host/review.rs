@@ -195,7 +195,21 @@ fn two_builds_of_one_version(suite: Suite) {
     host.publish(&[app("2.0", "bad").behaviour(Behaviour::ExitAtOnce)]);
     host.repo.offline(m);
     host.m.ok("apt-get clean");
+    // And it does not believe what it read of dpkg's record while dpkg wrote it. Here it begins to read before dpkg has
+    // ended, and ends after that.
+    m.put(
+        "/usr/local/bin/dpkg-query",
+        "#!/bin/sh\n\
+         if ! grep -q _heal /proc/$PPID/cmdline; then sleep 1; exec /usr/bin/dpkg-query \"$@\"; fi\n\
+         exec strace -qq -o /dev/null -P /var/lib/dpkg/updates -e inject=openat:delay_enter=3000000 /usr/bin/dpkg-query \"$@\"\n",
+    );
+    m.ok("chmod +x /usr/local/bin/dpkg-query");
     m.sh("dpkg -i /srv/apt/acme_2.0_all.deb").expect_failure();
+    m.wait_for(
+        "! systemctl -q is-active relpack-heal-acme.service",
+        Duration::from_secs(60),
+    );
+    m.ok("rm /usr/local/bin/dpkg-query");
     host.dpkg_follows("1.0");
     host.repo.online(m);
     m.ok(&format!(
