@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::{App, Host, Machine, Migration, Repo, Suite, Transport, expect_same};
+use crate::support::{App, Host, Machine, Migration, Repo, Suite, Transport, expect_same, sample};
 
 on_each_suite![
     in_a_chroot_of_a_running_host,
@@ -12,6 +12,7 @@ on_each_suite![
     into_a_foreign_root,
     while_the_host_comes_up_and_goes_down,
     hostile_environments,
+    with_needrestart,
 ];
 
 /// Its migrations and its starts are lines of one log, in their order.
@@ -341,4 +342,37 @@ fn hostile_environments(suite: Suite) {
         let found = deploys(&environment);
         expect_same(&usual, &found, &format!("another tree under {environment}"));
     }
+}
+
+/// needrestart looks at every process after each run of apt, and restarts services whose files have changed.
+fn with_needrestart(suite: Suite) {
+    // Its root takes a while to make, and its hook is the same in both.
+    if suite == Suite::Trixie && !sample::full() {
+        return;
+    }
+    let m = Machine::boot_with(suite, &["needrestart"]);
+    let repo = Repo::new(&m, Transport::Http);
+    let host = Host { m, repo };
+    let m = &host.m;
+    m.ok("grep -rq needrestart /etc/apt/apt.conf.d && echo \"\\$nrconf{restart} = 'a';\" >/etc/needrestart/conf.d/test.conf");
+    host.deploy(&app("1.0"));
+    host.serves("1.0");
+    for version in ["2.0", "3.0"] {
+        let built = host.publish(&[app(version)]).remove(0);
+        let said = m.ok("apt-get upgrade -y -q");
+        eprintln!(
+            "{suite}: {:.2} s\n{}",
+            said.took.as_secs_f64(),
+            said.both().lines().rev().take(8).collect::<Vec<_>>().join("\n")
+        );
+        host.all_well(&built, version);
+        let starts = m.ok(&format!(
+            "journalctl -q --no-pager -o cat -u acme.service | grep -cx 'serving {version}'"
+        ));
+        assert_eq!(starts.text(), "1", "starts of {version}");
+    }
+    let asked = m.ok("needrestart -b -r l");
+    eprintln!("{suite}: {}", asked.text());
+    assert!(!asked.stdout.contains("acme"), "{asked}");
+    assert_eq!(host.migrations(), each_in_order(&["1.0", "2.0", "3.0"]));
 }
