@@ -14,6 +14,8 @@ purge_shared=@PURGE_SHARED@
 
 remove() {
     stop_units
+    # Asked before deb-systemd-helper runs, which must not reach a systemd that is not ours.
+    systemd_runs || :
     rm -f "$pinfile"
     forget_units
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances" "$unitstore"
@@ -53,6 +55,7 @@ forget_units() {
 }
 
 purge() {
+    systemd_runs || :
     for _u in $units; do
         [ ! -x /usr/bin/deb-systemd-helper ] || deb-systemd-helper purge "$_u" >/dev/null 2>&1 || :
         # When a timer with Persistent= last ran.

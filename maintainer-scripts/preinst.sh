@@ -14,7 +14,8 @@ need_kib=@NEED_KIB@
 enough_room() {
     _at=$base
     while [ -n "$_at" ] && [ ! -d "$_at" ]; do _at=${_at%/*}; done
-    _free=$(df -Pk "${_at:-/}" | awk 'NR == 2 { print $4 }')
+    # It warns where there is no /proc, and knows all the same.
+    _free=$(df -Pk "${_at:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }')
     [ "$_free" -ge "$need_kib" ] && return 0
     say "not enough room on ${_at:-/} for $name $version: $((need_kib / 1024 + 1)) MiB needed, $((_free / 1024)) MiB free"
     more "(hint: free some room; \"$name-release prune\" removes old releases; nothing was changed)"

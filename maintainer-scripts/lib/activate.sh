@@ -26,7 +26,8 @@ activate() {
     began=$(now)
     deadline=$((began + 600))
     mkdir -p "$state"
-    rm -f "$state/reason"
+    [ ! -e "$state/reason" ] || rm -f "$state/reason"
+    systemd_runs || :
     mode=$(systemd_mode)
     activation_begin "$1" "$2"
     step prepare "its users and directories could not be made" prepare
@@ -152,10 +153,21 @@ activation_same() {
     done
 }
 
+# activation_postpone: the host goes down in the middle of an activation. systemd stops what was started for it, refuses
+# new jobs, and neither says anything about the release: what is left to do is left for the next boot.
+activation_postpone() {
+    mode=halt
+    say "the host is shutting down: $name $j_to_version serves from the next boot on"
+    attempt activation_deferred "$j_to_id"
+    [ "$rc" = 0 ] || return 0
+    activation_finish
+    exit 0
+}
+
 activation_live() {
     attempt migration_settle
     [ "$rc" = 0 ] || activation_failed "an earlier migration still runs (hint: journalctl -u $migrate_unit)"
-    rm -f "$state/pending-migration"
+    [ ! -e "$state/pending-migration" ] || rm -f "$state/pending-migration"
     if migration_wanted; then
         if policy_allows "$migrate_unit" start; then
             step migrate "the migration failed" migrate
@@ -195,7 +207,7 @@ activation_finish() {
     j_touched=
     journal_step finish
     units_enable "$j_live_id" "$j_from_id"
-    if release_kept "$j_from_id" && [ "$mode" = live ]; then stop_dropped "$j_from_id" "$j_live_id"; fi
+    if release_kept "$j_from_id"; then stop_dropped "$j_from_id" "$j_live_id"; fi
     # The release serves: what only records that must not make it look failed.
     activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written (hint: df $state)"
     keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
@@ -204,6 +216,6 @@ activation_finish() {
     attempt prune
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
     rm -rf "$base"/releases/.*.damaged
-    rm -f "$state/restaged"
+    [ ! -e "$state/restaged" ] || rm -f "$state/restaged"
     journal_step idle || say "warning: $state/journal could not be written (hint: df $state; dpkg --configure $name)"
 }

@@ -56,8 +56,7 @@ heal() {
     _end=$(($(now) + 600))
     while :; do
         journal_load
-        _says=$(dpkg_state)
-        if [ "$_says" = "ii $j_live_version" ] || [ "$_says" = "ii $j_parked_version" ]; then
+        if heal_done; then
             say "dpkg's record of $name is $_says; $j_live_version serves"
             return 0
         fi
@@ -69,11 +68,19 @@ heal() {
             continue
         }
         heal_once || :
-        [ "$(dpkg_state)" = "ii $j_live_version" ] || sleep 2
+        heal_done || sleep 1
     done
     say "dpkg's record of $name could not be set to $j_live_version (it is: $(dpkg_state))"
     more "(hint: apt-get install --allow-downgrades $name=$j_live_version, or: $name-release accept)"
     return 1
+}
+
+# heal_done: while dpkg writes its record, whoever reads it may see what stood there before the run: only with dpkg's lock
+# free is it to be believed. Setting no selections at all is what needs the lock and changes nothing.
+heal_done() {
+    dpkg --set-selections </dev/null 2>/dev/null || return 1
+    _says=$(dpkg_state)
+    [ "$_says" = "ii $j_live_version" ] || [ "$_says" = "ii $j_parked_version" ]
 }
 
 heal_once() {

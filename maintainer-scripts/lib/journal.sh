@@ -41,8 +41,7 @@ journal_load() {
 
 journal_save() {
     [ -d "$state" ] || mkdir -p "$state"
-    write_file "$state/journal" 0644 <<EOF
-format=1
+    write_file "$state/journal" 0644 "format=1
 live_id=$j_live_id
 live_version=$j_live_version
 last_id=$j_last_id
@@ -57,8 +56,7 @@ touched=$j_touched
 failed_id=$j_failed_id
 failed_version=$j_failed_version
 failed_reason=$j_failed_reason
-parked_version=$j_parked_version
-EOF
+parked_version=$j_parked_version"
 }
 
 journal_step() {

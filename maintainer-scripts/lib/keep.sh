@@ -1,7 +1,11 @@
 # Kept: the .deb of each kept release, so that dpkg can be brought in line without a network; and the releases themselves.
 
 # Two builds may carry one version, so the release is part of the name.
-deb_name() { printf '%s_%s_%s.deb\n' "$name" "$(printf '%s' "$1" | sed 's/:/%3a/g')" "$2"; }
+deb_name() {
+    _as=$1
+    case $1 in *:*) _as=$(printf '%s' "$1" | sed 's/:/%3a/g') ;; esac
+    printf '%s_%s_%s.deb\n' "$name" "$_as" "$2"
+}
 
 # kept_deb VERSION ID: its path, or nothing.
 kept_deb() { if [ -e "$state/debs/$(deb_name "$1" "$2")" ]; then printf '%s\n' "$state/debs/$(deb_name "$1" "$2")"; fi; }
@@ -109,7 +113,7 @@ prune_records() {
         _r=${_line#*"$tab"}
         if [ -d "$base/releases/${_r%%"$tab"*}" ]; then printf '%s\n' "$_line"; fi
     done <"$state/activations" >"$state/activations.kept"
-    write_file "$state/activations" 0644 <"$state/activations.kept"
+    cmp -s "$state/activations.kept" "$state/activations" || write_file "$state/activations" 0644 <"$state/activations.kept"
     rm -f "$state/activations.kept"
     {
         printf '0\t%s\t%s\n' "$j_live_id" "$j_live_version" "$j_last_id" "$j_last_version" "$j_failed_id" "$j_failed_version"

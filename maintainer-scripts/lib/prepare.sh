@@ -9,8 +9,22 @@ prepare() {
         systemd-sysusers ${root:+--root="$root"} "$name.conf"
     fi
     if [ -e "$root/usr/lib/tmpfiles.d/$name.conf" ]; then
-        systemd-tmpfiles ${root:+--root="$root"} --create "$name.conf"
+        if [ -n "$root" ] || [ -e /proc/self ]; then
+            systemd-tmpfiles ${root:+--root="$root"} --create "$name.conf"
+        else
+            make_directories
+        fi
     fi
+}
+
+# make_directories: systemd-tmpfiles refuses to work in a chroot without /proc. The file has nothing but directories, and
+# where no service runs, none can put a link in the way.
+make_directories() {
+    sed -n 's/^d "\{0,1\}\(.*[^"]\)"\{0,1\} \([0-7]*\) \([^ ]*\) \([^ ]*\) -$/\2 \3 \4 \1/; t found
+        d; :found
+        s/\\"/"/g; s/%%/%/g; p' "/usr/lib/tmpfiles.d/$name.conf" | while read -r _mode _user _group _path; do
+        install -d -m "$_mode" -o "$_user" -g "$_group" "$_path"
+    done
 }
 
 # env_create ID: an environment file for the admin to fill, readable by the service's user alone.

@@ -12,6 +12,9 @@ refuse_again() {
 # activation_failed STEP: never returns.
 activation_failed() {
     _reason=$1
+    case $j_step in
+    migrate | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
+    esac
     if [ -s "$state/reason" ]; then _reason="$1: $(one_line "$(cat "$state/reason")")"; fi
     rm -f "$state/reason"
     _reason=$(one_line "$_reason")

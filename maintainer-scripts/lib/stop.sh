@@ -3,7 +3,9 @@
 # stop_dropped FROM TO: what the new release no longer has.
 stop_dropped() {
     for _u in $(units_dropped "$1" "$2" | unit_instances) $(units_dropped "$1" "$2" | grep '@[.]' || :); do
-        if is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then
+        if [ "$mode" != live ]; then
+            : # it ends with this boot
+        elif is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then
             : # it runs to its end
         elif policy_allows "$_u" stop; then
             systemctl stop "$_u" 2>/dev/null || :
@@ -11,7 +13,7 @@ stop_dropped() {
             say "$_u is no longer part of $name, and still runs: policy-rc.d forbids to stop it (hint: systemctl stop $_u)"
         fi
         unit_disable "$_u"
-        systemctl reset-failed "$_u" 2>/dev/null || :
+        [ "$mode" != live ] || systemctl reset-failed "$_u" 2>/dev/null || :
     done
 }
 

@@ -3,15 +3,10 @@ units_store() {
     _dir=$unitstore/units/$1
     [ ! -d "$_dir" ] || return 0
     _part=$unitstore/units/.$1.partial
-    rm -rf "$_part"
+    [ ! -d "$_part" ] || rm -rf "$_part"
     mkdir -p "$_part"
-    _texts=$base/releases/$1/.relpack/units
-    for _f in "$_texts"/* "$_texts"/*.d/*; do
-        [ -f "$_f" ] || continue
-        _n=${_f#"$_texts/"}
-        case $_n in */*) mkdir -p "$_part/${_n%/*}" ;; esac
-        sed "s/@RELPACK_RELEASE@/$1/g" "$_f" >"$_part/$_n"
-    done
+    cp -R "$base/releases/$1/.relpack/units/." "$_part"
+    find "$_part" -type f -exec sed -i "s/@RELPACK_RELEASE@/$1/g" {} +
     sync -f "$_part"
     mv -T "$_part" "$_dir"
     durable "$unitstore/units"
@@ -95,7 +90,17 @@ unit_release() {
 }
 
 # install_section FILE: what "systemctl enable" would act on.
-install_section() { [ ! -r "$1" ] || sed -n '/^\[Install\]/,/^\[/p' "$1"; }
+install_section() {
+    [ -r "$1" ] || return 0
+    _in=n
+    while IFS= read -r _line; do
+        case $_line in
+        '[Install]') _in=y ;;
+        '['*) _in=n ;;
+        *) [ "$_in" = n ] || printf '%s\n' "$_line" ;;
+        esac
+    done <"$1"
+}
 
 # units_enable ID FROM: enables what is new since FROM. Through deb-systemd-helper, which remembers what the admin chose,
 # also across a removal. It is a perl program, so what cannot have changed is not asked.

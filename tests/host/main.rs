@@ -3,19 +3,23 @@
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
 mod admin;
+mod elsewhere;
 mod failure;
 mod firstinstall;
 mod harness;
 mod install;
 mod kill;
+mod long_run;
 mod node_red;
 mod operations;
 mod policy;
 mod readme;
 mod remove;
+mod review;
 mod rollback;
 mod stage;
 mod steps;
 mod support;
+mod together;
 mod unit_changes;
 mod upgrade;

@@ -168,6 +168,18 @@ impl Host {
         said.stdout.lines().map(str::to_owned).collect()
     }
 
+    /// Waits until dpkg has been brought in line, and the job that does it has ended. Newer versions may be published.
+    #[track_caller]
+    pub fn dpkg_follows(&self, version: &str) {
+        self.m.wait_for(
+            &format!(
+                "[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {version}' ] && \
+                 ! systemctl -q is-active relpack-heal-acme.service"
+            ),
+            HEAL_LIMIT,
+        );
+    }
+
     /// Waits until dpkg has been brought in line with the release that serves, then shows that apt works for everything
     /// else and does not touch this package. Returns the seconds that it took.
     #[track_caller]

@@ -227,6 +227,16 @@ impl Machine {
         process::tool("nsenter", &["-t", &init, "-p", "--", "sh", "-c", "kill -s KILL -- -1"]);
     }
 
+    /// Its systemd answers nobody, for as long as the guard lives; everything else runs on.
+    pub fn mute(&self) -> Mute {
+        let Some(life) = &self.life else {
+            panic!("{} does not run", self.name);
+        };
+        let init = life.init.to_string();
+        process::kill("STOP", &init);
+        Mute { init }
+    }
+
     fn end_by(&mut self, order: &str) {
         // The answer is of no use: the shell that ran the order dies with the host.
         let mut ordered = self.spawn(order);
@@ -343,6 +353,18 @@ impl Machine {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+/// See [`Machine::mute`].
+#[derive(Debug)]
+pub struct Mute {
+    init: String,
+}
+
+impl Drop for Mute {
+    fn drop(&mut self) {
+        process::kill("CONT", &self.init);
     }
 }
 

@@ -1,44 +1,46 @@
-//! How much of a long sweep runs: all of it with `RELPACK_FULL=1`, else a random sample that its printed seed repeats.
+//! How much of a sweep runs: all its points with `RELPACK_FULL=1`, else a sample that `RELPACK_SEED` repeats.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::OnceLock;
 
-/// Whether the sweeps run in full.
+/// True where every point of a sweep has to run.
 pub fn full() -> bool {
-    std::env::var_os("RELPACK_FULL").is_some_and(|value| value == "1")
+    std::env::var("RELPACK_FULL").is_ok_and(|value| value == "1")
 }
 
-/// `RELPACK_SEED`, else another one each time.
+/// The seed of all samples of this run.
 pub fn seed() -> u64 {
-    match std::env::var("RELPACK_SEED") {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| match std::env::var("RELPACK_SEED") {
         Ok(text) => text
             .parse()
             .unwrap_or_else(|e| panic!("RELPACK_SEED={text} is no number: {e}")),
-        Err(_) => SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| u64::from(time.subsec_nanos())),
-    }
+        Err(_) => RandomState::new().build_hasher().finish() % 1_000_000,
+    })
 }
 
-/// The points to try, in order, of `total`: all, or as many as the `floor` says. Prints the seed.
+/// The points to run of `total`: all of them, or `floor` of them, one at a random place in each of as many equal parts.
 pub fn pick(total: usize, floor: usize) -> Vec<usize> {
-    let mut points: Vec<usize> = (0..total).collect();
-    if full() || floor >= total {
-        return points;
+    if full() || total <= floor {
+        return (0..total).collect();
     }
-    let mut state = seed();
-    eprintln!("{floor} of {total} points (RELPACK_SEED={state} repeats them, RELPACK_FULL=1 runs all)");
-    for index in 0..floor {
-        // SplitMix64.
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^= word >> 31;
-        let left = total - index;
-        let other = index + usize::try_from(word % left as u64).unwrap_or(0);
-        points.swap(index, other);
-    }
-    points.truncate(floor);
-    points.sort_unstable();
-    points
+    let seed = seed();
+    eprintln!("a sample of {floor} of {total} points (RELPACK_SEED={seed} repeats it, RELPACK_FULL=1 runs all)");
+    let mut state = seed;
+    (0..floor)
+        .map(|part| {
+            let (from, to) = (part * total / floor, (part + 1) * total / floor);
+            let wide = u64::try_from(to - from).unwrap_or(1);
+            from + usize::try_from(random(&mut state) % wide).unwrap_or(0)
+        })
+        .collect()
+}
+
+/// SplitMix64.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
