@@ -13,10 +13,10 @@ refuse_again() {
 activation_failed() {
     _reason=$1
     if [ -s "$state/reason" ]; then _reason="$1: $(one_line "$(cat "$state/reason")")"; fi
-    rm -f "$state/reason"
+    rm -f "$state/reason" || :
     _reason=$(one_line "$_reason")
     # On a full disk, its room is what the revert needs.
-    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
+    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.* || :
     if [ "$j_to_id" = "$j_from_id" ] && [ "$j_to_id" = "$j_live_id" ] && [ "$(current_id)" = "$j_to_id" ]; then
         nothing_to_revert
     fi

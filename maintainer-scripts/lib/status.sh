@@ -1,7 +1,7 @@
 # What a person asks first. Everything is read anew from the host; the journal is only one of the witnesses.
 
 main_unit() {
-    _m=$(awk -F '\t' -v n="$name.service" '$1 == "unit" && $3 == "service" && ($2 == n || first == "") { first = $2; if ($2 == n) exit } END { print first }' "$(settings_of "$1")")
+    _m=$(settings_text "$1" | awk -F '\t' -v n="$name.service" '$1 == "unit" && $3 == "service" && ($2 == n || first == "") { first = $2; if ($2 == n) exit } END { print first }')
     printf '%s\n' "$_m"
 }
 

@@ -64,7 +64,7 @@ units_enable() {
         fi
         deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u"
         if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u"
+            deb-systemd-helper enable "$_u" >/dev/null || say "warning: $_u cannot be enabled (hint: systemctl enable $_u)"
         else
             deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u"
         fi

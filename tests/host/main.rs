@@ -3,10 +3,12 @@
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
 mod failure;
+mod faults_sweep;
 mod firstinstall;
 mod harness;
 mod install;
 mod kill;
+mod kill_sweep;
 mod node_red;
 mod readme;
 mod remove;

@@ -7,6 +7,8 @@ pub mod machine;
 pub mod process;
 pub mod repo;
 pub mod root;
+pub mod sample;
+pub mod sweep;
 
 pub use app::{App, Behaviour, Migration};
 pub use host::Host;
