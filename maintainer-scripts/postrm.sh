@@ -13,6 +13,7 @@ units=@UNITS@
 purge_shared=@PURGE_SHARED@
 
 remove() {
+    stop_left
     rm -f "$pinfile"
     forget_units
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances" "$unitstore"
@@ -22,6 +23,15 @@ remove() {
     for _f in journal pending-migration incoming reason activations restaged lock; do rm -f "$state/$_f"; done
     rm -rf "$state/seals" "$state/debs" "$state"/work.*
     if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed"; fi
+}
+
+# dpkg, killed in a removal, goes on without another prerm; a boot or a person may have started units meanwhile.
+stop_left() {
+    systemd_runs || return 0
+    for _u in $units; do
+        case $_u in *@.*) _u="${_u%%@*}@*.${_u##*.}" ;; esac
+        systemctl stop "$_u" 2>/dev/null || :
+    done
 }
 
 # Links that we made are removed and forgotten; where an admin had disabled a unit, that is remembered until the purge.

@@ -54,7 +54,7 @@ fn failing_calls(suite: Suite, error: &'static str, text: &str) {
     let points = sweep::points(m, Break::Once(error), UPGRADE);
     let mut tally = Tally::default();
     let mut succeeded = 0;
-    for index in sample::pick(points.len(), SAMPLE) {
+    for index in sample::pick(points.len(), sweep::sample_size(SAMPLE)) {
         sweep::restore(m, "before");
         let how = if index % 2 == 0 {
             Break::Once(error)

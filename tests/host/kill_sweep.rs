@@ -1,6 +1,6 @@
 //! The kill sweep: SIGKILL to dpkg and all its children at every mutating system call of an install, an upgrade, a
 //! rollback and a removal. Afterwards one whole release serves (of an install or a removal: one or none) under its own
-//! units, and one command brings the wanted state, with exactly the files of an undisturbed run.
+//! units, and the same command brings the wanted state, with exactly the files of an undisturbed run.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn versions() -> [App; 2] {
 
 struct Operation<'a> {
     command: &'a str,
-    /// What finishes it, in the order in which a person would try them.
+    /// What finishes it with apt, in the order in which a person would try them.
     again: &'a [&'a str],
     from: Option<&'a Built>,
     to: Option<&'a Built>,
@@ -112,12 +112,12 @@ fn sweep_over(host: &Host, suite: Suite, name: &str, operation: &Operation) {
     let mut tally = Tally::default();
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     let mut sides = [0, 0];
-    for index in sample::pick(points.len(), SAMPLE) {
+    for index in sample::pick(points.len(), sweep::sample_size(SAMPLE)) {
         sweep::restore(m, "before");
         let (_, Some(point)) = sweep::broken(m, Break::Kill, index + 1, operation.command) else {
             continue;
         };
-        let result = at_point(host, operation, &undisturbed, &mut ways, &mut sides);
+        let result = at_point(host, operation, index % 2 == 0, &undisturbed, &mut ways, &mut sides);
         tally.add(&point, result);
     }
     eprintln!(
@@ -137,6 +137,7 @@ fn sweep_over(host: &Host, suite: Suite, name: &str, operation: &Operation) {
 fn at_point(
     host: &Host,
     operation: &Operation,
+    by_apt: bool,
     undisturbed: &Look,
     ways: &mut BTreeMap<String, usize>,
     sides: &mut [usize; 2],
@@ -146,7 +147,13 @@ fn at_point(
     one_whole(&look, operation, none_may_run).map_err(|why| format!("{why}\n{look:#?}"))?;
     sides[usize::from(look.current != operation.from.map_or("", |built| &built.release_id))] += 1;
 
-    let commands: Vec<String> = operation.again.iter().map(|command| format!("'{command}'")).collect();
+    // The same command is always enough. With apt it may take two, the first being what apt itself asks for.
+    let commands = if by_apt {
+        operation.again
+    } else {
+        std::slice::from_ref(&operation.command)
+    };
+    let commands: Vec<String> = commands.iter().map(|command| format!("'{command}'")).collect();
     let finished = host.m.sh(&format!(
         "sh /srv/sweep.sh finish '{}' {}",
         operation.dpkg,
@@ -201,8 +208,10 @@ fn one_whole(look: &Look, operation: &Operation, none_may_run: bool) -> Result<(
         }
     }
     if look.second.as_ref().is_some_and(|answer| answer.code == "1.0") {
+        // Of the release that is left, it may run until the rollback is finished.
+        let left = operation.from.is_some_and(|built| built.version == "2.0");
         hold!(
-            !look.worker.starts_with("active"),
+            left || !look.worker.starts_with("active"),
             "a unit runs that the live release doesn't have"
         );
         hold!(

@@ -61,6 +61,12 @@ pub struct Look {
     pub wrong: Vec<String>,
 }
 
+/// The size of a sample: `RELPACK_POINTS`, else `least`.
+pub fn sample_size(least: usize) -> usize {
+    let asked = std::env::var("RELPACK_POINTS").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(0).max(least)
+}
+
 /// Puts the tools into the machine.
 pub fn prepare(m: &Machine) {
     m.put("/srv/tracer.py", TRACER);

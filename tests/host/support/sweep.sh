@@ -118,6 +118,7 @@ start() {
     [ "$(state acme.service)" = active ] || {
         systemctl daemon-reload
         systemctl start acme.service 2>/dev/null || :
+        answer started >/dev/null
         settled
         # Without its release it can't start: that is "none".
         [ "$(state acme.service)" != failed ] || systemctl reset-failed acme.service
