@@ -56,6 +56,10 @@ revert_finish() {
     if [ "$_reverted" = 0 ]; then
         more "$name $j_from_version serves, as before."
         history_add revert failed "$j_failed_reason" || :
+    elif [ "$(current_id)" != "$j_from_id" ]; then
+        more "AND $name $j_from_version could not be brought back, since $base/current cannot be written; what runs was left running."
+        more "look at the disk; then one of these two is whole again with: dpkg --configure $name"
+        history_add revert "failed, and the way back failed too" "$j_failed_reason" || :
     else
         more "AND $name $j_from_version is not healthy either: look at it now, with: $name-release status"
         history_add revert "failed, and the earlier release is not healthy" "$j_failed_reason" || :

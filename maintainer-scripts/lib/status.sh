@@ -39,7 +39,14 @@ unit_line() {
 # What finishes an interrupted activation: dpkg, unless it knows nothing of it.
 problem_hint() {
     case $(dpkg_state) in
-    ii*) echo "$name-release rollback" ;;
+    ii*)
+        # Only the tidying up is left of an upgrade that dpkg records.
+        if [ "$j_step" = finish ] && [ "$j_to_id" = "$j_live_id" ]; then
+            echo "apt-get install --reinstall $name=$j_live_version"
+        else
+            echo "$name-release rollback"
+        fi
+        ;;
     *) echo "dpkg --configure -a" ;;
     esac
 }

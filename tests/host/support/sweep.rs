@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::app::Answer;
 use super::machine::Machine;
 use super::process::Output;
+use super::root::Suite;
+use super::sample;
 
 /// Traces a command with its children and breaks it at a point; strace's counters are of one process each.
 const TRACER: &str = include_str!("tracer.py");
@@ -61,6 +63,16 @@ pub struct Look {
     pub wrong: Vec<String>,
 }
 
+/// A sample takes each sweep on one of the suites; `number` tells sweeps apart, and the seed says which is where, so that
+/// runs with other seeds come to the other. All run on both in full.
+pub fn elsewhere(suite: Suite, number: u64) -> bool {
+    let other = !sample::full() && (sample::seed() + number) % 2 != suite as u64;
+    if other {
+        eprintln!("{suite}: not in the sample of RELPACK_SEED={}", sample::seed());
+    }
+    other
+}
+
 /// The size of a sample: `RELPACK_POINTS`, else `least`.
 pub fn sample_size(least: usize) -> usize {
     let asked = std::env::var("RELPACK_POINTS").ok().and_then(|text| text.parse().ok());
@@ -97,17 +109,25 @@ pub fn points(m: &Machine, how: Break, command: &str) -> Vec<Point> {
     logged(m)
 }
 
-/// Runs `command` and breaks it at point `number`. `None` for the point when the command has ended before it came there.
+/// From the state `before`, runs `command` and breaks it at point `number`; at an earlier one where this run has fewer,
+/// since no two runs are quite the same.
 #[track_caller]
-pub fn broken(m: &Machine, how: Break, number: usize, command: &str) -> (Output, Option<Point>) {
-    let verb = match how {
-        Break::Kill => format!("kill {number}"),
-        Break::Once(error) => format!("fault {number} once {error}"),
-        Break::FromThenOn(error) => format!("fault {number} on {error}"),
-    };
-    let output = m.sh_within(&format!("python3 /srv/tracer.py {verb} /tmp/points {command}"), LIMIT);
-    let point = logged(m).into_iter().next();
-    (output, point)
+pub fn broken(m: &Machine, before: &str, how: Break, number: usize, command: &str) -> (Output, Point) {
+    let mut number = number;
+    loop {
+        restore(m, before);
+        let verb = match how {
+            Break::Kill => format!("kill {number}"),
+            Break::Once(error) => format!("fault {number} once {error}"),
+            Break::FromThenOn(error) => format!("fault {number} on {error}"),
+        };
+        let output = m.sh_within(&format!("python3 /srv/tracer.py {verb} /tmp/points {command}"), LIMIT);
+        if let Some(point) = logged(m).into_iter().next() {
+            return (output, point);
+        }
+        assert!(number > 1, "no point was reached\n{output}");
+        number -= number / 20 + 1;
+    }
 }
 
 fn logged(m: &Machine) -> Vec<Point> {
@@ -159,7 +179,12 @@ pub struct Tally {
 impl Tally {
     pub fn add(&mut self, point: &Point, result: Result<(), String>) {
         match result {
-            Ok(()) => self.held += 1,
+            Ok(()) => {
+                self.held += 1;
+                if self.held % 20 == 0 {
+                    eprintln!("{} held so far", self.held);
+                }
+            }
             Err(why) => {
                 eprintln!("{point}: {why}");
                 self.broken.push(format!("{point}: {why}"));
