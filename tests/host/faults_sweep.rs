@@ -62,7 +62,7 @@ fn failing_calls(suite: Suite, error: &'static str, text: &str) {
     let points = sweep::points(m, Break::Once(error), UPGRADE);
     let mut tally = Tally::default();
     let (mut succeeded, mut stranded) = (0, 0);
-    for index in sample::pick(points.len(), sweep::sample_size(FLOOR)) {
+    for index in sweep::pick(points.len(), FLOOR) {
         let how = if index % 2 == 0 {
             Break::Once(error)
         } else {
@@ -210,7 +210,7 @@ fn full_disks(suite: Suite) {
     sweep::take(m, "before");
     let mut tally = Tally::default();
     let mut succeeded = 0;
-    for index in sample::pick(DISKS.len() * ROOM.len() * 2, FLOOR) {
+    for index in sweep::pick(DISKS.len() * ROOM.len() * 2, FLOOR) {
         let disk = DISKS[index / (ROOM.len() * 2)];
         let room = ROOM[index / 2 % ROOM.len()];
         let unpacked = index % 2 == 1;

@@ -123,7 +123,7 @@ fn sweep_over(host: &Host, suite: Suite, name: &str, operation: &Operation) {
     let mut tally = Tally::default();
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     let mut sides = [0, 0];
-    for index in sample::pick(points.len(), sweep::sample_size(FLOOR)) {
+    for index in sweep::pick(points.len(), FLOOR) {
         let (_, point) = sweep::broken(m, "before", Break::Kill, index + 1, operation.command);
         let result = at_point(host, operation, index % 2 == 0, &undisturbed, &mut ways, &mut sides);
         tally.add(&point, result);

@@ -73,10 +73,21 @@ pub fn elsewhere(suite: Suite, number: u64) -> bool {
     other
 }
 
-/// The size of a sample: `RELPACK_POINTS`, else `least`.
-pub fn sample_size(least: usize) -> usize {
-    let asked = std::env::var("RELPACK_POINTS").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(0).max(least)
+/// The points to run of `total`: `RELPACK_AT=216,217` names them (counted from 1), `RELPACK_POINTS` makes the sample
+/// larger than `floor`.
+pub fn pick(total: usize, floor: usize) -> Vec<usize> {
+    let numbers = |name: &str| -> Vec<usize> {
+        let text = std::env::var(name).unwrap_or_default();
+        text.split(',').filter_map(|word| word.parse().ok()).collect()
+    };
+    let named = numbers("RELPACK_AT");
+    if named.is_empty() {
+        return sample::pick(
+            total,
+            numbers("RELPACK_POINTS").first().copied().unwrap_or(0).max(floor),
+        );
+    }
+    named.iter().map(|number| (number - 1).min(total - 1)).collect()
 }
 
 /// Puts the tools into the machine.
