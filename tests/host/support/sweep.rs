@@ -210,7 +210,7 @@ impl Tally {
         eprintln!("{what}: held {} of {all}", self.held);
         assert!(self.broken.is_empty(), "{what}:\n{}", self.broken.join("\n"));
         assert!(
-            all >= floor,
+            all >= floor || std::env::var_os("RELPACK_AT").is_some(),
             "{what}: only {all} points, at least {floor} are asked for"
         );
     }
