@@ -216,7 +216,7 @@ fn one_whole(look: &Look, operation: &Operation, none_may_run: bool) -> Result<(
         }
     }
     if look.second.as_ref().is_some_and(|answer| answer.code == "1.0") {
-        // Of the release that is left, it may run until the rollback is finished.
+        // Of a rollback that is not finished, the units that only the newer one has may still run, and others not yet.
         let left = operation.from.is_some_and(|built| built.version == "2.0");
         hold!(
             left || !look.worker.starts_with("active"),
@@ -227,7 +227,7 @@ fn one_whole(look: &Look, operation: &Operation, none_may_run: bool) -> Result<(
             "a unit would start that the live release doesn't have"
         );
         hold!(
-            none_may_run || look.timer.starts_with("active"),
+            none_may_run || left || look.timer.starts_with("active"),
             "a unit of the live release does not run"
         );
     }
