@@ -17,6 +17,7 @@ set -eu
 @include switch@
 @include app@
 @include health@
+@include forget@
 @include start@
 @include pin@
 @include keep@

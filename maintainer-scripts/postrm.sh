@@ -5,6 +5,7 @@ set -eu
 @include names@
 @include say@
 @include systemd@
+@include forget@
 
 env_file=@ENV_FILE@
 made_dirs=@MADE_DIRS@
@@ -38,9 +39,7 @@ stop_left() {
 forget_units() {
     [ -x /usr/bin/deb-systemd-helper ] || return 0
     for _u in $units; do
-        if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: $_u could not be disabled"
-        fi
+        unit_forget "$_u"
         if systemd_runs; then systemctl reset-failed "$_u" 2>/dev/null || :; fi
     done
 }

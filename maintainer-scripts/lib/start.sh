@@ -102,10 +102,7 @@ start_run() {
 stop_dropped() {
     for _u in $(units_dropped "$1" "$2" | unit_instances) $(units_dropped "$1" "$2" | grep '@[.]' || :); do
         systemctl stop "$_u" 2>/dev/null || :
-        # Where the admin had disabled it, that is remembered for the day it comes back.
-        if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: cannot disable $_u"
-        fi
+        unit_forget "$_u"
         systemctl reset-failed "$_u" 2>/dev/null || :
     done
 }
