@@ -32,7 +32,10 @@ incoming_note() {
 
 # keep_deb VERSION ID: as a hardlink from apt's cache, since nobody edits files there; else as a copy.
 keep_deb() {
-    [ -z "$(kept_deb "$1" "$2")" ] || return 0
+    if [ -n "$(kept_deb "$1" "$2")" ]; then
+        rm -f "$state/incoming"
+        return
+    fi
     mkdir -p "$state/debs" || return 1
     _kept=$state/debs/$(deb_name "$1" "$2")
     {

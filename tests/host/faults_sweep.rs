@@ -136,6 +136,11 @@ fn brought_back_later(host: &Host, look: &Look, built: &[Built]) -> Result<(), S
         });
         hold!(whole, "{answer:?} runs");
     }
+    let old = format!(
+        "[ \"$(readlink /opt/acme/current)\" = releases/{} ]",
+        built[0].release_id
+    );
+    host.m.wait_for(&old, Duration::from_secs(60));
     healed(host);
     let look = sweep::look(&host.m, "crash");
     after_the_fault(&look, false, built).map_err(|why| {
