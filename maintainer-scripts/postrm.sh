@@ -5,6 +5,7 @@ set -eu
 @include names@
 @include say@
 @include systemd@
+@include forget@
 
 env_file=@ENV_FILE@
 made_dirs=@MADE_DIRS@
@@ -27,7 +28,8 @@ remove() {
     if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed (hint: run it again)"; fi
 }
 
-# dpkg calls no prerm for a package that is half installed, or that disappears.
+# dpkg calls no prerm for a package that is half installed, or that disappears, nor a second one where it was killed in a
+# removal; a boot or a person may have started units meanwhile.
 stop_units() {
     systemd_runs || return 0
     _all=
@@ -47,9 +49,7 @@ stop_units() {
 forget_units() {
     [ -x /usr/bin/deb-systemd-helper ] || return 0
     for _u in $units; do
-        if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: $_u could not be disabled (hint: systemctl disable $_u)"
-        fi
+        unit_forget "$_u"
         if systemd_runs; then systemctl reset-failed "$_u" 2>/dev/null || :; fi
     done
 }

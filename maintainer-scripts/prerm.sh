@@ -10,6 +10,7 @@ set -eu
 @include settings@
 @include systemd@
 @include units@
+@include forget@
 @include start@
 
 remove() {

@@ -18,6 +18,7 @@ set -eu
 @include switch@
 @include app@
 @include health@
+@include forget@
 @include start@
 @include stop@
 @include pin@

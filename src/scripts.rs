@@ -10,6 +10,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("deadline", include_str!("../maintainer-scripts/lib/deadline.sh")),
     ("fault", include_str!("../maintainer-scripts/lib/fault.sh")),
     ("files", include_str!("../maintainer-scripts/lib/files.sh")),
+    ("forget", include_str!("../maintainer-scripts/lib/forget.sh")),
     ("heal", include_str!("../maintainer-scripts/lib/heal.sh")),
     ("health", include_str!("../maintainer-scripts/lib/health.sh")),
     ("journal", include_str!("../maintainer-scripts/lib/journal.sh")),

@@ -14,7 +14,7 @@ attempt() {
 
 # step NAME TEXT FUNCTION…
 step() {
-    journal_step "$1"
+    journal_step "$1" || activation_failed "its journal could not be written"
     _text=$2
     shift 2
     attempt "$@"
@@ -25,14 +25,20 @@ step() {
 activate() {
     began=$(now)
     deadline=$((began + 600))
-    mkdir -p "$state"
-    [ ! -e "$state/reason" ] || rm -f "$state/reason"
     systemd_runs || :
     mode=$(systemd_mode)
+    if release_kept "$j_live_id" && ! settings_load "$j_live_id"; then
+        say "the settings of release $j_live_id, which serves, cannot be read, so nothing is done"
+        heal_schedule
+        more "(hint: look at the disk, then run the same command again)"
+        exit 1
+    fi
     activation_begin "$1" "$2"
+    if ! mkdir -p "$state" || ! rm -f "$state/reason"; then activation_failed "$state cannot be written"; fi
     step prepare "its users and directories could not be made" prepare
     [ "$3" = kept ] || step stage "the release could not be staged" stage
     release_kept "$1" || activation_failed "release $1 is not kept on this host"
+    settings_load "$1" || activation_failed "the settings of release $1 cannot be read"
     deadline=$((began + $(setting "$1" timeout)))
     step store "its units and settings could not be written" activation_store "$1"
     activation_env "$1"
@@ -192,6 +198,29 @@ switch_live() {
 activation_finish() {
     _known=
     if [ "$event" = rollback ]; then _known=$(known_above "$j_to_version" "$j_from_version"); fi
+    # What serves is what the journal says serves; where it can't be written, nothing is said.
+    (live_becomes && journal_step finish) || activation_failed "its journal could not be written"
+    live_becomes
+    j_step=finish
+    # The release serves: what only records that, or tidies up, must not make it look failed.
+    attempt units_enable "$j_live_id" "$j_from_id"
+    [ "$rc" = 0 ] || say "warning: its units could not all be enabled (hint: systemctl enable $(units_of "$j_live_id" enable | paste -s -d ' '))"
+    if release_kept "$j_from_id"; then
+        attempt stop_dropped "$j_from_id" "$j_live_id"
+        [ "$rc" = 0 ] || say "warning: units that $j_live_version no longer has could not all be stopped (hint: $name-release status)"
+    fi
+    activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written (hint: df $state)"
+    keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
+    pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
+    history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
+    attempt prune
+    [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
+    rm -rf "$base"/releases/.*.damaged || say "warning: a damaged release could not be removed"
+    [ ! -e "$state/restaged" ] || rm -f "$state/restaged" || say "warning: $state/restaged could not be removed: the next activation restarts everything"
+    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; dpkg --configure $name)"
+}
+
+live_becomes() {
     if [ "$j_live_id" != "$j_to_id" ]; then
         j_last_id=$j_live_id
         j_last_version=$j_live_version
@@ -205,17 +234,4 @@ activation_finish() {
     fi
     j_parked_version=
     j_touched=
-    journal_step finish
-    units_enable "$j_live_id" "$j_from_id"
-    if release_kept "$j_from_id"; then stop_dropped "$j_from_id" "$j_live_id"; fi
-    # The release serves: what only records that must not make it look failed.
-    activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written (hint: df $state)"
-    keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
-    pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
-    history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
-    attempt prune
-    [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
-    rm -rf "$base"/releases/.*.damaged
-    [ ! -e "$state/restaged" ] || rm -f "$state/restaged"
-    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; dpkg --configure $name)"
 }

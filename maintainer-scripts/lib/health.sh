@@ -22,7 +22,7 @@ health_expand() {
 
 # health_check ID UNIT: one probe. Prints why it fails.
 health_check() {
-    _spec=$(awk -F '\t' -v u="$(template_of "$2")" '$1 == "health" && $2 == u { print $3 "\t" $5; exit }' "$(settings_of "$1")")
+    _spec=$(settings_text "$1" | awk -F '\t' -v u="$(template_of "$2")" '$1 == "health" && $2 == u { print $3 "\t" $5; exit }')
     [ -n "$_spec" ] || return 0
     _what=$(health_expand "$1" "$2" "${_spec#*"$tab"}")
     case ${_spec%%"$tab"*} in
@@ -103,7 +103,7 @@ EOF
 }
 
 health_timeout() {
-    _t=$(awk -F '\t' -v u="$(template_of "$2")" '$1 == "health" && $2 == u { print $4; exit }' "$(settings_of "$1")")
+    _t=$(settings_text "$1" | awk -F '\t' -v u="$(template_of "$2")" '$1 == "health" && $2 == u { print $4; exit }')
     printf '%s\n' "${_t:-60}"
 }
 

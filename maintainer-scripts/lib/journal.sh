@@ -17,6 +17,8 @@ journal_load() {
     j_failed_reason=
     j_parked_version=
     [ -e "$state/journal" ] || return 0
+    # By cat: an error of the disk must not look like the journal's end, and so like a first install.
+    _journal=$(cat "$state/journal") || die "$state/journal cannot be read, so nothing is done (hint: look at the disk, then run the same command again)"
     while IFS='=' read -r _k _v; do
         case $_k in
         format) [ "$_v" = 1 ] || say "note: $state/journal has format $_v, this is 1; unknown keys are ignored" ;;
@@ -36,7 +38,9 @@ journal_load() {
         failed_reason) j_failed_reason=$_v ;;
         parked_version) j_parked_version=$_v ;;
         esac
-    done <"$state/journal"
+    done <<EOF
+$_journal
+EOF
 }
 
 journal_save() {

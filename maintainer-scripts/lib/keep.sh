@@ -36,7 +36,10 @@ incoming_note() {
 
 # keep_deb VERSION ID: as a hardlink from apt's cache, since nobody edits files there; else as a copy.
 keep_deb() {
-    [ -z "$(kept_deb "$1" "$2")" ] || return 0
+    if [ -n "$(kept_deb "$1" "$2")" ]; then
+        rm -f "$state/incoming"
+        return
+    fi
     mkdir -p "$state/debs" || return 1
     _kept=$state/debs/$(deb_name "$1" "$2")
     {
@@ -63,8 +66,10 @@ deb_is() {
 
 # activation_note: one line a release: time, id, version. The newest line of a release is the one that counts.
 activation_note() {
+    _others=
+    if [ -e "$state/activations" ]; then _others=$(awk -F '\t' -v r="$1" '$2 != r' "$state/activations") || return 1; fi
     {
-        if [ -e "$state/activations" ]; then awk -F '\t' -v r="$1" '$2 != r' "$state/activations"; fi
+        [ -z "$_others" ] || printf '%s\n' "$_others"
         printf '%s\t%s\t%s\n' "$(date +%s)" "$1" "$2"
     } | write_file "$state/activations" 0644
 }

@@ -16,10 +16,10 @@ activation_failed() {
     migrate | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
     esac
     if [ -s "$state/reason" ]; then _reason="$1: $(one_line "$(cat "$state/reason")")"; fi
-    rm -f "$state/reason"
+    rm -f "$state/reason" || :
     _reason=$(one_line "$_reason")
     # On a full disk, its room is what the revert needs.
-    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
+    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.* || :
     if [ "$j_to_id" = "$j_from_id" ] && [ "$j_to_id" = "$j_live_id" ] && [ "$(current_id)" = "$j_to_id" ]; then
         nothing_to_revert
     fi
@@ -59,6 +59,10 @@ revert_finish() {
     if [ "$_reverted" = 0 ]; then
         more "$name $j_from_version serves, as before."
         history_add revert failed "$j_failed_reason" || :
+    elif [ "$(current_id)" != "$j_from_id" ]; then
+        more "AND $name $j_from_version could not be brought back, since $base/current cannot be written; what runs was left running."
+        more "look at the disk; then one of these two is whole again with: dpkg --configure $name"
+        history_add revert "failed, and the way back failed too" "$j_failed_reason" || :
     else
         more "AND $name $j_from_version is not healthy either: look at it now, with: $name-release status"
         history_add revert "failed, and the earlier release is not healthy" "$j_failed_reason" || :

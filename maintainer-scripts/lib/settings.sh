@@ -1,13 +1,27 @@
 # A release carries its own settings: a rollback follows the old release's rules, not the new package's.
-settings_of() { printf '%s\n' "$base/releases/$1/.relpack/settings"; }
+#
+# settings_load ID: into s_text, once for each release. By cat, since the shell's own read takes an error of the disk for
+# the end of the file, and then a release would seem to have no units and no health check.
+settings_load() {
+    case $1 in '' | *[!0-9a-f]*) return 1 ;; esac
+    eval "s_text=\${settings_$1:-}"
+    [ -z "$s_text" ] || return 0
+    s_text=$(cat "$base/releases/$1/.relpack/settings") || return 1
+    eval "settings_$1=\$s_text"
+}
 
-# Read by the shell itself: an activation asks dozens of times, and each awk would cost a fork and an exec.
+settings_text() { settings_load "$1" && printf '%s\n' "$s_text"; }
+
+# Parsed by the shell itself: an activation asks dozens of times, and each awk would cost a fork and an exec.
 
 # settings ID KEY: all the values of a key.
 settings() {
+    settings_load "$1" || return 1
     while IFS=$tab read -r _key _value _; do
         if [ "$_key" = "$2" ]; then printf '%s\n' "$_value"; fi
-    done <"$(settings_of "$1")"
+    done <<EOF
+$s_text
+EOF
 }
 
 # setting ID KEY: the value of a key that stands once; nothing when it is absent.
@@ -16,13 +30,17 @@ setting() { settings "$1" "$2"; }
 # units_of ID [enable|static]: unit names, all or only those that are enabled at install or not.
 units_of() {
     release_kept "$1" || return 0
+    settings_load "$1" || return 1
     while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
         if [ "$_key" = unit ] && [ "${2:-$_enable}" = "$_enable" ]; then printf '%s\n' "$_unit"; fi
-    done <"$(settings_of "$1")"
+    done <<EOF
+$s_text
+EOF
 }
 
 # unit_setting ID UNIT|INSTANCE kind|policy|enable|gated: nothing where the release has no such unit.
 unit_setting() {
+    settings_load "$1" || return 1
     _asked=$2
     case $2 in *@?*.*) _asked=$(template_of "$2") ;; esac
     while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
@@ -34,7 +52,9 @@ unit_setting() {
         gated) printf '%s\n' "$_gated" ;;
         esac
         return 0
-    done <"$(settings_of "$1")"
+    done <<EOF
+$s_text
+EOF
 }
 
 has_unit() { [ -n "$(unit_setting "$1" "$2" kind)" ]; }
@@ -60,7 +80,7 @@ env_value() {
                   print v }' "$root$_file")
     fi
     if [ -z "$_found" ]; then
-        _found=$(awk -F '\t' -v k="$2" -v u="${3:-}" '$1 == "env-default" && $2 == u && $3 == k { print $4; exit }' "$(settings_of "$1")")
+        _found=$(settings_text "$1" | awk -F '\t' -v k="$2" -v u="${3:-}" '$1 == "env-default" && $2 == u && $3 == k { print $4; exit }')
     fi
     printf '%s\n' "$_found"
 }

@@ -1,7 +1,7 @@
 # What a person asks first. Everything is read anew from the host; the journal is only one of the witnesses.
 
 main_unit() {
-    _m=$(awk -F '\t' -v n="$name.service" '$1 == "unit" && $3 == "service" && ($2 == n || first == "") { first = $2; if ($2 == n) exit } END { print first }' "$(settings_of "$1")")
+    _m=$(settings_text "$1" | awk -F '\t' -v n="$name.service" '$1 == "unit" && $3 == "service" && ($2 == n || first == "") { first = $2; if ($2 == n) exit } END { print first }')
     printf '%s\n' "$_m"
 }
 
@@ -32,7 +32,14 @@ unit_line() {
 # What finishes an interrupted activation: dpkg, unless it knows nothing of it.
 problem_hint() {
     case $(dpkg_state) in
-    ii*) echo "$name-release rollback" ;;
+    ii*)
+        # Only the tidying up is left of an upgrade that dpkg records.
+        if [ "$j_step" = finish ] && [ "$j_to_id" = "$j_live_id" ]; then
+            echo "apt-get install --reinstall $name=$j_live_version"
+        else
+            echo "$name-release rollback"
+        fi
+        ;;
     ??R* | ?H*) dpkg_hint ;;
     *) echo "dpkg --configure -a" ;;
     esac

@@ -12,7 +12,7 @@ stop_dropped() {
         else
             say "$_u is no longer part of $name, and still runs: policy-rc.d forbids to stop it (hint: systemctl stop $_u)"
         fi
-        unit_disable "$_u"
+        unit_forget "$_u"
         [ "$mode" != live ] || systemctl reset-failed "$_u" 2>/dev/null || :
     done
 }

@@ -111,7 +111,7 @@ units_enable() {
             continue
         fi
         # What wanted it before must not go on wanting it.
-        if has_unit "$2" "$_u"; then unit_disable "$_u"; fi
+        if has_unit "$2" "$_u"; then unit_forget "$_u"; fi
         deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u (hint: systemctl unmask $_u)"
         if deb-systemd-helper --quiet was-enabled "$_u"; then
             deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u (hint: systemctl enable $_u)"
@@ -120,15 +120,8 @@ units_enable() {
         fi
     done
     units_of "$2" enable | while IFS= read -r _u; do
-        if [ "$(unit_setting "$1" "$_u" enable)" = static ]; then unit_disable "$_u"; fi
+        if [ "$(unit_setting "$1" "$_u" enable)" = static ]; then unit_forget "$_u"; fi
     done
-}
-
-# unit_disable UNIT: where the admin had disabled it, that is remembered for the day it comes back.
-unit_disable() {
-    if deb-systemd-helper --quiet was-enabled "$1"; then
-        deb-systemd-helper purge "$1" >/dev/null 2>&1 || say "warning: cannot disable $1 (hint: systemctl disable $1)"
-    fi
 }
 
 # units_dropped FROM TO: what only the old release has.

@@ -5,10 +5,12 @@
 mod admin;
 mod elsewhere;
 mod failure;
+mod faults_sweep;
 mod firstinstall;
 mod harness;
 mod install;
 mod kill;
+mod kill_sweep;
 mod long_run;
 mod node_red;
 mod operations;

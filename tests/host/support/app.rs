@@ -345,15 +345,23 @@ pub fn ask_on(machine: &Machine, port: u16) -> Option<Answer> {
     if !said.succeeded() {
         return None;
     }
-    let value: Value = serde_json::from_str(said.text())
-        .unwrap_or_else(|e| panic!("the application's answer is no JSON: {e}\n{said}"));
-    let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    Some(Answer {
-        code: word("code"),
-        unit: word("unit"),
-        pid: value["pid"].as_u64().unwrap_or_default(),
-        release_id: word("release"),
-    })
+    let answer = Answer::parse(said.text());
+    assert!(answer.is_some(), "the application's answer is no JSON\n{said}");
+    answer
+}
+
+impl Answer {
+    /// What `/` of the application says.
+    pub fn parse(text: &str) -> Option<Answer> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        Some(Answer {
+            code: word("code"),
+            unit: word("unit"),
+            pid: value["pid"].as_u64().unwrap_or_default(),
+            release_id: word("release"),
+        })
+    }
 }
 
 /// Asks the application, and fails the test unless code and unit file are both those of `body`.

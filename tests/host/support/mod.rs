@@ -10,6 +10,7 @@ pub mod repo;
 pub mod root;
 pub mod sample;
 pub mod stage;
+pub mod sweep;
 pub mod tamper;
 
 pub use app::{App, Behaviour, Migration};
