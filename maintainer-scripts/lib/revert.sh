@@ -72,6 +72,7 @@ revert_to() {
     fault reverted
     systemd_runs || return 0
     daemon_reload
+    fault revert-reloaded
     [ -n "$j_touched" ] || return 0
     for _u in $(units_dropped "$j_to_id" "$1" | unit_instances); do
         systemctl stop "$_u" 2>/dev/null || :

@@ -8,6 +8,8 @@ mod harness;
 mod install;
 mod kill;
 mod node_red;
+mod pairing;
+mod power;
 mod readme;
 mod remove;
 mod rollback;

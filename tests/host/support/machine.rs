@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cgroup;
+use super::disk::{self, RootDisk};
 use super::process::{self, Output, Running, wait_until};
 use super::root::{self, Suite};
 
@@ -39,6 +40,10 @@ pub struct Machine {
     suite: Suite,
     name: String,
     work: PathBuf,
+    /// Its root's own file system, if it has one; else the root lies in an overlay that syncs nothing.
+    disk: Option<RootDisk>,
+    /// Device nodes that it has, as nspawn wants them: outside and inside.
+    devices: Vec<String>,
     life: Option<Life>,
 }
 
@@ -65,20 +70,9 @@ impl Machine {
 
     /// A host that has its disk and has never been booted.
     pub fn powered_off(suite: Suite, packages: &[&str]) -> Machine {
+        let machine = Machine::prepared(suite);
         let lower = root::cached(suite, packages);
-        let base = PathBuf::from(std::env::var_os(WORK_VARIABLE).unwrap_or_else(|| WORK_DEFAULT.into()));
-        SWEEP.call_once(|| sweep(&base));
-        let pid = std::process::id();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{NAME_PREFIX}{pid}-{number}");
-        // The value exists before its parts do, so that a failure in between cleans up too.
-        let machine = Machine {
-            suite,
-            work: base.join(&name),
-            name,
-            life: None,
-        };
-        for part in ["upper", "overlay", "root"] {
+        for part in ["upper", "overlay"] {
             let directory = machine.work.join(part);
             fs::create_dir_all(&directory).unwrap_or_else(|e| panic!("create {}: {e}", directory.display()));
         }
@@ -105,6 +99,48 @@ impl Machine {
         machine
     }
 
+    /// A host whose whole root is an ext4 file system of its own, for [`Machine::cut_power`]. Never booted yet.
+    pub fn on_a_disk(suite: Suite, packages: &[&str]) -> Machine {
+        let mut machine = Machine::prepared(suite);
+        machine.disk = Some(RootDisk::make(suite, packages, &machine.work));
+        machine
+    }
+
+    /// Its directory, with an empty one for the root in it.
+    fn prepared(suite: Suite) -> Machine {
+        let base = PathBuf::from(std::env::var_os(WORK_VARIABLE).unwrap_or_else(|| WORK_DEFAULT.into()));
+        SWEEP.call_once(|| sweep(&base));
+        let pid = std::process::id();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{NAME_PREFIX}{pid}-{number}");
+        // The value exists before its parts do, so that a failure in between cleans up too.
+        let machine = Machine {
+            suite,
+            work: base.join(&name),
+            name,
+            disk: None,
+            devices: Vec::new(),
+            life: None,
+        };
+        let mount = machine.work.join("root");
+        fs::create_dir_all(&mount).unwrap_or_else(|e| panic!("create {}: {e}", mount.display()));
+        machine
+    }
+
+    /// Makes `at` a file system of its own, which the host's systemd mounts while it boots. Before the first boot.
+    pub fn own_file_system(&mut self, at: &str) {
+        assert!(self.life.is_none(), "{} runs already", self.name);
+        let unit = at.trim_start_matches('/').replace('/', "-");
+        let node = format!("/dev/relpack-{unit}");
+        let device = disk::empty(&self.work, &unit);
+        self.devices.push(format!("{}:{node}", device.display()));
+        self.put(
+            &format!("/etc/systemd/system/{unit}.mount"),
+            format!("[Mount]\nWhat={node}\nWhere={at}\nType=ext4\n[Install]\nRequiredBy=local-fs.target\n"),
+        );
+        self.ok(&format!("systemctl enable {unit}.mount"));
+    }
+
     /// Its host name, which names its control groups and its directory too.
     pub fn name(&self) -> &str {
         &self.name
@@ -116,7 +152,10 @@ impl Machine {
 
     /// The host's `/` as seen from outside. Its `/run`, `/tmp` and `/dev` are other file systems while it runs.
     pub fn root(&self) -> PathBuf {
-        self.work.join("root")
+        match &self.disk {
+            Some(disk) => disk.root(),
+            None => self.work.join("root"),
+        }
     }
 
     pub fn is_running(&self) -> bool {
@@ -154,7 +193,8 @@ impl Machine {
             .unwrap_or_else(|e| panic!("duplicate a file descriptor: {e}"));
         // The machine enters its own control groups first. A killed test process takes its machines with it, by the
         // process name space of which nspawn is the first (its own death would leave the machine running).
-        let mut container = Command::new("sh")
+        let mut container = self
+            .beside_the_root("sh")
             .args([
                 "-c",
                 r#"for group in $GROUPS_TO_ENTER; do echo $$ >"$group/cgroup.procs" || exit; done; exec "$0" "$@""#,
@@ -179,8 +219,9 @@ impl Machine {
             .args(["-q", "--register=no", "--keep-unit", "--boot", "--private-network"])
             .args(["--console=pipe", "--settings=no", "--link-journal=no"])
             .args(["--resolv-conf=off", "--timezone=off"])
+            .args(self.devices.iter().map(|device| format!("--bind={device}")))
             .arg("-D")
-            .arg(self.root())
+            .arg(self.work.join("root"))
             .arg("-M")
             .arg(&self.name)
             .stdin(Stdio::null())
@@ -225,6 +266,18 @@ impl Machine {
         // A stopped process 1 keeps its connections open; clients that saw them close would go on and act on it.
         process::kill("STOP", &init);
         process::tool("nsenter", &["-t", &init, "-p", "--", "sh", "-c", "kill -s KILL -- -1"]);
+    }
+
+    /// As [`Machine::kill9`], and what had not reached the disk by then is lost. The root is mounted again, with
+    /// `options`, for the next boot.
+    pub fn cut_power(&mut self, options: &str) {
+        let Some(disk) = &self.disk else {
+            panic!("{} has no disk of its own", self.name);
+        };
+        disk.cut();
+        self.kill9();
+        let Some(disk) = &self.disk else { return };
+        disk.power_on(options);
     }
 
     fn end_by(&mut self, order: &str) {
@@ -311,7 +364,7 @@ impl Machine {
                 enter
             }
             None => {
-                let mut enter = Command::new("unshare");
+                let mut enter = self.beside_the_root("unshare");
                 enter
                     .args([
                         "--mount",
@@ -323,7 +376,7 @@ impl Machine {
                         "--",
                     ])
                     .args(["sh", "-c", r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#])
-                    .arg(self.root());
+                    .arg(self.work.join("root"));
                 enter
             }
         };
@@ -331,6 +384,15 @@ impl Machine {
             .args(["/usr/bin/env", "-i"])
             .args(ENVIRONMENT)
             .args(["/bin/sh", "-c", script]);
+        command
+    }
+
+    /// A program of the build machine that finds this host's root mounted in its directory.
+    fn beside_the_root(&self, program: &str) -> Command {
+        let mut words = self.disk.as_ref().map_or_else(Vec::new, RootDisk::enter);
+        words.push(program.to_owned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command
     }
 
@@ -368,6 +430,7 @@ impl Drop for Machine {
             eprintln!("=== journal of {}\n{}", self.name, journal.unwrap_or_default());
         }
         self.life = None;
+        self.disk = None;
         discard(&self.name, &self.work);
     }
 }
@@ -407,6 +470,7 @@ fn discard(name: &str, work: &Path) {
     if is_mount_point(&mount) {
         let _ = Command::new("umount").arg("-l").arg(&mount).status();
     }
+    disk::forget_all(work);
     if is_mount_point(&mount) {
         eprintln!("could not unmount {}", mount.display());
     } else if let Err(e) = fs::remove_dir_all(work)

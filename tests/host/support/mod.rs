@@ -2,11 +2,14 @@
 
 pub mod app;
 pub mod cgroup;
+pub mod disk;
+pub mod faults;
 pub mod host;
 pub mod machine;
 pub mod process;
 pub mod repo;
 pub mod root;
+pub mod sample;
 
 pub use app::{App, Behaviour, Migration};
 pub use host::Host;

@@ -1,0 +1,169 @@
+//! The host itself dies: its init is killed, or its power is cut, at random points of an upgrade and right after it.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use crate::kill;
+use crate::on_each_suite;
+use crate::support::app::Built;
+use crate::support::{App, Host, Machine, Migration, Suite, Transport, sample};
+
+on_each_suite![init_is_killed, power_is_cut];
+
+const ROUNDS_FULL: usize = 50;
+/// On each suite.
+const ROUNDS_SAMPLED: usize = 5;
+
+fn rounds() -> usize {
+    if sample::full() { ROUNDS_FULL } else { ROUNDS_SAMPLED }
+}
+
+/// A number in [0, 1) for each round, by the seed.
+fn fraction(round: usize) -> f64 {
+    let drawn = Sha256::digest(format!("{} {round}", sample::seed()));
+    f64::from(u16::from_be_bytes([drawn[0], drawn[1]])) / 65536.0
+}
+
+/// Large enough to be more than one block of one file when it reaches the disk late, or never.
+fn app(round: usize) -> App {
+    let version = format!("{round}.0");
+    let text: String = (0..20_000).map(|line| format!("{version} {line}\n")).collect();
+    App::new(&version)
+        .migration(Migration::Ok)
+        .timer()
+        .settle("0s")
+        .file("assets/large", &text)
+        .file("assets/unchanged", &"unchanged\n".repeat(10_000))
+}
+
+/// Runs `rounds` upgrades, each to a new release, from 1.0 on.
+struct Sweep {
+    host: Host,
+    built: Vec<Built>,
+    /// Of an upgrade that nobody disturbs.
+    took: Duration,
+    inside: usize,
+    after: usize,
+    old: usize,
+}
+
+impl Sweep {
+    fn begin(machine: Machine, rounds: usize) -> Sweep {
+        let suite = machine.suite();
+        let host = Host::on(machine, Transport::Http);
+        let apps: Vec<App> = (1..=rounds + 2).map(app).collect();
+        let built = host.publish(&apps);
+        host.m.ok("sync");
+        host.install("1.0").expect_ok();
+        let took = host.install("2.0").expect_ok().took;
+        host.all_well(&built[1], "2.0");
+        eprintln!("{suite}: an upgrade takes {:.2} s", took.as_secs_f64());
+        Sweep {
+            host,
+            built,
+            took,
+            inside: 0,
+            after: 0,
+            old: 0,
+        }
+    }
+
+    /// The upgrade of this round, and the end of the host by `die`: at this part of its usual time, or when apt has
+    /// reported success. Afterwards nobody has done anything but switch the host on, and then the upgrade is finished.
+    fn round(&mut self, round: usize, at: Option<f64>, how: &str, die: impl FnOnce(&mut Machine)) {
+        let (old, new) = (round + 1, round + 2);
+        let (from, to) = (format!("{old}.0"), format!("{new}.0"));
+        let (old, new) = (&self.built[old - 1], &self.built[new - 1]);
+        let m = &mut self.host.m;
+        let started = Instant::now();
+        let mut upgrade = m.spawn(&format!(
+            "systemd-run -q --scope --unit=up{round} apt-get install -y -q acme={to}"
+        ));
+        let mut succeeded = false;
+        match at {
+            Some(part) => std::thread::sleep(self.took.mul_f64(part)),
+            None => {
+                upgrade = {
+                    let done = upgrade.wait(Duration::from_secs(120)).expect_ok();
+                    self.took = done.took;
+                    succeeded = true;
+                    m.spawn("true")
+                }
+            }
+        }
+        let running = !succeeded && upgrade.is_running();
+        let when = started.elapsed().as_secs_f64();
+        die(m);
+        let ended = upgrade.wait(Duration::from_secs(60));
+        succeeded |= !running && ended.succeeded();
+        m.start();
+        let context = format!("{how} {when:.2} s into the upgrade {from} → {to}, apt had ended: {succeeded}");
+        self.inside += usize::from(running);
+        self.after += usize::from(succeeded);
+
+        let answer = self.host.whole(&[old, new], &context);
+        if succeeded {
+            assert_eq!(answer.code, to, "{context}: the new release does not serve");
+        }
+        self.old += usize::from(answer.code == from);
+        self.host.no_unit_failed();
+        if !succeeded {
+            kill::finish(&self.host, &to, &context);
+        }
+        self.host.all_well(new, &to);
+        let partial = self
+            .host
+            .m
+            .ok("find /opt/acme/releases /opt/acme -maxdepth 1 -name '.*'");
+        assert_eq!(partial.text(), "", "{context}: left behind\n{partial}");
+    }
+
+    fn report(&self, what: &str, rounds: usize) {
+        eprintln!(
+            "{}: {what} (RELPACK_SEED={}): held {rounds} of {rounds}; {} inside the run, {} after apt had reported success; the old release served at {}",
+            self.host.m.suite(),
+            sample::seed(),
+            self.inside,
+            self.after,
+            self.old
+        );
+        assert!(
+            self.inside * 5 >= rounds * 2,
+            "only {} of {rounds} lay inside the run",
+            self.inside
+        );
+    }
+}
+
+fn init_is_killed(suite: Suite) {
+    let rounds = rounds();
+    let mut sweep = Sweep::begin(Machine::boot(suite), rounds);
+    for round in 1..=rounds {
+        // One in each part of [0, 1.1], so that few points cover it too.
+        let at = 1.1 * (round as f64 - fraction(round)) / rounds as f64;
+        sweep.round(round, Some(at), "init was killed", Machine::kill9);
+    }
+    sweep.report("init is killed", rounds);
+}
+
+fn power_is_cut(suite: Suite) {
+    let rounds = rounds();
+    let mut machine = Machine::on_a_disk(suite, &[]);
+    machine.start();
+    let mut sweep = Sweep::begin(machine, rounds);
+    for round in 1..=rounds {
+        // Two of four are inside the run, two are mounted in the way that old kernels and other settings have.
+        let kind = round + usize::from(suite == Suite::Trixie);
+        let options = if kind / 2 % 2 == 0 { "" } else { "noauto_da_alloc" };
+        let at = (kind % 2 == 0).then(|| fraction(round));
+        let how = format!("the power was cut (mounted with {options:?})");
+        sweep.round(round, at, &how, |m| m.cut_power(options));
+    }
+    sweep.report("power is cut", rounds);
+    assert!(
+        sweep.after * 5 >= rounds * 2,
+        "only {} came after apt had ended",
+        sweep.after
+    );
+}
