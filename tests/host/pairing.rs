@@ -213,7 +213,7 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
             old
         }
         Operation::Remove => {
-            m.ok("apt-get remove -y -q acme");
+            m.ok("dpkg --remove acme");
             m.ok("[ ! -e /opt/acme/current ] && [ ! -e /opt/acme/releases ]");
             m.sh("curl -s http://127.0.0.1:3000/").expect_failure();
             m.ok(&format!("apt-get install -y -q acme={}", new.version));
@@ -221,7 +221,7 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
             new
         }
         Operation::KeepAfterAll => {
-            m.ok(&format!("apt-get install -y -q acme={}", old.version));
+            m.ok(&format!("dpkg -i /srv/apt/acme_{}_*.deb", old.version));
             host.all_well(old, &old.version);
             old
         }

@@ -46,6 +46,8 @@ struct Sweep {
     inside: usize,
     after: usize,
     old: usize,
+    /// Apt had reported success, and the new release did not serve.
+    lost: usize,
 }
 
 impl Sweep {
@@ -66,6 +68,7 @@ impl Sweep {
             inside: 0,
             after: 0,
             old: 0,
+            lost: 0,
         }
     }
 
@@ -103,12 +106,16 @@ impl Sweep {
         self.after += usize::from(succeeded);
 
         let answer = self.host.whole(&[old, new], &context);
-        if succeeded {
-            assert_eq!(answer.code, to, "{context}: the new release does not serve");
+        let lost = succeeded && answer.code != to;
+        if lost {
+            eprintln!("{context}: the new release does not serve");
         }
+        self.lost += usize::from(lost);
         self.old += usize::from(answer.code == from);
         self.host.no_unit_failed();
-        if !succeeded {
+        if lost {
+            self.host.m.ok("acme-release status || :; rm -f /var/lib/relpack/acme/journal; dpkg-reconfigure acme || dpkg -i /srv/apt/acme_*.deb");
+        } else if !succeeded {
             kill::finish(&self.host, &to, &context);
         }
         self.host.all_well(new, &to);
@@ -121,13 +128,15 @@ impl Sweep {
 
     fn report(&self, what: &str, rounds: usize) {
         eprintln!(
-            "{}: {what} (RELPACK_SEED={}): held {rounds} of {rounds}; {} inside the run, {} after apt had reported success; the old release served at {}",
+            "{}: {what} (RELPACK_SEED={}): held {} of {rounds}; {} inside the run, {} after apt had reported success; the old release served at {}",
             self.host.m.suite(),
             sample::seed(),
+            rounds - self.lost,
             self.inside,
             self.after,
             self.old
         );
+        assert_eq!(self.lost, 0, "a success that apt had reported was lost");
         assert!(
             self.inside * 5 >= rounds * 2,
             "only {} of {rounds} lay inside the run",
@@ -150,6 +159,8 @@ fn init_is_killed(suite: Suite) {
 fn power_is_cut(suite: Suite) {
     let rounds = rounds();
     let mut machine = Machine::on_a_disk(suite, &[]);
+    // There nobody else's sync makes our switch durable: dpkg's own reach only the root.
+    machine.own_file_system("/opt");
     machine.start();
     let mut sweep = Sweep::begin(machine, rounds);
     for round in 1..=rounds {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use super::process::{self, Output};
 use super::root::{self, Suite};
 
+const GONE_LIMIT: Duration = Duration::from_secs(30);
+
 /// The root of a host on an ext4 file system of its own.
 ///
 /// It is mounted in a mount name space of its own: a copy of the mount in another one, such as that of a machine that
@@ -76,21 +78,19 @@ impl RootDisk {
         let started = Instant::now();
         // The last processes of the machine are gone soon.
         while !self.run(&["umount", &show(&self.mount)]).succeeded() {
-            assert!(started.elapsed() < Duration::from_secs(30), "the disk stays in use");
+            assert!(started.elapsed() < GONE_LIMIT, "{} stays in use", self.mount.display());
             std::thread::sleep(Duration::from_millis(20));
         }
         // The loop device goes with the last user of the file system.
-        while !process::tool("losetup", &["-n", "-O", "NAME", "-j", &show(&self.image)])
-            .text()
-            .is_empty()
-        {
+        while !loops_of(&self.image).is_empty() {
             assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "the file system stays in memory"
+                started.elapsed() < GONE_LIMIT,
+                "{} stays in memory",
+                self.image.display()
             );
             std::thread::sleep(Duration::from_millis(20));
         }
-        process::tool("dumpe2fs", &["-h", &show(&self.image)]).expect_says("needs_recovery");
+        expect_unclean(&self.image);
         self.mount(options);
     }
 
@@ -126,31 +126,95 @@ impl Drop for RootDisk {
     }
 }
 
-/// An empty ext4 file system in `work` on a loop device, which [`forget_all`] takes away.
-pub fn empty(work: &Path, name: &str) -> PathBuf {
-    let image = work.join(format!("{name}.img"));
-    process::tool("truncate", &["-s", "128M", &show(&image)]);
-    process::tool("mkfs.ext4", &["-q", "-F", &show(&image)]);
-    let device = process::tool("losetup", &["--find", "--show", &show(&image)]);
-    PathBuf::from(device.text())
+/// A file system that a host mounts by itself, on a loop device.
+#[derive(Debug)]
+pub struct Volume {
+    /// Where the host mounts it.
+    pub at: String,
+    device: PathBuf,
+}
+
+impl Volume {
+    /// An empty ext4 file system in `work`. [`forget_all`] takes its device away.
+    pub fn make(work: &Path, at: &str) -> Volume {
+        let image = work.join(format!("{}.img", unit_name(at)));
+        process::tool("truncate", &["-s", "256M", &show(&image)]);
+        process::tool("mkfs.ext4", &["-q", "-F", &show(&image)]);
+        let device = process::tool("losetup", &["--find", "--show", &show(&image)]);
+        Volume {
+            at: at.to_owned(),
+            device: PathBuf::from(device.text()),
+        }
+    }
+
+    /// The option by which nspawn gives its device to the host.
+    pub fn bound(&self) -> String {
+        format!("--bind={}:{}", self.device.display(), self.node())
+    }
+
+    /// The unit that mounts it: its name and its text.
+    pub fn unit(&self, options: &str) -> (String, String) {
+        let options = if options.is_empty() { "defaults" } else { options };
+        let text = format!(
+            "[Mount]\nWhat={}\nWhere={}\nType=ext4\nOptions={options}\n[Install]\nRequiredBy=local-fs.target\n",
+            self.node(),
+            self.at
+        );
+        (format!("{}.mount", unit_name(&self.at)), text)
+    }
+
+    /// As [`RootDisk::cut`]; `host` is the mounted root of the running host, as seen from here.
+    pub fn cut(&self, host: &Path) {
+        let mounted = host.join(self.at.trim_start_matches('/'));
+        process::tool("xfs_io", &["-x", "-c", "shutdown", &show(&mounted)]);
+    }
+
+    /// Waits until it has left memory; the host's next boot replays its journal.
+    pub fn power_on(&self) {
+        let started = Instant::now();
+        let in_memory = Path::new("/sys/fs/ext4").join(self.device.file_name().unwrap_or_default());
+        while in_memory.exists() {
+            assert!(started.elapsed() < GONE_LIMIT, "{} stays in memory", self.at);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        expect_unclean(&self.device);
+    }
+
+    fn node(&self) -> String {
+        format!("/dev/relpack-{}", unit_name(&self.at))
+    }
+}
+
+/// systemd's name for a path, for the simple ones.
+fn unit_name(at: &str) -> String {
+    at.trim_start_matches('/').replace('/', "-")
+}
+
+/// Fails the test unless the next mount has a journal to replay: else the cut was none.
+fn expect_unclean(disk: &Path) {
+    process::tool("dumpe2fs", &["-h", &show(disk)]).expect_says("needs_recovery");
+}
+
+fn loops_of(image: &Path) -> Vec<String> {
+    let listed = Command::new("losetup")
+        .args(["-n", "-O", "NAME", "-j"])
+        .arg(image)
+        .output();
+    let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&listed)
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Detaches the loop devices of all images in `work`.
 pub fn forget_all(work: &Path) {
     for entry in fs::read_dir(work).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.extension().is_none_or(|extension| extension != "img") {
-            continue;
-        }
-        let Ok(listed) = Command::new("losetup")
-            .args(["-n", "-O", "NAME", "-j"])
-            .arg(&path)
-            .output()
-        else {
-            continue;
-        };
-        for device in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
-            let _ = Command::new("losetup").args(["-d", device]).status();
+        if path.extension().is_some_and(|extension| extension == "img") {
+            for device in loops_of(&path) {
+                let _ = Command::new("losetup").args(["-d", &device]).status();
+            }
         }
     }
 }

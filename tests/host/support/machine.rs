@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cgroup;
-use super::disk::{self, RootDisk};
+use super::disk::{self, RootDisk, Volume};
 use super::process::{self, Output, Running, wait_until};
 use super::root::{self, Suite};
 
@@ -42,8 +42,8 @@ pub struct Machine {
     work: PathBuf,
     /// Its root's own file system, if it has one; else the root lies in an overlay that syncs nothing.
     disk: Option<RootDisk>,
-    /// Device nodes that it has, as nspawn wants them: outside and inside.
-    devices: Vec<String>,
+    /// What it mounts besides, by itself.
+    volumes: Vec<Volume>,
     life: Option<Life>,
 }
 
@@ -119,7 +119,7 @@ impl Machine {
             work: base.join(&name),
             name,
             disk: None,
-            devices: Vec::new(),
+            volumes: Vec::new(),
             life: None,
         };
         let mount = machine.work.join("root");
@@ -130,15 +130,19 @@ impl Machine {
     /// Makes `at` a file system of its own, which the host's systemd mounts while it boots. Before the first boot.
     pub fn own_file_system(&mut self, at: &str) {
         assert!(self.life.is_none(), "{} runs already", self.name);
-        let unit = at.trim_start_matches('/').replace('/', "-");
-        let node = format!("/dev/relpack-{unit}");
-        let device = disk::empty(&self.work, &unit);
-        self.devices.push(format!("{}:{node}", device.display()));
-        self.put(
-            &format!("/etc/systemd/system/{unit}.mount"),
-            format!("[Mount]\nWhat={node}\nWhere={at}\nType=ext4\n[Install]\nRequiredBy=local-fs.target\n"),
-        );
-        self.ok(&format!("systemctl enable {unit}.mount"));
+        let volume = Volume::make(&self.work, at);
+        let unit = self.put_mount(&volume, "");
+        self.ok(&format!("systemctl enable {unit}"));
+        self.volumes.push(volume);
+    }
+
+    fn put_mount(&self, volume: &Volume, options: &str) -> String {
+        let (unit, text) = volume.unit(options);
+        let path = format!("/etc/systemd/system/{unit}");
+        self.put(&path, &text);
+        // The next cut is not to lose it.
+        self.ok(&format!("sync {path} /etc/systemd/system"));
+        unit
     }
 
     /// Its host name, which names its control groups and its directory too.
@@ -219,7 +223,7 @@ impl Machine {
             .args(["-q", "--register=no", "--keep-unit", "--boot", "--private-network"])
             .args(["--console=pipe", "--settings=no", "--link-journal=no"])
             .args(["--resolv-conf=off", "--timezone=off"])
-            .args(self.devices.iter().map(|device| format!("--bind={device}")))
+            .args(self.volumes.iter().map(Volume::bound))
             .arg("-D")
             .arg(self.work.join("root"))
             .arg("-M")
@@ -268,16 +272,30 @@ impl Machine {
         process::tool("nsenter", &["-t", &init, "-p", "--", "sh", "-c", "kill -s KILL -- -1"]);
     }
 
-    /// As [`Machine::kill9`], and what had not reached the disk by then is lost. The root is mounted again, with
-    /// `options`, for the next boot.
+    /// As [`Machine::kill9`], and what had not reached the disks by then is lost. They are mounted again with `options`,
+    /// the root at once, the others by the next boot.
     pub fn cut_power(&mut self, options: &str) {
-        let Some(disk) = &self.disk else {
-            panic!("{} has no disk of its own", self.name);
+        let (Some(disk), Some(life)) = (&self.disk, &self.life) else {
+            panic!("{} does not run from a disk of its own", self.name);
         };
+        // All disks have to lose the same moment.
+        let init = life.init.to_string();
+        process::kill("STOP", &init);
+        process::tool("nsenter", &["-t", &init, "-p", "--", "sh", "-c", "kill -s STOP -- -1"]);
         disk.cut();
+        let host = Path::new("/proc").join(&init).join("root");
+        for volume in &self.volumes {
+            volume.cut(&host);
+        }
         self.kill9();
-        let Some(disk) = &self.disk else { return };
-        disk.power_on(options);
+        wake_entered(&init);
+        if let Some(disk) = &self.disk {
+            disk.power_on(options);
+        }
+        for volume in &self.volumes {
+            volume.power_on();
+            self.put_mount(volume, options);
+        }
     }
 
     fn end_by(&mut self, order: &str) {
@@ -447,6 +465,20 @@ fn init_of(above: u32) -> Option<u32> {
             init_of(child)
         }
     })
+}
+
+/// nsenter stops itself when what it runs is stopped; awake again, it sees that this has ended, and ends.
+fn wake_entered(init: &str) {
+    let entered = format!("nsenter\0-t\0{init}\0-a\0");
+    for task in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let command = fs::read(Path::new("/proc").join(child).join("cmdline")).unwrap_or_default();
+            if command.starts_with(entered.as_bytes()) {
+                process::kill("CONT", child);
+            }
+        }
+    }
 }
 
 /// Removes what a dead machine leaves on the machine that runs the tests; says so when it can't.
