@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::kill;
 use crate::on_each_suite;
 use crate::support::app::Built;
+use crate::support::process::Running;
 use crate::support::{App, Host, Machine, Migration, Suite, Transport, sample};
 
 on_each_suite![init_is_killed, power_is_cut];
@@ -14,6 +15,8 @@ on_each_suite![init_is_killed, power_is_cut];
 const ROUNDS_FULL: usize = 50;
 /// On each suite.
 const ROUNDS_SAMPLED: usize = 5;
+
+const UPGRADE_LIMIT: Duration = Duration::from_secs(120);
 
 fn rounds() -> usize {
     if sample::full() { ROUNDS_FULL } else { ROUNDS_SAMPLED }
@@ -80,29 +83,27 @@ impl Sweep {
         let (old, new) = (&self.built[old - 1], &self.built[new - 1]);
         let m = &mut self.host.m;
         let started = Instant::now();
-        let mut upgrade = m.spawn(&format!(
+        let mut running = Some(m.spawn(&format!(
             "systemd-run -q --scope --unit=up{round} apt-get install -y -q acme={to}"
-        ));
-        let mut succeeded = false;
+        )));
+        let mut ended = None;
         match at {
             Some(part) => std::thread::sleep(self.took.mul_f64(part)),
             None => {
-                upgrade = {
-                    let done = upgrade.wait(Duration::from_secs(120)).expect_ok();
-                    self.took = done.took;
-                    succeeded = true;
-                    m.spawn("true")
-                }
+                ended = running.take().map(|upgrade| upgrade.wait(UPGRADE_LIMIT).expect_ok());
+                self.took = ended.as_ref().map_or(self.took, |ended| ended.took);
             }
         }
-        let running = !succeeded && upgrade.is_running();
+        let inside = running.as_mut().is_some_and(Running::is_running);
         let when = started.elapsed().as_secs_f64();
         die(m);
-        let ended = upgrade.wait(Duration::from_secs(60));
-        succeeded |= !running && ended.succeeded();
+        if let Some(upgrade) = running {
+            ended = Some(upgrade.wait(UPGRADE_LIMIT));
+        }
+        let succeeded = !inside && ended.is_some_and(|ended| ended.succeeded());
         m.start();
         let context = format!("{how} {when:.2} s into the upgrade {from} → {to}, apt had ended: {succeeded}");
-        self.inside += usize::from(running);
+        self.inside += usize::from(inside);
         self.after += usize::from(succeeded);
 
         let answer = self.host.whole(&[old, new], &context);
@@ -114,7 +115,7 @@ impl Sweep {
         self.old += usize::from(answer.code == from);
         self.host.no_unit_failed();
         if lost {
-            self.host.m.ok("acme-release status || :; rm -f /var/lib/relpack/acme/journal; dpkg-reconfigure acme || dpkg -i /srv/apt/acme_*.deb");
+            self.host.m.ok(&format!("apt-get install -y -q --reinstall acme={to}"));
         } else if !succeeded {
             kill::finish(&self.host, &to, &context);
         }
