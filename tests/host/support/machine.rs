@@ -252,7 +252,8 @@ impl Machine {
 
     /// Shuts down in order and boots again from the same disk.
     pub fn reboot(&mut self) {
-        self.end_by("systemctl reboot");
+        // Also while apt runs, whose wish that nobody shuts down applies to root too since systemd 257.
+        self.end_by("systemctl reboot --check-inhibitors=no");
         self.start();
     }
 
