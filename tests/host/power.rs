@@ -63,7 +63,11 @@ impl Sweep {
         host.install("1.0").expect_ok();
         let took = host.install("2.0").expect_ok().took;
         host.all_well(&built[1], "2.0");
-        eprintln!("{suite}: an upgrade takes {:.2} s", took.as_secs_f64());
+        eprintln!(
+            "{suite}: an upgrade takes {:.2} s; points by RELPACK_SEED={}",
+            took.as_secs_f64(),
+            sample::seed()
+        );
         Sweep {
             host,
             built,
