@@ -101,7 +101,7 @@ const POINTS: &[(Operation, &[&str])] = &[
 ];
 
 /// On each suite.
-const STATES_SAMPLED: usize = 10;
+const STATES_SAMPLED: usize = 6;
 
 fn a_boot_in_every_state(suite: Suite) {
     let all: Vec<State> = POINTS

@@ -8,7 +8,7 @@ use crate::kill;
 use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::process::Running;
-use crate::support::{App, Host, Machine, Migration, Suite, Transport, sample};
+use crate::support::{App, Host, Machine, Migration, Suite, Transport, faults, sample};
 
 on_each_suite![init_is_killed, power_is_cut];
 
@@ -40,6 +40,20 @@ fn app(round: usize) -> App {
         .file("assets/unchanged", &"unchanged\n".repeat(10_000))
 }
 
+/// When the host dies.
+#[derive(Clone, Copy)]
+enum When {
+    /// At this part of an upgrade's usual time.
+    Part(f64),
+    /// When dpkg has unpacked the new version, and its script begins.
+    Unpacked,
+    /// When apt has reported success.
+    Success,
+}
+
+/// The first point in a postinst.
+const FIRST_POINT: &str = "before-prepare";
+
 /// Runs `rounds` upgrades, each to a new release, from 1.0 on.
 struct Sweep {
     host: Host,
@@ -58,7 +72,12 @@ impl Sweep {
         let suite = machine.suite();
         let host = Host::on(machine, Transport::Http);
         let apps: Vec<App> = (1..=rounds + 2).map(app).collect();
-        let built = host.publish(&apps);
+        let mut built: Vec<Built> = apps.iter().map(App::build).collect();
+        if let Some(last) = built.pop() {
+            built.push(last.with_points());
+        }
+        let paths: Vec<_> = built.iter().map(Built::path).collect();
+        host.repo.add(&host.m, &paths);
         host.m.ok("sync");
         host.install("1.0").expect_ok();
         let took = host.install("2.0").expect_ok().took;
@@ -79,21 +98,24 @@ impl Sweep {
         }
     }
 
-    /// The upgrade of this round, and the end of the host by `die`: at this part of its usual time, or when apt has
-    /// reported success. Afterwards nobody has done anything but switch the host on, and then the upgrade is finished.
-    fn round(&mut self, round: usize, at: Option<f64>, how: &str, die: impl FnOnce(&mut Machine)) {
+    /// The upgrade of this round, and the end of the host by `die`. Afterwards nobody has done anything but switch the host on, and then the upgrade is finished.
+    fn round(&mut self, round: usize, at: When, how: &str, die: impl FnOnce(&mut Machine)) {
         let (old, new) = (round + 1, round + 2);
         let (from, to) = (format!("{old}.0"), format!("{new}.0"));
         let (old, new) = (&self.built[old - 1], &self.built[new - 1]);
         let m = &mut self.host.m;
+        if let When::Unpacked = at {
+            faults::arm(m, FIRST_POINT, faults::HOLD);
+        }
         let started = Instant::now();
         let mut running = Some(m.spawn(&format!(
             "systemd-run -q --scope --unit=up{round} apt-get install -y -q acme={to}"
         )));
         let mut ended = None;
         match at {
-            Some(part) => std::thread::sleep(self.took.mul_f64(part)),
-            None => {
+            When::Part(part) => std::thread::sleep(self.took.mul_f64(part)),
+            When::Unpacked => faults::hit(m, FIRST_POINT),
+            When::Success => {
                 ended = running.take().map(|upgrade| upgrade.wait(UPGRADE_LIMIT).expect_ok());
                 self.took = ended.as_ref().map_or(self.took, |ended| ended.took);
             }
@@ -156,13 +178,14 @@ fn init_is_killed(suite: Suite) {
     for round in 1..=rounds {
         // One in each part of [0, 1.1], so that few points cover it too.
         let at = 1.1 * (round as f64 - fraction(round)) / rounds as f64;
-        sweep.round(round, Some(at), "init was killed", Machine::kill9);
+        sweep.round(round, When::Part(at), "init was killed", Machine::kill9);
     }
     sweep.report("init is killed", rounds);
 }
 
 fn power_is_cut(suite: Suite) {
-    let rounds = rounds();
+    // The last is one more, at a point that chance would seldom find.
+    let rounds = rounds() + 1;
     let mut machine = Machine::on_a_disk(suite, &[]);
     // There nobody else's sync makes our switch durable: dpkg's own reach only the root.
     machine.own_file_system("/opt");
@@ -172,13 +195,17 @@ fn power_is_cut(suite: Suite) {
         // Two of four are inside the run, two are mounted in the way that old kernels and other settings have.
         let kind = round + usize::from(suite == Suite::Trixie);
         let options = if kind / 2 % 2 == 0 { "" } else { "noauto_da_alloc" };
-        let at = (kind % 2 == 0).then(|| fraction(round));
+        let at = match kind % 2 {
+            _ if round == rounds => When::Unpacked,
+            0 => When::Part(fraction(round)),
+            _ => When::Success,
+        };
         let how = format!("the power was cut (mounted with {options:?})");
         sweep.round(round, at, &how, |m| m.cut_power(options));
     }
     sweep.report("power is cut", rounds);
     assert!(
-        sweep.after * 5 >= rounds * 2,
+        sweep.after * 3 >= rounds,
         "only {} came after apt had ended",
         sweep.after
     );
