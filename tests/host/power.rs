@@ -98,7 +98,8 @@ impl Sweep {
         }
     }
 
-    /// The upgrade of this round, and the end of the host by `die`. Afterwards nobody has done anything but switch the host on, and then the upgrade is finished.
+    /// The upgrade of this round, and the end of the host by `die`. Afterwards nobody does anything but switch it on; when
+    /// that has been looked at, the upgrade is finished.
     fn round(&mut self, round: usize, at: When, how: &str, die: impl FnOnce(&mut Machine)) {
         let (old, new) = (round + 1, round + 2);
         let (from, to) = (format!("{old}.0"), format!("{new}.0"));
