@@ -63,7 +63,7 @@ struct Sweep {
     inside: usize,
     after: usize,
     old: usize,
-    /// Apt had reported success, and the new release did not serve.
+    /// Apt had reported success, and the new release does not serve or is not `current`.
     lost: usize,
 }
 
@@ -134,9 +134,9 @@ impl Sweep {
         self.after += usize::from(succeeded);
 
         let answer = self.host.whole(&[old, new], &context);
-        let lost = succeeded && answer.code != to;
+        let lost = succeeded && (answer.code != to || self.host.current() != new.release_id);
         if lost {
-            eprintln!("{context}: the new release does not serve");
+            eprintln!("{context}: the new release was lost");
         }
         self.lost += usize::from(lost);
         self.old += usize::from(answer.code == from);
