@@ -87,6 +87,7 @@ revert_to() {
         for _u in $_dropped; do systemctl stop "$_u" 2>/dev/null || :; done
     fi
     daemon_reload
+    fault revert-reloaded
     [ -n "$j_touched" ] || return 0
     for _u in $_dropped; do systemctl reset-failed "$_u" 2>/dev/null || :; done
     revert_start "$1"

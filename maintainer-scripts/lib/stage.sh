@@ -80,9 +80,11 @@ stage() {
     stage_sweep
     if seal_holds "$id"; then return 0; fi
     manifest=$base/payload/$id.manifest
-    if [ "$(sha256sum <"$manifest" | cut -c 1-40)" != "$id" ]; then
-        say "$manifest is damaged"
-        more "(hint: apt-get clean, then apt-get install $name=$version again)"
+    if [ ! -r "$manifest" ] || [ "$(sha256sum <"$manifest" | cut -c 1-40)" != "$id" ]; then
+        say "$manifest is missing or damaged"
+        # Of a version that is unpacked already, apt itself repeats no more than the configuring.
+        if release_kept "$j_live_id"; then _first=; else _first="apt-get remove $name, "; fi
+        more "(hint: apt-get clean, ${_first}then apt-get install $name=$version again)"
         return 1
     fi
     part=$base/releases/.$id.partial

@@ -90,6 +90,16 @@ impl Built {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The same release in another file, which `directory` holds.
+    pub(super) fn repacked(&self, path: PathBuf, directory: tempfile::TempDir) -> Built {
+        Built {
+            path,
+            release_id: self.release_id.clone(),
+            version: self.version.clone(),
+            _directory: directory,
+        }
+    }
 }
 
 impl App {

@@ -27,7 +27,11 @@ impl Host {
     }
 
     pub fn boot_with(suite: Suite, transport: Transport) -> Host {
-        let m = Machine::boot(suite);
+        Host::on(Machine::boot(suite), transport)
+    }
+
+    /// On a machine that was booted in another way.
+    pub fn on(m: Machine, transport: Transport) -> Host {
         let repo = Repo::new(&m, transport);
         Host { m, repo }
     }
@@ -121,6 +125,26 @@ impl Host {
     pub fn no_unit_failed(&self) {
         let failed = self.m.ok("systemctl list-units --failed --no-legend --plain");
         assert_eq!(failed.text(), "", "failed units\n{failed}");
+    }
+
+    /// One whole release of these serves, under its own unit file, and `current` points to a whole one of them.
+    #[track_caller]
+    pub fn whole(&self, releases: &[&Built], context: &str) -> Answer {
+        let answer = self.answers();
+        assert_eq!(answer.code, answer.unit, "{context}: code and unit file are parted");
+        let serving = releases.iter().find(|built| built.version == answer.code);
+        assert_eq!(
+            serving.map(|built| built.release_id.as_str()),
+            Some(answer.release_id.as_str()),
+            "{context}: what serves {} is not its release",
+            answer.code
+        );
+        let current = self.current();
+        assert!(
+            releases.iter().any(|built| built.release_id == current),
+            "{context}: current is {current}"
+        );
+        answer
     }
 
     /// The whole picture after an activation has ended well: code and unit of `body` serve, dpkg and

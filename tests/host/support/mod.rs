@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod cgroup;
+pub mod disk;
 pub mod document;
+pub mod faults;
 pub mod host;
 pub mod machine;
 pub mod process;
