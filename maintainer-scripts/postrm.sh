@@ -26,7 +26,7 @@ remove() {
 
 # Links that we made are removed and forgotten; where an admin had disabled a unit, that is remembered until the purge.
 forget_units() {
-    [ -x /usr/bin/deb-systemd-helper ] || return 0
+    command -v deb-systemd-helper >/dev/null || return 0
     for _u in $units; do
         if deb-systemd-helper --quiet was-enabled "$_u"; then
             deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: $_u could not be disabled"
@@ -37,7 +37,7 @@ forget_units() {
 
 purge() {
     for _u in $units; do
-        [ ! -x /usr/bin/deb-systemd-helper ] || deb-systemd-helper purge "$_u" >/dev/null 2>&1 || :
+        ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper purge "$_u" >/dev/null 2>&1 || :
         # When a timer with Persistent= last ran.
         case $_u in *.timer) rm -f "$root/var/lib/systemd/timers/stamp-$_u" ;; esac
     done

@@ -1,6 +1,12 @@
 # A release carries its own settings: a rollback follows the old release's rules, not the new package's.
 settings_of() { printf '%s\n' "$base/releases/$1/.relpack/settings"; }
 
+# settings_known ID: whether they are of the format that this version reads; what a later one only added, it skips.
+settings_known() {
+    settings_format=$(sed -n '1s/^#relpack-settings //p' "$(settings_of "$1")" 2>/dev/null)
+    [ "${settings_format:-1}" = 1 ]
+}
+
 # Read by the shell itself: an activation asks dozens of times, and each awk would cost a fork and an exec.
 
 # settings ID KEY: all the values of a key.
@@ -16,7 +22,7 @@ setting() { settings "$1" "$2"; }
 # units_of ID [enable|static]: unit names, all or only those that are enabled at install or not.
 units_of() {
     release_kept "$1" || return 0
-    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated _; do
         if [ "$_key" = unit ] && [ "${2:-$_enable}" = "$_enable" ]; then printf '%s\n' "$_unit"; fi
     done <"$(settings_of "$1")"
 }
@@ -25,7 +31,7 @@ units_of() {
 unit_setting() {
     _asked=$2
     case $2 in *@?*.*) _asked=$(template_of "$2") ;; esac
-    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated _; do
         if [ "$_key" != unit ] || [ "$_unit" != "$_asked" ]; then continue; fi
         case $3 in
         kind) printf '%s\n' "$_kind" ;;

@@ -8,6 +8,8 @@ mod harness;
 mod install;
 mod kill;
 mod node_red;
+mod older_formats;
+mod piuparts;
 mod readme;
 mod remove;
 mod rollback;
