@@ -143,6 +143,7 @@ fn roff(text: &str) -> String {
 /// Lintian complains about an override of what does not occur: paragraphs that this package does not need are dropped.
 fn needed_overrides(text: &str, plan: &Plan) -> String {
     let below = |top: &str| plan.prefix.as_str().starts_with(top);
+    let has = |name: &str| plan.units.iter().any(|unit| unit.name.as_str() == name);
     let needed = |paragraph: &&str| {
         let line = paragraph
             .lines()
@@ -159,6 +160,9 @@ fn needed_overrides(text: &str, plan: &Plan) -> String {
                     && !unit.name.is_template()
                     && unit.file.section("Install").is_none()
                     && unit.file.get("Service", "Type") != Some("oneshot")
+                    && !["path", "timer"]
+                        .iter()
+                        .any(|kind| has(&format!("{}.{kind}", unit.name.prefix())))
             }),
             "initial-upload-closes-no-bugs" => plan.version.as_str().ends_with("-1"),
             _ => true,
