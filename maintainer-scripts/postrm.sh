@@ -47,7 +47,7 @@ stop_units() {
 
 # Links that we made are removed and forgotten; where an admin had disabled a unit, that is remembered until the purge.
 forget_units() {
-    [ -x /usr/bin/deb-systemd-helper ] || return 0
+    command -v deb-systemd-helper >/dev/null || return 0
     for _u in $units; do
         unit_forget "$_u"
         if systemd_runs; then systemctl reset-failed "$_u" 2>/dev/null || :; fi
@@ -57,7 +57,7 @@ forget_units() {
 purge() {
     systemd_runs || :
     for _u in $units; do
-        [ ! -x /usr/bin/deb-systemd-helper ] || deb-systemd-helper purge "$_u" >/dev/null 2>&1 || :
+        ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper purge "$_u" >/dev/null 2>&1 || :
         # When a timer with Persistent= last ran.
         case $_u in *.timer) rm -f "$root/var/lib/systemd/timers/stamp-$_u" ;; esac
     done

@@ -7,6 +7,7 @@ set -eu
 @include fault@
 @include lock@
 @include journal@
+@include settings@
 @include keep@
 
 need_kib=@NEED_KIB@
@@ -26,6 +27,11 @@ begin() {
     mkdir -p "$state"
     if ! lock_is_free; then lock_refuse; fi
     journal_load
+    # An interrupted activation is ended first, and that reads both of its releases.
+    if [ "$j_step" = idle ]; then _read=$j_live_id; else _read="$j_live_id $j_from_id $j_to_id"; fi
+    for _r in $_read; do
+        if release_kept "$_r" && ! settings_known "$_r"; then format_refuse "$(settings_of "$_r")" "$settings_format"; fi
+    done
     if [ -n "${RELPACK_HEAL:-}" ] && { [ "$RELPACK_HEAL" != "$j_live_id" ] || [ "$id" != "$j_live_id" ]; }; then
         die "$name $j_live_version serves meanwhile: there is nothing to heal with $version (hint: $name-release status)"
     fi

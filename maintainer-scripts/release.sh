@@ -93,6 +93,8 @@ verify_release() {
     _tree=$base/releases/$1
     _bad=n
     [ "$(sha256sum <"$_tree/.relpack/manifest" | cut -c 1-40)" = "$1" ] || die "the manifest of release $1 was changed (hint: apt-get install --reinstall $name=$(version_of "$1"))"
+    _format=$(manifest_format "$_tree/.relpack/manifest")
+    [ "$_format" = 1 ] || format_refuse "$_tree/.relpack/manifest" "$_format"
     _work=$(mktemp -d)
     manifest_shape "$_tree/.relpack/manifest" >"$_work/shape"
     tree_shape "$_tree" >"$_work/found"
@@ -146,6 +148,7 @@ rollback() {
     if dpkg --compare-versions "$to_version" gt "$j_live_version"; then
         die "$to_version is newer than $j_live_version, so this is no rollback (hint: apt-get install $name=$to_version)"
     fi
+    settings_known "$_to" || format_refuse "$(settings_of "$_to")" "$settings_format"
     seal_holds "$_to" || die "release $_to was changed since it was staged (hint: $name-release verify $_to)"
     activate "$_to" "$to_version" kept
     printf '%s %s serves (release %s)\n' "$name" "$j_live_version" "$j_live_id"
@@ -168,7 +171,7 @@ retry() {
         journal_save
         # Parked is configured for dpkg: then only the script itself can try again.
         [ "$(dpkg_state)" = "ii $_version" ] || exec dpkg --configure "$name"
-        sh "/var/lib/dpkg/info/$name.postinst" configure "$j_live_version" && exit 0
+        sh "$(dpkg-query --control-path "$name" postinst)" configure "$j_live_version" && exit 0
         # It is still what dpkg records and what does not serve.
         journal_load
         j_parked_version=$_version

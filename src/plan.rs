@@ -2,6 +2,7 @@
 
 mod architecture;
 mod control;
+mod documents;
 mod executed;
 mod host_files;
 mod settings;

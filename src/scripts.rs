@@ -1,5 +1,5 @@
 //! Owns the rendering of everything that is shell or text on the host: maintainer scripts, the generator, the
-//! `<name>-release` command, sysusers.d, tmpfiles.d, copyright. Templates are files; a left-over token is fatal.
+//! `<name>-release` command, sysusers.d, tmpfiles.d, documents. Templates are files; a left-over token is fatal.
 
 use std::collections::BTreeMap;
 
@@ -71,6 +71,10 @@ pub mod template {
         TMPFILES = "tmpfiles.d", "../pkg-templates/tmpfiles.d/package.conf";
         /// Machine-readable copyright (Debian Policy 12.5).
         COPYRIGHT = "copyright", "../pkg-templates/doc/copyright";
+        /// The package's only changelog entry (Debian Policy 12.7).
+        CHANGELOG = "changelog", "../pkg-templates/doc/changelog";
+        /// `<name>-release(1)`.
+        MAN = "man page", "../pkg-templates/man/release.1";
         /// What lintian is told, with reasons.
         LINTIAN = "lintian overrides", "../pkg-templates/lintian/overrides";
     }

@@ -123,7 +123,7 @@ prune_records() {
     {
         printf '0\t%s\t%s\n' "$j_live_id" "$j_live_version" "$j_last_id" "$j_last_version" "$j_failed_id" "$j_failed_version"
         cat "$state/activations"
-    } | while IFS=$tab read -r _t _r _v; do deb_name "$_v" "$_r"; done >"$state/debs.kept"
+    } | while IFS=$tab read -r _t _r _v _; do deb_name "$_v" "$_r"; done >"$state/debs.kept"
     for _f in "$state"/debs/*; do
         [ ! -e "$_f" ] || grep -qxF -e "${_f##*/}" "$state/debs.kept" || rm -f "$_f"
     done

@@ -5,8 +5,7 @@ die() { say "$@"; exit 1; }
 
 # Seconds since boot: wall clocks jump, and a deadline must not.
 now() {
-    if [ -r /proc/uptime ]; then
-        read -r up _ </proc/uptime
+    if read -r up _ 2>/dev/null </proc/uptime; then
         printf '%s\n' "${up%%.*}"
     else
         date +%s

@@ -12,6 +12,12 @@ settings_load() {
 
 settings_text() { settings_load "$1" && printf '%s\n' "$s_text"; }
 
+# settings_known ID: whether they are of the format that this version reads; what a later one only added, it skips.
+settings_known() {
+    settings_format=$(sed -n '1s/^#relpack-settings //p' "$base/releases/$1/.relpack/settings" 2>/dev/null)
+    [ "${settings_format:-1}" = 1 ]
+}
+
 # Parsed by the shell itself: an activation asks dozens of times, and each awk would cost a fork and an exec.
 
 # settings ID KEY: all the values of a key.
@@ -31,7 +37,7 @@ setting() { settings "$1" "$2"; }
 units_of() {
     release_kept "$1" || return 0
     settings_load "$1" || return 1
-    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated _; do
         if [ "$_key" = unit ] && [ "${2:-$_enable}" = "$_enable" ]; then printf '%s\n' "$_unit"; fi
     done <<EOF
 $s_text
@@ -43,7 +49,7 @@ unit_setting() {
     settings_load "$1" || return 1
     _asked=$2
     case $2 in *@?*.*) _asked=$(template_of "$2") ;; esac
-    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated _; do
         if [ "$_key" != unit ] || [ "$_unit" != "$_asked" ]; then continue; fi
         case $3 in
         kind) printf '%s\n' "$_kind" ;;

@@ -65,10 +65,13 @@ stage_sweep() {
     done
 }
 
+manifest_format() { sed -n '1s/^#relpack-tree //p' "$1"; }
+
 # stage_base: the kept release to take unchanged files from.
 stage_base() {
     for _r in "$j_live_id" "$j_last_id" "$(current_id)"; do
-        if [ -n "$_r" ] && [ "$_r" != "$id" ] && seal_holds "$_r"; then
+        if [ -n "$_r" ] && [ "$_r" != "$id" ] && seal_holds "$_r" &&
+            [ "$(manifest_format "$base/releases/$_r/.relpack/manifest")" = 1 ]; then
             printf '%s\n' "$_r"
             return
         fi

@@ -169,7 +169,7 @@ history_show() {
     fi
     _sep=
     printf '['
-    while IFS=$tab read -r _t _e _v _i _f _res _s _why; do
+    while IFS=$tab read -r _t _e _v _i _f _res _s _why _; do
         printf '%s{"time":%s,"event":%s,"version":%s,"release":%s,"from":%s,"result":%s,"seconds":%s,"reason":%s}' "$_sep" \
             "$(json_string "$_t")" "$(json_string "$_e")" "$(json_string "$_v")" "$(json_string "$_i")" \
             "$(json_string "$_f")" "$(json_string "$_res")" "$_s" "$(json_string "$_why")"

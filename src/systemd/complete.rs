@@ -18,6 +18,10 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
         let entry = Entry::new("Description", description(name, ctx));
         front.section_mut("Unit").entries.insert(0, entry);
     }
+    // "systemctl status" shows it, and "systemctl help" opens it.
+    if name.kind() == UnitKind::Service && !written.has("Unit", "Documentation") {
+        front.append("Unit", "Documentation", documentation(ctx));
+    }
     add_mount_dependency(front, &written, ctx);
     match name.kind() {
         UnitKind::Service => complete_service(front, &written, ctx),
@@ -34,6 +38,11 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
     }
     let joined = merged.joined();
     order(joined, name.kind(), ctx)
+}
+
+/// The manual of the package's own command.
+pub(crate) fn documentation(ctx: &Context) -> String {
+    format!("man:{}-release(1)", ctx.package)
 }
 
 fn description(name: &UnitName, ctx: &Context) -> String {

@@ -3,7 +3,7 @@
 use crate::model::{UnitKind, UnitName};
 
 use super::check::{X_RELPACK, check_text};
-use super::complete::{add_env_conditions, reads_env_file, release_bind};
+use super::complete::{add_env_conditions, documentation, reads_env_file, release_bind};
 use super::deploy::is_oneshot;
 use super::directives::{self, Group};
 use super::exec::resolve_command_line;
@@ -132,6 +132,7 @@ fn set_description(file: &mut UnitFile, what: &str, ctx: &Context) {
 fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput, ctx: &Context) -> UnitFile {
     let mut file = UnitFile::new();
     file.append("Unit", "Description", "");
+    file.append("Unit", "Documentation", documentation(ctx));
     for key in ["Wants", "Requires", "After"] {
         let foreign: Vec<&str> = like
             .file

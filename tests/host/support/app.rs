@@ -86,6 +86,25 @@ pub struct Built {
 }
 
 impl Built {
+    /// One that was built before.
+    #[track_caller]
+    pub fn existing(path: &Path) -> Built {
+        let said = relpack(&["inspect", "--json", &show(path)]).expect_ok();
+        let value: Value = serde_json::from_str(said.text()).unwrap_or_else(|e| panic!("no JSON: {e}\n{said}"));
+        Built::at(path, value["release_id"].as_str().unwrap_or_default())
+    }
+
+    /// One whose release is known; its version stands in its name.
+    pub fn at(path: &Path, release_id: &str) -> Built {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        Built {
+            path: path.to_owned(),
+            release_id: release_id.to_owned(),
+            version: file.split('_').nth(1).unwrap_or_default().to_owned(),
+            _directory: tempfile::tempdir().unwrap_or_else(|e| panic!("make a temporary directory: {e}")),
+        }
+    }
+
     /// The `.deb`.
     pub fn path(&self) -> &Path {
         &self.path
