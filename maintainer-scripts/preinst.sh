@@ -30,7 +30,7 @@ begin() {
     # An interrupted activation is ended first, and that reads both of its releases.
     if [ "$j_step" = idle ]; then _read=$j_live_id; else _read="$j_live_id $j_from_id $j_to_id"; fi
     for _r in $_read; do
-        if release_kept "$_r" && ! settings_known "$_r"; then format_refuse "$(settings_of "$_r")" "$settings_format"; fi
+        if release_kept "$_r" && ! settings_known "$_r"; then format_refuse "$base/releases/$_r/.relpack/settings" "$settings_format"; fi
     done
     if [ -n "${RELPACK_HEAL:-}" ] && { [ "$RELPACK_HEAL" != "$j_live_id" ] || [ "$id" != "$j_live_id" ]; }; then
         die "$name $j_live_version serves meanwhile: there is nothing to heal with $version (hint: $name-release status)"

@@ -148,7 +148,7 @@ rollback() {
     if dpkg --compare-versions "$to_version" gt "$j_live_version"; then
         die "$to_version is newer than $j_live_version, so this is no rollback (hint: apt-get install $name=$to_version)"
     fi
-    settings_known "$_to" || format_refuse "$(settings_of "$_to")" "$settings_format"
+    settings_known "$_to" || format_refuse "$base/releases/$_to/.relpack/settings" "$settings_format"
     seal_holds "$_to" || die "release $_to was changed since it was staged (hint: $name-release verify $_to)"
     activate "$_to" "$to_version" kept
     printf '%s %s serves (release %s)\n' "$name" "$j_live_version" "$j_live_id"

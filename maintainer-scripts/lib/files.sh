@@ -8,7 +8,7 @@ files_record=$state/files
 files_deliver() {
     if [ -z "$(settings "$1" file)" ] && [ ! -e "$files_record" ]; then return 0; fi
     [ -e "$files_record" ] || write_file "$files_record" 0644 </dev/null
-    awk -F '\t' '$1 == "file" { print $2 "\t" $3 }' "$(settings_of "$1")" >"$state/files.wanted"
+    settings_text "$1" | awk -F '\t' '$1 == "file" { print $2 "\t" $3 }' >"$state/files.wanted"
     while IFS=$tab read -r _path _mode; do
         file_deliver "$1" "${2:-}" "$_path" "$_mode"
     done <"$state/files.wanted"
@@ -64,7 +64,7 @@ file_beside() {
 
 # file_write ID PATH MODE TARGET: root's, and the service's group may read what others may not.
 file_write() {
-    _group=$(awk -F '\t' '$1 == "user" { print $3 }' "$(settings_of "$1")")
+    _group=$(settings_text "$1" | awk -F '\t' '$1 == "user" { print $3 }')
     _gid=$(awk -F: -v g="$_group" '$1 == g { print $3 }' "$root/etc/group")
     _new=${4%/*}/.${4##*/}.relpack-new
     rm -f "$_new"
