@@ -13,12 +13,18 @@ live=$(readlink "$prefix/current" || readlink "$store/live" || :) 2>/dev/null
 live=${live##*/}
 [ -n "$live" ] && [ -d "$store/units/$live" ] || exit 0
 
-for text in "$store/units/$live"/*; do
-    unit=${text##*/}
+# place FILE: where in the output a unit goes, or a drop-in of one.
+place() {
+    case $1 in */*) mkdir -p "$out/${1%/*}" ;; esac
+    printf '%s\n' "$out/$1"
+}
+
+for text in "$store/units/$live"/* "$store/units/$live"/*.d/*; do
+    unit=${text#"$store/units/$live/"}
     # The migration belongs to the delivered release, not to the live one.
     [ "$unit" != "$name-migrate.service" ] || continue
     [ -f "$text" ] || continue
-    cmp -s "$text" "$unitdir/$unit" || cp "$text" "$out/$unit"
+    cmp -s "$text" "$unitdir/$unit" || cp "$text" "$(place "$unit")"
 done
 # In the middle of a roll an instance runs another release than the live one.
 for link in "$store/instances"/*; do
@@ -30,8 +36,8 @@ for link in "$store/instances"/*; do
     if [ "$release" = "$live" ] || [ ! -f "$text" ]; then continue; fi
     cp "$text" "$out/$name@$instance.service"
 done
-grep -lsxF "Package=$name" "$unitdir"/*.* | while IFS= read -r file; do
-    unit=${file##*/}
+grep -lsxF "Package=$name" "$unitdir"/*.* "$unitdir"/*.d/*.conf | while IFS= read -r file; do
+    unit=${file#"$unitdir/"}
     if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ]; then continue; fi
-    ln -s /dev/null "$out/$unit"
+    ln -s /dev/null "$(place "$unit")"
 done

@@ -11,13 +11,16 @@ set -eu
 @include systemd@
 @include deadline@
 @include units@
+@include files@
 @include prepare@
 @include stage@
 @include migrate@
 @include switch@
 @include app@
 @include health@
+@include forget@
 @include start@
+@include stop@
 @include instances@
 @include proxy@
 @include roll@
@@ -33,7 +36,7 @@ configure() {
     lock_note "postinst of $name $version"
     journal_load
     if [ "$j_parked_version" = "$version" ]; then
-        say "$name $version is parked: dpkg records it, $name $j_live_version serves (try it with: $name-release retry)"
+        say "$name $version is parked: dpkg records it, $name $j_live_version serves (hint: $name-release retry tries it)"
         exit 0
     fi
     if [ "$j_step" = revert ] && [ "$j_to_id" = "$id" ]; then
@@ -65,5 +68,5 @@ case ${1:-} in
 configure) configure "$@" ;;
 abort-upgrade | abort-remove | abort-deconfigure) restore "$@" ;;
 triggered) ;;
-*) die "postinst called with unknown argument '${1:-}'" ;;
+*) die "postinst called with unknown argument '${1:-}' (hint: dpkg calls it, as deb-postinst(5) says)" ;;
 esac

@@ -10,6 +10,7 @@ set -eu
 @include settings@
 @include systemd@
 @include units@
+@include forget@
 @include start@
 @include instances@
 @include blue-green@
@@ -31,7 +32,7 @@ remove() {
     fi
     systemctl stop "relpack-heal-$name.service" 2>/dev/null || :
     systemctl stop "relpack-drain-$name.service" 2>/dev/null || :
-    _loaded=$({ units_delivered; units_of "$j_live_id"; } | unit_instances | sort -u | while IFS= read -r _u; do
+    _loaded=$({ units_delivered | grep -v / || :; units_of "$j_live_id"; } | unit_instances | sort -u | while IFS= read -r _u; do
         case $(unit_show "$_u" LoadState) in
         '' | not-found) ;;
         *) printf '%s ' "$_u" ;;
@@ -45,5 +46,5 @@ remove() {
 case ${1:-} in
 upgrade | failed-upgrade | deconfigure) ;;
 remove) remove "$@" ;;
-*) die "prerm called with unknown argument '${1:-}'" ;;
+*) die "prerm called with unknown argument '${1:-}' (hint: dpkg calls it, as deb-prerm(5) says)" ;;
 esac

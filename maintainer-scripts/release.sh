@@ -11,13 +11,16 @@ set -eu
 @include systemd@
 @include deadline@
 @include units@
+@include files@
 @include prepare@
 @include stage@
 @include migrate@
 @include switch@
 @include app@
 @include health@
+@include forget@
 @include start@
+@include stop@
 @include instances@
 @include proxy@
 @include roll@
@@ -86,14 +89,16 @@ verify() {
     need_root verify
     journal_load
     if [ $# -gt 0 ]; then _r=$(find_release "$1"); else _r=$(current_id); fi
-    release_kept "$_r" || die "no release of $name is live"
+    release_kept "$_r" || die "no release of $name is live (hint: $name-release status)"
     verify_release "$_r"
 }
 
 verify_release() {
     _tree=$base/releases/$1
     _bad=n
-    [ "$(sha256sum <"$_tree/.relpack/manifest" | cut -c 1-40)" = "$1" ] || die "the manifest of release $1 was changed"
+    [ "$(sha256sum <"$_tree/.relpack/manifest" | cut -c 1-40)" = "$1" ] || die "the manifest of release $1 was changed (hint: apt-get install --reinstall $name=$(version_of "$1"))"
+    _format=$(manifest_format "$_tree/.relpack/manifest")
+    [ "$_format" = 1 ] || format_refuse "$_tree/.relpack/manifest" "$_format"
     _work=$(mktemp -d)
     manifest_shape "$_tree/.relpack/manifest" >"$_work/shape"
     tree_shape "$_tree" >"$_work/found"
@@ -147,6 +152,7 @@ rollback() {
     if dpkg --compare-versions "$to_version" gt "$j_live_version"; then
         die "$to_version is newer than $j_live_version, so this is no rollback (hint: apt-get install $name=$to_version)"
     fi
+    settings_known "$_to" || format_refuse "$base/releases/$_to/.relpack/settings" "$settings_format"
     seal_holds "$_to" || die "release $_to was changed since it was staged (hint: $name-release verify $_to)"
     activate "$_to" "$to_version" kept
     printf '%s %s serves (release %s)\n' "$name" "$j_live_version" "$j_live_id"
@@ -157,8 +163,10 @@ retry() {
     journal_load
     _version=${j_failed_version:-$j_parked_version}
     [ -n "$_version" ] || die "nothing failed: $name $j_live_version serves (hint: $name-release status)"
+    _again=
     case $(dpkg_state) in
-    i?[\ R]"$_version")
+    i?R"$_version") _again=--reinstall ;;
+    i?\ "$_version")
         lock_is_free || lock_refuse
         j_failed_id=
         j_failed_version=
@@ -167,7 +175,7 @@ retry() {
         journal_save
         # Parked is configured for dpkg: then only the script itself can try again.
         [ "$(dpkg_state)" = "ii $_version" ] || exec dpkg --configure "$name"
-        sh "/var/lib/dpkg/info/$name.postinst" configure "$j_live_version" && exit 0
+        sh "$(dpkg-query --control-path "$name" postinst)" configure "$j_live_version" && exit 0
         # It is still what dpkg records and what does not serve.
         journal_load
         j_parked_version=$_version
@@ -176,7 +184,7 @@ retry() {
         ;;
     esac
     _deb=$(kept_deb "$_version" "$j_failed_id")
-    exec apt-get install -y --allow-downgrades -o DPkg::Lock::Timeout=60 -o APT::Sandbox::User=root "${_deb:-$name=$_version}"
+    exec apt-get install -y --allow-downgrades ${_again:+"$_again"} -o DPkg::Lock::Timeout=60 -o APT::Sandbox::User=root "${_deb:-$name=$_version}"
 }
 
 accept() {
@@ -184,9 +192,12 @@ accept() {
     journal_load
     _version=$(dpkg-query -W -f '${Version}' "$name")
     case $(dpkg_state) in
-    ii*) die "dpkg's record of $name is in order: $(dpkg_state)" ;;
+    ii*) die "dpkg's record of $name is in order: $(dpkg_state) (hint: $name-release status)" ;;
+    i[UF]\ *) ;;
+    *) die "dpkg has $name as '$(dpkg_state)', which accepting does not change (hint: $(dpkg_hint))" ;;
     esac
-    release_kept "$j_live_id" || die "no release of $name is live: there is nothing to accept"
+    [ "$_version" != "$j_live_version" ] || die "$name $_version serves already (hint: dpkg --configure $name)"
+    release_kept "$j_live_id" || die "no release of $name is live: there is nothing to accept (hint: dpkg --configure $name)"
     [ "$j_step" = idle ] || die "an activation was interrupted (hint: dpkg --configure $name)"
     lock_is_free || lock_refuse
     j_parked_version=$_version
@@ -200,7 +211,7 @@ prune_now() {
     with_lock prune "$@"
     lock_note "$name-release prune"
     journal_load
-    release_kept "$j_live_id" || die "no release of $name is live"
+    release_kept "$j_live_id" || die "no release of $name is live (hint: $name-release status)"
     prune
     kept_table
 }
@@ -217,9 +228,9 @@ exec_in() {
     [ "${1:-}" != -- ] || shift
     [ $# -gt 0 ] || wrong_use "exec needs a command"
     _live=$(current_id)
-    release_kept "$_live" || die "no release of $name is live"
+    release_kept "$_live" || die "no release of $name is live (hint: $name-release status)"
     [ -n "$_u" ] || _u=$(main_unit "$_live")
-    [ -r "$(unit_text "$_live" "$_u")" ] || die "release $_live has no unit $_u (it has: $(units_of "$_live" | tr '\n' ' '))"
+    [ -r "$(unit_file "$_live" "$_u")" ] || die "release $_live has no unit $_u (hint: --unit with one of: $(units_of "$_live" | paste -s -d ' '))"
     app_run "$_live" "$_u" "$@"
 }
 

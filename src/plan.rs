@@ -2,6 +2,7 @@
 
 mod architecture;
 mod control;
+mod documents;
 mod executed;
 mod host_files;
 mod settings;
@@ -9,7 +10,7 @@ mod settings;
 use crate::config::Config;
 use crate::model::{AbsPath, Arch, DebVersion, PackageName, ReleaseId, TreePath};
 use crate::scripts::ScriptError;
-use crate::systemd::{OnUpgrade, RELEASE_PLACEHOLDER, Unit};
+use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit};
 use crate::tree::{ReadError, Tree, TreeError};
 
 pub use control::Control;
@@ -47,14 +48,6 @@ pub enum PlanError {
         directive: String,
         /// Path in the release.
         path: String,
-    },
-    /// A policy that the host's scripts don't carry out yet.
-    #[error(
-        "{unit}: X-Relpack.OnUpgrade = \"reload\" is not carried out by this version of relpack, because a reloaded process keeps the release that it was started from (hint: leave it out, for a restart)"
-    )]
-    Reload {
-        /// The unit's name.
-        unit: String,
     },
     /// A unit executes a file without the executable bit.
     #[error("{unit}: {directive} runs {path}, which is not executable (hint: chmod +x {path})")]
@@ -94,6 +87,10 @@ pub struct Plan {
     pub tree: Tree,
     /// Its units, with the placeholder.
     pub units: Vec<Unit>,
+    /// Drop-ins of these units.
+    pub drop_ins: Vec<DropIn>,
+    /// Configuration files: path and mode.
+    pub files: Vec<(AbsPath, u32)>,
     /// Text of `.relpack/settings`.
     pub settings: String,
     /// Control fields, but for `Installed-Size`.
@@ -133,15 +130,8 @@ impl Plan {
         let Some(version) = config.package.version.clone() else {
             return Err(vec![PlanError::NoVersion]);
         };
-        let executed = executed::executed(&config.units, &config.release.prefix);
+        let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
         let mut errors = executed::check(&executed, &tree);
-        let reloaded = config
-            .units
-            .iter()
-            .filter(|unit| unit.relpack.on_upgrade == OnUpgrade::Reload);
-        errors.extend(reloaded.map(|unit| PlanError::Reload {
-            unit: unit.name.to_string(),
-        }));
         let mut warnings = Vec::new();
         let arch = match architecture::detect(config.package.architecture, &executed, &tree, &mut warnings) {
             Ok(arch) => arch,
@@ -164,6 +154,8 @@ impl Plan {
             source_date,
             tree,
             units: config.units.clone(),
+            drop_ins: config.drop_ins.clone(),
+            files: config.files.iter().map(|file| (file.path.clone(), file.mode)).collect(),
             settings,
             warnings,
             level: config.release.compression_level,
@@ -214,8 +206,15 @@ fn put_metadata(tree: &mut Tree, config: &Config, settings: &str) -> Result<(), 
     let below = |name: &str| {
         format!(".relpack/{name}")
             .parse::<TreePath>()
-            .expect("unit names are path components")
+            .expect("unit names and paths below /etc are path components")
     };
+    for file in &config.files {
+        tree.insert_bytes(below(&format!("files{}", file.path)), false, file.bytes.clone())?;
+    }
+    for drop_in in &config.drop_ins {
+        let path = below(&format!("units/{}", drop_in.path()));
+        tree.insert_bytes(path, false, drop_in.file.render().into_bytes())?;
+    }
     for unit in &config.units {
         tree.insert_bytes(
             below(&format!("units/{}", unit.name)),

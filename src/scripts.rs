@@ -1,5 +1,5 @@
 //! Owns the rendering of everything that is shell or text on the host: maintainer scripts, the generator, the
-//! `<name>-release` command, sysusers.d, tmpfiles.d, copyright. Templates are files; a left-over token is fatal.
+//! `<name>-release` command, sysusers.d, tmpfiles.d, documents. Templates are files; a left-over token is fatal.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,8 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("blue-green", include_str!("../maintainer-scripts/lib/blue-green.sh")),
     ("deadline", include_str!("../maintainer-scripts/lib/deadline.sh")),
     ("fault", include_str!("../maintainer-scripts/lib/fault.sh")),
+    ("files", include_str!("../maintainer-scripts/lib/files.sh")),
+    ("forget", include_str!("../maintainer-scripts/lib/forget.sh")),
     ("heal", include_str!("../maintainer-scripts/lib/heal.sh")),
     ("health", include_str!("../maintainer-scripts/lib/health.sh")),
     ("instances", include_str!("../maintainer-scripts/lib/instances.sh")),
@@ -28,6 +30,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("stage", include_str!("../maintainer-scripts/lib/stage.sh")),
     ("start", include_str!("../maintainer-scripts/lib/start.sh")),
     ("status", include_str!("../maintainer-scripts/lib/status.sh")),
+    ("stop", include_str!("../maintainer-scripts/lib/stop.sh")),
     ("switch", include_str!("../maintainer-scripts/lib/switch.sh")),
     ("systemd", include_str!("../maintainer-scripts/lib/systemd.sh")),
     ("units", include_str!("../maintainer-scripts/lib/units.sh")),
@@ -72,6 +75,10 @@ pub mod template {
         TMPFILES = "tmpfiles.d", "../pkg-templates/tmpfiles.d/package.conf";
         /// Machine-readable copyright (Debian Policy 12.5).
         COPYRIGHT = "copyright", "../pkg-templates/doc/copyright";
+        /// The package's only changelog entry (Debian Policy 12.7).
+        CHANGELOG = "changelog", "../pkg-templates/doc/changelog";
+        /// `<name>-release(1)`.
+        MAN = "man page", "../pkg-templates/man/release.1";
         /// A server block for an application behind nginx.
         NGINX = "nginx.conf", "../pkg-templates/proxy/nginx.conf";
         /// What lintian is told, with reasons.

@@ -190,6 +190,19 @@ fn bad_places() {
         (plus("[shared]\nlinks = { \"x\" = \"/etc\" }"), NEXT + 1, "is absolute", "relative"),
         (plus("[shared]\nlinks = { \"a\" = \"x\", \"a/b\" = \"y\" }"), NEXT + 1, "lies in the link \"a\"", "outer"),
         (plus("[shared]\nlink = {}"), NEXT + 1, "unknown key \"link\"", "\"links\""),
+        (plus("[files]\n\"/etc/acme/a\" = {}"), NEXT + 1, "needs the key \"source\"", "deploy/acme.ini"),
+        (plus("[files]\n\"/etc/acme/a\" = { source = \"none\" }"), NEXT + 1, "cannot read", "relative to this one"),
+        (plus("[files]\n\"/etc/acme/a\" = { source = \".\" }"), NEXT + 1, "not a regular file", "relative to this one"),
+        (plus("[files]\n\"/etc/acme/a\" = { source = \"relpack.toml\", mode = \"4755\" }"), NEXT + 1, "is not the mode", "0640"),
+        (plus("[files]\n\"/etc/acme/a\" = { source = \"relpack.toml\", sorce = 1 }"), NEXT + 1, "unknown key \"sorce\"", "source"),
+        (plus("[files]\n\"/etc/acme/../passwd\" = { source = \"relpack.toml\" }"), NEXT + 1, "contains \"..\"", "without '.'"),
+        (plus("[files]\n\"etc/acme/a\" = { source = \"relpack.toml\" }"), NEXT + 1, "not absolute", "/"),
+        (plus("[files]\n\"/etc/acme/a b\" = { source = \"relpack.toml\" }"), NEXT + 1, "misread", "letters"),
+        (plus("[files]\n\"/etc/passwd\" = { source = \"relpack.toml\" }"), NEXT + 1, "not this package's own", "/etc/acme/acme.ini"),
+        (plus("[files]\n\"/opt/acme/app/a\" = { source = \"relpack.toml\" }"), NEXT + 1, "only files below /etc", "into the release"),
+        (plus("[files]\n\"/etc/relpack/acme.conf\" = { source = \"relpack.toml\" }"), NEXT + 1, "not for a package's files", "facts"),
+        (plus("[files]\n\"/etc/systemd/system/acme.service\" = { source = \"relpack.toml\" }"), NEXT + 1, "not for a package's files", "release.units"),
+        (plus("[env]\nfile = \"/etc/acme/env\"\n[files]\n\"/etc/acme/env\" = { source = \"relpack.toml\" }"), NEXT + 3, "the environment file", "another name"),
         (plus("[releese]\nsource = \"x\""), NEXT, "unknown table or key \"releese\"", "\"release\""),
     ]);
 }
@@ -287,6 +300,11 @@ fn ready_made_units_are_taken_and_their_mistakes_shown_in_their_file() {
     let file = dir.path().join("relpack.toml");
     let units = dir.path().join("deploy");
     fs::create_dir_all(units.join("acme.service.d")).unwrap();
+    fs::write(
+        units.join("acme.service.d/10-x.conf"),
+        "[Service]\nEnvironment=AT={app}\nExecStartPre=bin/before\n",
+    )
+    .unwrap();
     fs::write(units.join("README"), "no unit").unwrap();
     fs::write(&file, plus("units = \"deploy\"")).unwrap();
     let load = || config::load(&file, Overrides::default());
@@ -298,8 +316,15 @@ fn ready_made_units_are_taken_and_their_mistakes_shown_in_their_file() {
     assert_eq!(config.units[0].file.get("Unit", "Description"), Some("Acme"));
     let start = config.units[0].file.get("Service", "ExecStart").unwrap();
     assert!(start.starts_with("/opt/acme/app/bin/acme ") && start.ends_with("--port 1"));
-    assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].message().contains("acme.service.d is left out"));
+    assert!(config.warnings.is_empty());
+    let [drop_in] = config.drop_ins.as_slice() else {
+        panic!("{:?}", config.drop_ins);
+    };
+    assert_eq!(drop_in.path(), "acme.service.d/10-x.conf");
+    assert_eq!(
+        drop_in.file.render(),
+        "[Service]\nEnvironment=AT=/opt/acme/app\nExecStartPre=/opt/acme/app/bin/before\n\n[X-Relpack]\nPackage=acme\n"
+    );
 
     let refused = |bytes: &[u8], line: usize, message: &str| {
         fs::write(units.join("acme.service"), bytes).unwrap();
@@ -316,6 +341,78 @@ fn ready_made_units_are_taken_and_their_mistakes_shown_in_their_file() {
     refused(b"[Service]\nnonsense\nExecStart=bin/a\n", 2, "nonsense");
     refused(b"[Service]\nExecStart=bin/\xe9\n", NEXT, "not UTF-8 in line 2");
     refused(&[b'#'; 300_000], NEXT, "larger than 256 KiB");
+}
+
+#[test]
+fn drop_ins_are_for_units_of_the_package() {
+    let refused = |path: &str, text: &str, line: usize, message: &str, hint: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("relpack.toml");
+        let drop_in = dir.path().join("deploy").join(path);
+        fs::create_dir_all(drop_in.parent().unwrap()).unwrap();
+        fs::write(&file, plus("units = \"deploy\"")).unwrap();
+        fs::write(
+            dir.path().join("deploy/acme@.service"),
+            "[Service]\nExecStart=bin/acme %i\n",
+        )
+        .unwrap();
+        fs::write(&drop_in, text).unwrap();
+        let result = config::load(&file, Overrides::default());
+        let errors = errors(&result);
+        assert_eq!(errors.len(), 1, "{path}: {errors:?}");
+        assert!(errors[0].message().contains(message), "{path}: {}", errors[0].message());
+        assert!(
+            errors[0].hint().unwrap_or_default().contains(hint),
+            "{path}: {:?}",
+            errors[0].hint()
+        );
+        assert_eq!(
+            errors[0].position().map(|p| p.0),
+            Some(line),
+            "{path}: {}",
+            errors[0].message()
+        );
+    };
+    let good = "[Service]\nNice=5\n";
+    refused(
+        "nginx.service.d/10-x.conf",
+        good,
+        1,
+        "nginx.service is not a unit of this package",
+        "admin's",
+    );
+    refused(
+        "acme.service.d/10-x.conf",
+        good,
+        1,
+        "acme.service is not a unit of this package",
+        "admin's",
+    );
+    refused("acme.d/10-x.conf", good, NEXT, "acme", "");
+    refused("acme@a.service.d/10-x", good, NEXT, "is no drop-in", ".conf");
+    refused("acme@a.service.d/1 x.conf", good, NEXT, "is no drop-in", "letters");
+    refused("acme@a.service.d/10-x.conf", "[Service]\nNcie=5\n", 2, "Ncie", "Nice");
+    refused(
+        "acme@a.service.d/10-x.conf",
+        "[X-Relpack]\nOnUpgrade=none\n",
+        2,
+        "can't hold [X-Relpack]",
+        "unit itself",
+    );
+    refused(
+        "acme@a.service.d/10-x.conf",
+        "[Install]\nWantedBy=a.target\n",
+        2,
+        "can't hold [Install]",
+        "unit itself",
+    );
+    refused(
+        "acme@a.service.d/10-x.conf",
+        "[Service]\nBindReadOnlyPaths=\n",
+        2,
+        "the mount of the release",
+        "remove",
+    );
 }
 
 #[test]

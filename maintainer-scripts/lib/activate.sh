@@ -14,7 +14,7 @@ attempt() {
 
 # step NAME TEXT FUNCTION…
 step() {
-    journal_step "$1"
+    journal_step "$1" || activation_failed "its journal could not be written"
     _text=$2
     shift 2
     attempt "$@"
@@ -25,19 +25,26 @@ step() {
 activate() {
     began=$(now)
     deadline=$((began + 600))
-    mkdir -p "$state"
-    rm -f "$state/reason"
+    systemd_runs || :
     mode=$(systemd_mode)
+    if release_kept "$j_live_id" && ! settings_load "$j_live_id"; then
+        say "the settings of release $j_live_id, which serves, cannot be read, so nothing is done"
+        heal_schedule
+        more "(hint: look at the disk, then run the same command again)"
+        exit 1
+    fi
     activation_begin "$1" "$2"
+    if ! mkdir -p "$state" || ! rm -f "$state/reason"; then activation_failed "$state cannot be written"; fi
     step prepare "its users and directories could not be made" prepare
     [ "$3" = kept ] || step stage "the release could not be staged" stage
     release_kept "$1" || activation_failed "release $1 is not kept on this host"
+    settings_load "$1" || activation_failed "the settings of release $1 cannot be read"
     deadline=$((began + $(setting "$1" timeout)))
     step store "its units and settings could not be written" activation_store "$1"
     activation_env "$1"
     if [ "$mode" != live ] || [ -n "$not_started" ]; then
         step switch "the switch to the new release failed" activation_deferred "$1"
-    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ]; then
+    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ] && runs_only "$1"; then
         step switch "its units could not be loaded" activation_same "$1"
     else
         activation_live "$1"
@@ -86,7 +93,7 @@ activation_env() {
     fi
     not_started=y
     say "$name $j_to_version is installed, but not started: $(setting "$1" env-file) lacks: $_missing"
-    more "(hint: set it there, then: systemctl start $(units_of "$1" enable | paste -s -d ' '))"
+    more "(hint: set it there, then: systemctl start $(units_startable "$1" | paste -s -d ' '))"
 }
 
 # activation_close: another activation was interrupted, and now something else is wanted: first one clean state.
@@ -112,41 +119,71 @@ activation_deferred() {
     fi
     if swaps "$1" && ! release_kept "$j_from_id"; then colours_begin "$1"; fi
     switch_to "$1"
+    instances_follow "$1"
+    files_deliver "$1" "$j_from_id"
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
     case $mode in
     live) daemon_reload ;;
     boot)
         daemon_reload
-        for _u in $(units_of "$1" enable); do
+        for _u in $(units_startable "$1"); do
             if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
             policy_allows "$_u" start || continue
             if was_running "$_u"; then _verb=restart; else _verb=start; fi
-            systemctl --no-block "$_verb" "$_u" || say "warning: $_u could not be queued"
+            systemctl --no-block "$_verb" "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
         done
         ;;
     esac
 }
 
+# runs_only ID: no service still runs another release. A revert that failed half-way leaves that.
+runs_only() {
+    for _u in $j_running; do
+        [ "$(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy)" = servicerestart ] || continue
+        _runs=$(unit_release "$_u")
+        [ -z "$_runs" ] || [ "$_runs" = "$1" ] || return 1
+    done
+}
+
 # The same content under another version: nothing restarts.
 activation_same() {
     switch_to "$1"
+    files_deliver "$1" "$j_from_id"
     daemon_reload
     for _u in $j_running; do
         case $(unit_show "$_u" ActiveState) in
         failed)
             systemctl reset-failed "$_u"
-            systemctl --no-block start "$_u" || say "warning: $_u has failed and could not be started"
+            systemctl --no-block start "$_u" || say "warning: $_u has failed and could not be started (hint: systemctl start $_u)"
             ;;
         esac
     done
 }
 
+# activation_postpone: the host goes down in the middle of an activation. systemd stops what was started for it, refuses
+# new jobs, and neither says anything about the release: what is left to do is left for the next boot.
+activation_postpone() {
+    mode=halt
+    say "the host is shutting down: $name $j_to_version serves from the next boot on"
+    attempt activation_deferred "$j_to_id"
+    [ "$rc" = 0 ] || return 0
+    activation_finish
+    exit 0
+}
+
 activation_live() {
     attempt migration_settle
-    [ "$rc" = 0 ] || activation_failed "an earlier migration still runs"
-    if migration_wanted; then step migrate "the migration failed" migrate; fi
-    rm -f "$state/pending-migration"
+    [ "$rc" = 0 ] || activation_failed "an earlier migration still runs (hint: journalctl -u $migrate_unit)"
+    [ ! -e "$state/pending-migration" ] || rm -f "$state/pending-migration"
+    if migration_wanted; then
+        if policy_allows "$migrate_unit" start; then
+            step migrate "the migration failed" migrate
+        else
+            say "the migration waits for the next start of a service: policy-rc.d forbids $migrate_unit"
+            write_file "$state/pending-migration" 0644 </dev/null
+        fi
+    fi
     j_touched=y
     if rolls "$1"; then
         step roll "an instance was not healthy" roll "$1"
@@ -161,7 +198,9 @@ activation_live() {
 
 switch_live() {
     switch_to "$1"
-    if release_kept "$j_from_id"; then stop_as_before "$j_from_id" "$1"; fi
+    instances_follow "$1"
+    files_deliver "$1" "$j_from_id"
+    if release_kept "$j_from_id"; then stop_first "$j_from_id" "$1"; fi
     daemon_reload
     fault reloaded
 }
@@ -169,6 +208,33 @@ switch_live() {
 activation_finish() {
     _known=
     if [ "$event" = rollback ]; then _known=$(known_above "$j_to_version" "$j_from_version"); fi
+    # What serves is what the journal says serves; where it can't be written, nothing is said.
+    (live_becomes && journal_step finish) || activation_failed "its journal could not be written"
+    live_becomes
+    j_step=finish
+    # The release serves: what only records that, or tidies up, must not make it look failed.
+    attempt units_enable "$j_live_id" "$j_from_id"
+    [ "$rc" = 0 ] || say "warning: its units could not all be enabled (hint: systemctl enable $(units_of "$j_live_id" enable | paste -s -d ' '))"
+    if release_kept "$j_from_id"; then
+        attempt stop_dropped "$j_from_id" "$j_live_id"
+        [ "$rc" = 0 ] || say "warning: units that $j_live_version no longer has could not all be stopped (hint: $name-release status)"
+    fi
+    if has_unit "$j_live_id" "$name@.service"; then
+        attempt instances_finish "$j_live_id"
+        [ "$rc" = 0 ] || say "warning: the instances of $name could not all be brought in line (hint: $name-release status)"
+    fi
+    activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written (hint: df $state)"
+    keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
+    pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
+    history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
+    attempt prune
+    [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
+    rm -rf "$base"/releases/.*.damaged || say "warning: a damaged release could not be removed"
+    [ ! -e "$state/restaged" ] || rm -f "$state/restaged" || say "warning: $state/restaged could not be removed: the next activation restarts everything"
+    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; dpkg --configure $name)"
+}
+
+live_becomes() {
     if [ "$j_live_id" != "$j_to_id" ]; then
         j_last_id=$j_live_id
         j_last_version=$j_live_version
@@ -182,26 +248,4 @@ activation_finish() {
     fi
     j_parked_version=
     j_touched=
-    if [ "$mode" = live ] && swaps "$j_live_id"; then swap_finish "$j_live_id"; fi
-    if has_unit "$j_live_id" "$name@.service"; then
-        # shellcheck disable=SC2046
-        instances_settle "$j_live_id" $({ units_of "$j_live_id"; wanted_units "$j_live_id"; } | sort -u)
-    fi
-    journal_step finish
-    units_enable "$j_live_id" "$j_from_id"
-    if release_kept "$j_from_id" && [ "$mode" = live ]; then stop_dropped "$j_from_id" "$j_live_id"; fi
-    # The release serves: what only records that must not make it look failed.
-    activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written"
-    keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
-    pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
-    history_add "$event" ok - || say "warning: $state/history could not be written"
-    if [ "$mode" = live ]; then
-        attempt proxy_with "$j_live_id"
-        [ "$rc" = 0 ] || say "warning: the upstream of $name could not be brought up to date"
-    fi
-    attempt prune
-    [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
-    rm -rf "$base"/releases/.*.damaged
-    rm -f "$state/restaged"
-    journal_step idle || say "warning: $state/journal could not be written"
 }

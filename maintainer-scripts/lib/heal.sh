@@ -5,7 +5,7 @@ heal_unit=relpack-heal-$name.service
 
 heal_schedule() {
     if ! systemd_runs; then
-        more "dpkg's record is not put right by itself here: apt-get install --allow-downgrades $name=$j_live_version"
+        more "dpkg's record is not put right by itself here (hint: apt-get install --allow-downgrades $name=$j_live_version)"
         return 0
     fi
     if [ -z "$(kept_deb "$j_live_version" "$j_live_id")" ] && ! heal_in_repository; then
@@ -56,12 +56,11 @@ heal() {
     _end=$(($(now) + 600))
     while :; do
         journal_load
-        _says=$(dpkg_state)
-        if [ "$_says" = "ii $j_live_version" ] || [ "$_says" = "ii $j_parked_version" ]; then
+        if heal_done; then
             say "dpkg's record of $name is $_says; $j_live_version serves"
             return 0
         fi
-        [ -n "$j_live_version" ] || die "no release of $name is live: nothing to heal"
+        [ -n "$j_live_version" ] || die "no release of $name is live: nothing to heal (hint: $name-release status)"
         [ "$(now)" -lt "$_end" ] || break
         # An activation at work would veto ours; it may also be the one that started this job.
         lock_is_free || {
@@ -69,11 +68,19 @@ heal() {
             continue
         }
         heal_once || :
-        [ "$(dpkg_state)" = "ii $j_live_version" ] || sleep 2
+        heal_done || sleep 1
     done
     say "dpkg's record of $name could not be set to $j_live_version (it is: $(dpkg_state))"
     more "(hint: apt-get install --allow-downgrades $name=$j_live_version, or: $name-release accept)"
     return 1
+}
+
+# heal_done: while dpkg writes its record, whoever reads it may see what stood there before the run: only with dpkg's lock
+# free is it to be believed. Setting no selections at all is what needs the lock and changes nothing.
+heal_done() {
+    dpkg --set-selections </dev/null 2>/dev/null || return 1
+    _says=$(dpkg_state)
+    [ "$_says" = "ii $j_live_version" ] || [ "$_says" = "ii $j_parked_version" ]
 }
 
 heal_once() {
@@ -84,7 +91,7 @@ heal_once() {
     _hold=$(apt-mark showhold "$name" 2>/dev/null) || _hold=
     _healed=0
     heal_install || _healed=1
-    [ -z "$_hold" ] || apt-mark hold "$name" >/dev/null || say "warning: $name is no longer on hold"
+    [ -z "$_hold" ] || apt-mark hold "$name" >/dev/null || say "warning: $name is no longer on hold (hint: apt-mark hold $name)"
     return "$_healed"
 }
 
@@ -93,7 +100,7 @@ heal_install() {
     _what=$name=$j_live_version
     [ -z "$_deb" ] || _what=$_deb
     apt-get install -y -q --allow-downgrades --no-install-recommends --no-remove --allow-change-held-packages \
-        -o DPkg::Lock::Timeout=0 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold "$_what" && return 0
-    # apt refuses where other packages are in disorder; dpkg asks only for ours.
+        -o DPkg::Lock::Timeout=0 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold "$_what" && [ "$(dpkg_state)" = "ii $j_live_version" ] && return 0
+    # apt refuses where other packages are in disorder, and does nothing where dpkg wants the same version again.
     [ -z "$_deb" ] || dpkg --force-confold -i "$_deb"
 }

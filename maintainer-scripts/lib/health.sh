@@ -1,15 +1,17 @@
 # Health gates a start: first every gated unit becomes healthy, then all of them stay up for "settle".
 
-# health_expand ID UNIT TEXT: {env.NAME} filled in with what this host says.
+# health_expand ID UNIT TEXT: {instance}, and {env.NAME} filled in with what this host says.
 health_expand() {
     _rest=$3
     _out=
+    _instance=${2#*@}
     while :; do
         case $_rest in
+        *'{instance}'*) _rest=${_rest%%'{instance}'*}${_instance%.*}${_rest#*'{instance}'} ;;
         *'{env.'*'}'*)
             _out=$_out${_rest%%'{env.'*}
             _rest=${_rest#*'{env.'}
-            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$2")
+            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$(template_of "$2")")
             _rest=${_rest#*'}'}
             ;;
         *) break ;;
@@ -20,9 +22,9 @@ health_expand() {
 
 # health_setting ID UNIT: timeout, kind and target of its check, else of its template's; nothing where there is none.
 health_setting() {
-    awk -F '\t' -v u="$2" -v t="$(template_of "$2")" '
+    settings_text "$1" | awk -F '\t' -v u="$2" -v t="$(template_of "$2")" '
         $1 == "health" && ($2 == u || $2 == t) { s = $4 "\t" $3 "\t" $5; if ($2 == u) exit }
-        END { if (s != "") print s }' "$(settings_of "$1")"
+        END { if (s != "") print s }'
 }
 
 # health_check ID UNIT: one probe. Prints why it fails.

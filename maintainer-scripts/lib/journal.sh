@@ -1,5 +1,6 @@
 # What was live, what is being done, what failed: the journal decides, not dpkg's arguments (after a failed 2.0, dpkg
-# configures 1.0 with 1.0 as its "most recently configured version"). Rewritten whole before and after each step.
+# configures 1.0 with 1.0 as its "most recently configured version"). Rewritten whole before and after each step. Keys
+# that a later relpack added are carried along; a format that it numbers anew is refused before anything is changed.
 journal_load() {
     j_live_id=
     j_live_version=
@@ -16,10 +17,14 @@ journal_load() {
     j_failed_version=
     j_failed_reason=
     j_parked_version=
+    j_format=1
+    j_others=
     [ -e "$state/journal" ] || return 0
+    # By cat: an error of the disk must not look like the journal's end, and so like a first install.
+    _journal=$(cat "$state/journal") || die "$state/journal cannot be read, so nothing is done (hint: look at the disk, then run the same command again)"
     while IFS='=' read -r _k _v; do
         case $_k in
-        format) [ "$_v" = 1 ] || say "note: $state/journal has format $_v, this is 1; unknown keys are ignored" ;;
+        format) j_format=$_v ;;
         live_id) j_live_id=$_v ;;
         live_version) j_live_version=$_v ;;
         last_id) j_last_id=$_v ;;
@@ -35,14 +40,25 @@ journal_load() {
         failed_version) j_failed_version=$_v ;;
         failed_reason) j_failed_reason=$_v ;;
         parked_version) j_parked_version=$_v ;;
+        ?*) j_others=$j_others$nl$_k=$_v ;;
         esac
-    done <"$state/journal"
+    done <<EOF
+$_journal
+EOF
+    [ "$j_format" = 1 ] || format_refuse "$state/journal" "$j_format"
+}
+
+# format_refuse FILE FORMAT: a later relpack wrote it, and to go on by guesses would do harm.
+format_refuse() {
+    say "$1 has format $2, and $name $version reads format 1: a later relpack wrote it. Nothing was changed"
+    more "(hint: install a version of $name that was built with that relpack;"
+    more "to start afresh with this one instead: apt-get remove $name, then install it)"
+    exit 1
 }
 
 journal_save() {
     [ -d "$state" ] || mkdir -p "$state"
-    write_file "$state/journal" 0644 <<EOF
-format=1
+    write_file "$state/journal" 0644 "format=1
 live_id=$j_live_id
 live_version=$j_live_version
 last_id=$j_last_id
@@ -57,8 +73,7 @@ touched=$j_touched
 failed_id=$j_failed_id
 failed_version=$j_failed_version
 failed_reason=$j_failed_reason
-parked_version=$j_parked_version
-EOF
+parked_version=$j_parked_version$j_others"
 }
 
 journal_step() {

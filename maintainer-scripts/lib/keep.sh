@@ -1,7 +1,11 @@
 # Kept: the .deb of each kept release, so that dpkg can be brought in line without a network; and the releases themselves.
 
 # Two builds may carry one version, so the release is part of the name.
-deb_name() { printf '%s_%s_%s.deb\n' "$name" "$(printf '%s' "$1" | sed 's/:/%3a/g')" "$2"; }
+deb_name() {
+    _as=$1
+    case $1 in *:*) _as=$(printf '%s' "$1" | sed 's/:/%3a/g') ;; esac
+    printf '%s_%s_%s.deb\n' "$name" "$_as" "$2"
+}
 
 # kept_deb VERSION ID: its path, or nothing.
 kept_deb() { if [ -e "$state/debs/$(deb_name "$1" "$2")" ]; then printf '%s\n' "$state/debs/$(deb_name "$1" "$2")"; fi; }
@@ -32,7 +36,10 @@ incoming_note() {
 
 # keep_deb VERSION ID: as a hardlink from apt's cache, since nobody edits files there; else as a copy.
 keep_deb() {
-    [ -z "$(kept_deb "$1" "$2")" ] || return 0
+    if [ -n "$(kept_deb "$1" "$2")" ]; then
+        rm -f "$state/incoming"
+        return
+    fi
     mkdir -p "$state/debs" || return 1
     _kept=$state/debs/$(deb_name "$1" "$2")
     {
@@ -59,8 +66,10 @@ deb_is() {
 
 # activation_note: one line a release: time, id, version. The newest line of a release is the one that counts.
 activation_note() {
+    _others=
+    if [ -e "$state/activations" ]; then _others=$(awk -F '\t' -v r="$1" '$2 != r' "$state/activations") || return 1; fi
     {
-        if [ -e "$state/activations" ]; then awk -F '\t' -v r="$1" '$2 != r' "$state/activations"; fi
+        [ -z "$_others" ] || printf '%s\n' "$_others"
         printf '%s\t%s\t%s\n' "$(date +%s)" "$1" "$2"
     } | write_file "$state/activations" 0644
 }
@@ -68,9 +77,11 @@ activation_note() {
 version_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v r="$1" '$2 == r { v = $3 } END { print v }' "$state/activations"; }
 release_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v v="$1" '$3 == v { r = $2 } END { print r }' "$state/activations"; }
 
-# releases_in_use: ids that a process runs from, has open or has mapped, in any mount namespace.
+# releases_in_use: ids that a process runs from, has open or has mapped, in any mount namespace; and those that a unit
+# text of the admin's names.
 releases_in_use() {
     {
+        grep -rhsE "^[^#;]*$prefix/releases/" /etc/systemd/system /run/systemd/system
         cat /proc/[0-9]*/mountinfo /proc/[0-9]*/maps
         find /proc/[0-9]*/exe /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%l\n'
     } 2>/dev/null | grep -oE 'releases/[0-9a-f]{40}' | sort -u | cut -d / -f 2
@@ -107,12 +118,12 @@ prune_records() {
         _r=${_line#*"$tab"}
         if [ -d "$base/releases/${_r%%"$tab"*}" ]; then printf '%s\n' "$_line"; fi
     done <"$state/activations" >"$state/activations.kept"
-    write_file "$state/activations" 0644 <"$state/activations.kept"
+    cmp -s "$state/activations.kept" "$state/activations" || write_file "$state/activations" 0644 <"$state/activations.kept"
     rm -f "$state/activations.kept"
     {
         printf '0\t%s\t%s\n' "$j_live_id" "$j_live_version" "$j_last_id" "$j_last_version" "$j_failed_id" "$j_failed_version"
         cat "$state/activations"
-    } | while IFS=$tab read -r _t _r _v; do deb_name "$_v" "$_r"; done >"$state/debs.kept"
+    } | while IFS=$tab read -r _t _r _v _; do deb_name "$_v" "$_r"; done >"$state/debs.kept"
     for _f in "$state"/debs/*; do
         [ ! -e "$_f" ] || grep -qxF -e "${_f##*/}" "$state/debs.kept" || rm -f "$_f"
     done

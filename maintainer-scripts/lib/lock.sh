@@ -23,7 +23,8 @@ lock_refuse() {
     exit 1
 }
 
-lock_note() { printf '%s\n' "$$ $*" >"$state/lock"; }
+# For messages alone.
+lock_note() { printf '%s\n' "$$ $*" >"$state/lock" || :; }
 
 lock_holder() {
     if read -r _pid _what <"$state/lock" 2>/dev/null && [ -d "/proc/$_pid" ]; then

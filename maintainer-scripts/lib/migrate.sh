@@ -21,7 +21,7 @@ migration_settle() {
     activating | deactivating) ;;
     *) return 0 ;;
     esac
-    say "waiting for $migrate_unit, which an earlier run started"
+    say "waiting for $migrate_unit, which an earlier run started (hint: journalctl -f -u $migrate_unit)"
     while [ "$(now)" -lt "$deadline" ]; do
         case $(unit_show "$migrate_unit" ActiveState) in
         activating | deactivating) sleep 0.3 ;;

@@ -17,7 +17,11 @@ migrate_unit=$name-migrate.service
 
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
+# Neither does a temporary directory, a colour or an option from the caller's environment change what is done here.
+SYSTEMD_COLORS=0
+SYSTEMD_URLIFY=0
+export LC_ALL PATH SYSTEMD_COLORS SYSTEMD_URLIFY
+unset TMPDIR POSIXLY_CORRECT TAR_OPTIONS GREP_OPTIONS CDPATH SYSTEMD_OFFLINE SYSTEMD_LOG_LEVEL
 umask 022
 tab=$(printf '\t')
 nl='

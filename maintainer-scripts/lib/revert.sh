@@ -12,11 +12,14 @@ refuse_again() {
 # activation_failed STEP: never returns.
 activation_failed() {
     _reason=$1
+    case $j_step in
+    migrate | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
+    esac
     if [ -s "$state/reason" ]; then _reason="$1: $(one_line "$(cat "$state/reason")")"; fi
-    rm -f "$state/reason"
+    rm -f "$state/reason" || :
     _reason=$(one_line "$_reason")
     # On a full disk, its room is what the revert needs.
-    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.*
+    rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.* || :
     if [ "$j_to_id" = "$j_from_id" ] && [ "$j_to_id" = "$j_live_id" ] && [ "$(current_id)" = "$j_to_id" ]; then
         nothing_to_revert
     fi
@@ -56,6 +59,10 @@ revert_finish() {
     if [ "$_reverted" = 0 ]; then
         more "$name $j_from_version serves, as before."
         history_add revert failed "$j_failed_reason" || :
+    elif [ "$(current_id)" != "$j_from_id" ]; then
+        more "AND $name $j_from_version could not be brought back, since $base/current cannot be written; what runs was left running."
+        more "look at the disk; then one of these two is whole again with: dpkg --configure $name"
+        history_add revert "failed, and the way back failed too" "$j_failed_reason" || :
     else
         more "AND $name $j_from_version is not healthy either: look at it now, with: $name-release status"
         history_add revert "failed, and the earlier release is not healthy" "$j_failed_reason" || :
@@ -69,39 +76,57 @@ revert_finish() {
 
 revert_to() {
     switch_to "$1"
+    instances_follow "$1"
+    attempt files_deliver "$1" "$j_to_id"
+    [ "$rc" = 0 ] || say "warning: not all configuration files could be put back"
     fault reverted
     systemd_runs || return 0
+    _dropped=
+    if [ -n "$j_touched" ]; then
+        _dropped=$(units_dropped "$j_to_id" "$1" | unit_instances)
+        # While systemd still knows how.
+        for _u in $_dropped; do systemctl stop "$_u" 2>/dev/null || :; done
+    fi
     daemon_reload
+    fault revert-reloaded
     [ -n "$j_touched" ] || return 0
     if rolls "$j_to_id"; then
         roll_back "$1"
     elif swaps "$j_to_id" && release_kept "$j_from_id"; then
         swap_back "$1"
     fi
-    for _u in $(units_dropped "$j_to_id" "$1" | unit_instances); do
-        systemctl stop "$_u" 2>/dev/null || :
-        systemctl reset-failed "$_u" 2>/dev/null || :
-    done
+    for _u in $_dropped; do systemctl reset-failed "$_u" 2>/dev/null || :; done
     revert_start "$1"
 }
 
 revert_start() {
+    _sockets=
     _again=
     _gate=
     for _u in $j_running; do
         ! in_roll "$j_to_id" "$_u" || continue
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in
         '' | *none) continue ;;
-        service*) _again="$_again $_u" ;;
+        esac
+        # Then it was not touched.
+        if unit_masked "$_u" || ! policy_allows "$_u" restart; then continue; fi
+        case $_u in
+        *.service) _again="$_again $_u" ;;
+        *.socket) if unit_changed "$_u" "$j_to_id" "$1"; then _sockets="$_sockets $_u"; fi ;;
         *) if unit_changed "$_u" "$j_to_id" "$1"; then _again="$_again $_u"; fi ;;
         esac
         [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
     done
-    [ -n "$_again" ] || return 0
+    [ -n "$_again$_sockets" ] || return 0
     # shellcheck disable=SC2086
     {
-        systemctl reset-failed $_again 2>/dev/null || :
-        bounded systemctl restart $_again
+        systemctl reset-failed $_again $_sockets 2>/dev/null || :
+        if [ -n "$_sockets" ]; then
+            # systemd refuses to start a socket whose service runs.
+            [ -z "$_again" ] || bounded systemctl stop $_again
+            bounded systemctl restart $_sockets
+        fi
+        [ -z "$_again" ] || bounded systemctl restart $_again
         for _u in $_gate; do healthy "$1" "$_u"; done
     }
 }

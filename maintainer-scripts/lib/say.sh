@@ -5,8 +5,7 @@ die() { say "$@"; exit 1; }
 
 # Seconds since boot: wall clocks jump, and a deadline must not.
 now() {
-    if [ -r /proc/uptime ]; then
-        read -r up _ </proc/uptime
+    if read -r up _ 2>/dev/null </proc/uptime; then
         printf '%s\n' "${up%%.*}"
     else
         date +%s
@@ -16,11 +15,13 @@ now() {
 # A newly created or renamed name is durable once its directory is.
 durable() { sync "$@" || { say "cannot sync $*"; return 1; }; }
 
-# write_file PATH MODE: stdin becomes PATH, whole or not at all.
+write_all() { if [ $# -gt 2 ]; then printf '%s\n' "$3"; else cat; fi >"$_new"; }
+
+# write_file PATH MODE [TEXT]: the text, or else stdin, becomes PATH, whole or not at all.
 write_file() {
     _new=${1%/*}/.${1##*/}.relpack-new
     # The umask makes it 0644.
-    if ! cat >"$_new" || { [ "$2" != 0644 ] && ! chmod "$2" "$_new"; } || ! sync "$_new" || ! mv -fT "$_new" "$1"; then
+    if ! write_all "$@" || { [ "$2" != 0644 ] && ! chmod "$2" "$_new"; } || ! sync "$_new" || ! mv -fT "$_new" "$1"; then
         rm -f "$_new"
         say "cannot write $1"
         return 1
@@ -31,6 +32,6 @@ write_file() {
 # point_link LINK TARGET: the link points there after one rename, durably.
 point_link() {
     _new=${1%/*}/.${1##*/}.relpack-new
-    rm -f "$_new"
+    [ ! -L "$_new" ] || rm -f "$_new"
     ln -s "$2" "$_new" && mv -fT "$_new" "$1" && durable "${1%/*}"
 }

@@ -1,13 +1,33 @@
 # A release carries its own settings: a rollback follows the old release's rules, not the new package's.
-settings_of() { printf '%s\n' "$base/releases/$1/.relpack/settings"; }
+#
+# settings_load ID: into s_text, once for each release. By cat, since the shell's own read takes an error of the disk for
+# the end of the file, and then a release would seem to have no units and no health check.
+settings_load() {
+    case $1 in '' | *[!0-9a-f]*) return 1 ;; esac
+    eval "s_text=\${settings_$1:-}"
+    [ -z "$s_text" ] || return 0
+    s_text=$(cat "$base/releases/$1/.relpack/settings") || return 1
+    eval "settings_$1=\$s_text"
+}
 
-# Read by the shell itself: an activation asks dozens of times, and each awk would cost a fork and an exec.
+settings_text() { settings_load "$1" && printf '%s\n' "$s_text"; }
+
+# settings_known ID: whether they are of the format that this version reads; what a later one only added, it skips.
+settings_known() {
+    settings_format=$(sed -n '1s/^#relpack-settings //p' "$base/releases/$1/.relpack/settings" 2>/dev/null)
+    [ "${settings_format:-1}" = 1 ]
+}
+
+# Parsed by the shell itself: an activation asks dozens of times, and each awk would cost a fork and an exec.
 
 # settings ID KEY: all the values of a key.
 settings() {
+    settings_load "$1" || return 1
     while IFS=$tab read -r _key _value _; do
         if [ "$_key" = "$2" ]; then printf '%s\n' "$_value"; fi
-    done <"$(settings_of "$1")"
+    done <<EOF
+$s_text
+EOF
 }
 
 # setting ID KEY: the value of a key that stands once; nothing when it is absent.
@@ -16,17 +36,21 @@ setting() { settings "$1" "$2"; }
 # units_of ID [enable|static]: unit names, all or only those that are enabled at install or not.
 units_of() {
     release_kept "$1" || return 0
-    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+    settings_load "$1" || return 1
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated _; do
         if [ "$_key" = unit ] && [ "${2:-$_enable}" = "$_enable" ]; then printf '%s\n' "$_unit"; fi
-    done <"$(settings_of "$1")"
+    done <<EOF
+$s_text
+EOF
 }
 
 # unit_setting ID UNIT|INSTANCE kind|policy|enable|gated: nothing where the release has no such unit. An instance that the
 # release doesn't name, since the admin made it, has its template's settings.
 unit_setting() {
+    settings_load "$1" || return 1
     _general=$(template_of "$2")
     _answer=
-    while IFS=$tab read -r _key _unit _kind _policy _enable _gated; do
+    while IFS=$tab read -r _key _unit _kind _policy _enable _gated _; do
         if [ "$_key" != unit ]; then continue; fi
         case $_unit in "$2" | "$_general") ;; *) continue ;; esac
         case $3 in
@@ -36,7 +60,9 @@ unit_setting() {
         gated) _answer=$_gated ;;
         esac
         [ "$_unit" != "$2" ] || break
-    done <"$(settings_of "$1")"
+    done <<EOF
+$s_text
+EOF
     [ -z "$_answer" ] || printf '%s\n' "$_answer"
 }
 
@@ -65,7 +91,11 @@ env_value() {
     case ${3:-} in "$name@"?*.service) _found=$(env_read "$prefix/shared/env.$(instance_of "$3")" "$2") ;; esac
     [ -n "$_found" ] || _found=$(env_read "$(setting "$1" env-file)" "$2")
     if [ -z "$_found" ]; then
-        _found=$(awk -F '\t' -v k="$2" -v u="${3:-}" '$1 == "env-default" && $2 == u && $3 == k { print $4; exit }' "$(settings_of "$1")")
+        _found=$(settings_text "$1" | awk -F '\t' -v k="$2" -v u="${3:-}" -v t="$(template_of "${3:-}")" '
+            $1 != "env-default" || $3 != k { next }
+            $2 == u { v = $4; exit }
+            $2 == t { v = $4 }
+            END { print v }')
     fi
     printf '%s\n' "$_found"
 }

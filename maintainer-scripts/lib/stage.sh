@@ -65,10 +65,13 @@ stage_sweep() {
     done
 }
 
+manifest_format() { sed -n '1s/^#relpack-tree //p' "$1"; }
+
 # stage_base: the kept release to take unchanged files from.
 stage_base() {
     for _r in "$j_live_id" "$j_last_id" "$(current_id)"; do
-        if [ -n "$_r" ] && [ "$_r" != "$id" ] && seal_holds "$_r"; then
+        if [ -n "$_r" ] && [ "$_r" != "$id" ] && seal_holds "$_r" &&
+            [ "$(manifest_format "$base/releases/$_r/.relpack/manifest")" = 1 ]; then
             printf '%s\n' "$_r"
             return
         fi
@@ -80,9 +83,11 @@ stage() {
     stage_sweep
     if seal_holds "$id"; then return 0; fi
     manifest=$base/payload/$id.manifest
-    if [ "$(sha256sum <"$manifest" | cut -c 1-40)" != "$id" ]; then
-        say "$manifest is damaged"
-        more "(hint: apt-get clean, then apt-get install $name=$version again)"
+    if [ ! -r "$manifest" ] || [ "$(sha256sum <"$manifest" | cut -c 1-40)" != "$id" ]; then
+        say "$manifest is missing or damaged"
+        # Of a version that is unpacked already, apt itself repeats no more than the configuring.
+        if release_kept "$j_live_id"; then _first=; else _first="apt-get remove $name, "; fi
+        more "(hint: apt-get clean, ${_first}then apt-get install $name=$version again)"
         return 1
     fi
     part=$base/releases/.$id.partial
@@ -143,11 +148,15 @@ stage_extract() {
         tar -x -v --quoting-style=literal -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files \
             --no-same-owner --same-permissions --warning=no-timestamp --warning=no-existing-file || : >"$work/tar-failed"
     } | stage_hash || {
-        [ -e "$work/tar-failed" ] || say "the unpacked release does not have the hashes of its manifest"
+        if [ ! -e "$work/tar-failed" ]; then
+            say "the unpacked release does not have the hashes of its manifest"
+            more "(hint: apt-get clean, then apt-get install $name=$version again)"
+        fi
         : >"$work/hashes-failed"
     }
     if [ -e "$work/tar-failed" ]; then
         say "cannot unpack $base/payload/$id.tar.zst ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
+        more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
         return 1
     fi
     [ ! -e "$work/hashes-failed" ] || return 1
@@ -182,6 +191,7 @@ stage_check() {
     if ! cmp -s "$work/shape" "$work/found"; then
         say "the unpacked release is not what its manifest says:"
         diff "$work/shape" "$work/found" | head -n 5 >&2
+        more "(hint: apt-get clean, then apt-get install $name=$version again)"
         return 1
     fi
 }

@@ -25,8 +25,14 @@ EOF
 
 was_running() { case " $j_running " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
-# wanted_units ID: of that release, what was running, and what it brings new and enabled.
+# wanted_units ID: of that release, what was running, and what it brings new and enabled; each once.
 wanted_units() {
+    wanted_list "$1" | awk '!seen[$0]++' | while IFS= read -r _u; do
+        if ! is_idle "$_u"; then printf '%s\n' "$_u"; fi
+    done
+}
+
+wanted_list() {
     # Instances that the admin started, of a template that is still there; not those that only the old release names.
     for _u in $j_running; do
         case $_u in
@@ -37,20 +43,44 @@ wanted_units() {
             ;;
         esac
     done
-    units_of "$1" | grep -v '@[.]' | while IFS= read -r _u; do
-        ! is_idle "$_u" || continue
-        if was_running "$_u"; then
-            printf '%s\n' "$_u"
-        elif [ "$(unit_setting "$1" "$_u" enable)" = enable ] && { ! release_kept "$j_from_id" ||
-            ! names_unit "$j_from_id" "$_u"; }; then
-            # New here: started, unless the admin had disabled it before a removal, or masked it.
-            if deb-systemd-helper --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
+    units_of "$1" | while IFS= read -r _u; do
+        case $_u in
+        *@.*) if ! release_kept "$j_from_id" || ! has_unit "$j_from_id" "$_u"; then template_wanted "$1" "$_u"; fi ;;
+        *)
+            if was_running "$_u"; then
+                printf '%s\n' "$_u"
+            elif enabled_anew "$1" "$_u"; then
+                # New here: started, unless the admin had disabled it before a removal, or masked it.
+                if deb-systemd-helper --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
+            fi
+            ;;
+        esac
+    done
+}
+
+# enabled_anew ID UNIT: the release enables it, and the one before it did not.
+enabled_anew() {
+    [ "$(unit_setting "$1" "$2" enable)" = enable ] || return 1
+    ! release_kept "$j_from_id" || [ "$(unit_setting "$j_from_id" "$2" enable)" != enable ]
+}
+
+# template_wanted ID TEMPLATE: of a template that is new here, the instance that it enables by itself, and those that
+# the admin had enabled when it was there before.
+template_wanted() {
+    {
+        _default=$(sed -n 's/^DefaultInstance=//p' "$unitstore/units/$1/$2" | tail -n 1)
+        if [ -n "$_default" ] && deb-systemd-helper --quiet was-enabled "$2"; then
+            printf '%s@%s.%s\n' "${2%%@*}" "$_default" "${2##*.}"
         fi
+        template_enabled "$2"
+    } | sort -u | while IFS= read -r _i; do
+        if ! unit_masked "$_i"; then printf '%s\n' "$_i"; fi
     done
 }
 
 # start_recreate ID: one restart of everything that changed, then the gate.
 start_recreate() {
+    _sockets=
     _restart=
     _start=
     _reload=
@@ -58,33 +88,24 @@ start_recreate() {
     _gate=
     for _u in $(wanted_units "$1"); do
         ! in_roll "$1" "$_u" || continue
-        _policy=$(unit_setting "$1" "$_u" policy)
-        policy_allows "$_u" restart || {
-            say "$_u is not started: policy-rc.d forbids it"
-            continue
-        }
-        if ! was_running "$_u"; then
-            _start="$_start $_u"
-        else
-            case $(unit_setting "$1" "$_u" kind) in
-            service) _acts=y ;;
-            *) if release_kept "$j_from_id" && ! unit_changed "$_u" "$j_from_id" "$1"; then _acts=n; else _acts=y; fi ;;
-            esac
-            case $_acts$_policy in
-            yrestart | ytry-restart) _restart="$_restart $_u" ;;
-            yreload) _reload="$_reload $_u" ;;
-            yno-block) _later="$_later $_u" ;;
-            n*) _start="$_start $_u" ;;
-            *) continue ;;
-            esac
-        fi
+        start_allowed "$_u" || continue
+        case $(start_verb "$1" "$_u") in
+        socket) _sockets="$_sockets $_u" ;;
+        restart) _restart="$_restart $_u" ;;
+        start) _start="$_start $_u" ;;
+        reload) _reload="$_reload $_u" ;;
+        later) _later="$_later $_u" ;;
+        *) continue ;;
+        esac
         [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
     done
     fault start
     # A crash loop, or several deploys within ten seconds, has used up the start limit.
     # shellcheck disable=SC2086
     {
-        systemctl reset-failed $_restart $_start $_reload $_later 2>/dev/null || :
+        systemctl reset-failed $_sockets $_restart $_start $_reload $_later 2>/dev/null || :
+        # Before the services, which take what the sockets hold.
+        [ -z "$_sockets" ] || start_run restart $_sockets || return 1
         [ -z "$_later" ] || systemctl --no-block restart $_later || return 1
         [ -z "$_restart" ] || start_run restart $_restart || return 1
         [ -z "$_reload" ] || start_run reload-or-restart $_reload || return 1
@@ -92,6 +113,57 @@ start_recreate() {
         fault started
         gate "$1" $_gate
     }
+}
+
+# start_allowed UNIT: what the admin forbids stays as it is, and goes on running if it runs.
+start_allowed() {
+    _left_alone="it stays as it is"
+    if was_running "$1"; then _left_alone="it goes on with the release that it was started from"; fi
+    if unit_masked "$1"; then
+        say "$1 is masked: $_left_alone (hint: systemctl unmask $1, then: systemctl restart $1)"
+        return 1
+    fi
+    policy_allows "$1" restart || {
+        say "$1 is not started: policy-rc.d forbids it, so $_left_alone (hint: systemctl restart $1)"
+        return 1
+    }
+    unit_pinned "$1" "$j_to_id"
+}
+
+# unit_pinned UNIT ID: a text that the admin has put into /etc names the release that it was copied from.
+unit_pinned() {
+    _text=/etc/systemd/system/$1
+    [ -f "$_text" ] && [ ! -L "$_text" ] || return 0
+    _named=$(grep -oE "^BindReadOnlyPaths=$prefix/releases/[0-9a-f]{40}:" "$_text" | tail -n 1)
+    _named=${_named##*/}
+    if [ -n "$_named" ] && [ "${_named%:}" != "$2" ]; then
+        say "$1 is replaced by $_text, which names release ${_named%:}: that one runs, not the new one"
+        more "(hint: write $prefix/current in its BindReadOnlyPaths=, or go back to the package's text: systemctl revert $1)"
+    fi
+}
+
+# start_verb ID UNIT: what happens to a unit that is meant to run.
+start_verb() {
+    _kind=$(unit_setting "$1" "$2" kind)
+    if ! was_running "$2"; then
+        case $_kind in
+        socket) echo socket ;;
+        # What already runs under the name of a new service is not this release.
+        service) echo restart ;;
+        *) echo start ;;
+        esac
+        return
+    fi
+    if [ "$_kind" != service ] && release_kept "$j_from_id" && ! unit_changed "$2" "$j_from_id" "$1"; then
+        echo start
+        return
+    fi
+    case $(unit_setting "$1" "$2" policy) in
+    restart | try-restart) if [ "$_kind" = socket ]; then echo socket; else echo restart; fi ;;
+    # What was started from a release of its own finds no other by a reload.
+    reload) if [ "$(unit_setting "$j_from_id" "$2" policy)" = reload ]; then echo reload; else echo restart; fi ;;
+    no-block) echo later ;;
+    esac
 }
 
 start_run() {
@@ -107,31 +179,4 @@ start_run() {
     say "systemctl $_verb $* failed or did not end within the activation's time limit"
     printf '%s\n' "systemctl $_verb $* failed" >"$state/reason"
     return 1
-}
-
-# stop_dropped FROM TO: what the new release no longer has.
-stop_dropped() {
-    for _u in $(units_dropped "$1" "$2" | unit_instances) $(units_dropped "$1" "$2" | grep '@[.]' || :); do
-        systemctl stop "$_u" 2>/dev/null || :
-        # Where the admin had disabled it, that is remembered for the day it comes back.
-        if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper purge "$_u" >/dev/null 2>&1 || say "warning: cannot disable $_u"
-        fi
-        systemctl reset-failed "$_u" 2>/dev/null || :
-    done
-}
-
-# stop_as_before FROM TO: a service is stopped the way its own release says. Where the new text says otherwise, it is
-# stopped before systemd loads that; else the restart does it, with a shorter gap.
-stop_as_before() {
-    for _u in $j_running; do
-        [ "$(unit_setting "$2" "$_u" kind)$(unit_setting "$2" "$_u" policy)" = servicerestart ] || continue
-        ! in_roll "$2" "$_u" || continue
-        [ "$(stop_lines "$1" "$_u")" = "$(stop_lines "$2" "$_u")" ] || bounded systemctl stop "$_u"
-    done
-}
-
-stop_lines() {
-    grep -E '^(ExecStop|ExecStopPost|KillSignal|KillMode|RestartKillSignal|FinalKillSignal|SendSIGKILL|SendSIGHUP|TimeoutStopSec|TimeoutSec)=' \
-        "$(unit_text "$1" "$2")" || :
 }

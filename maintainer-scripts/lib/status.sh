@@ -1,7 +1,7 @@
 # What a person asks first. Everything is read anew from the host; the journal is only one of the witnesses.
 
 main_unit() {
-    _m=$(awk -F '\t' -v n="$name.service" '$1 == "unit" && $3 == "service" && ($2 == n || first == "") { first = $2; if ($2 == n) exit } END { print first }' "$(settings_of "$1")")
+    _m=$(settings_text "$1" | awk -F '\t' -v n="$name.service" '$1 == "unit" && $3 == "service" && ($2 == n || first == "") { first = $2; if ($2 == n) exit } END { print first }')
     printf '%s\n' "$_m"
 }
 
@@ -33,8 +33,28 @@ unit_line() {
 # What finishes an interrupted activation: dpkg, unless it knows nothing of it.
 problem_hint() {
     case $(dpkg_state) in
-    ii*) echo "$name-release rollback" ;;
+    ii*)
+        # Only the tidying up is left of an upgrade that dpkg records.
+        if [ "$j_step" = finish ] && [ "$j_to_id" = "$j_live_id" ]; then
+            echo "apt-get install --reinstall $name=$j_live_version"
+        else
+            echo "$name-release rollback"
+        fi
+        ;;
+    ??R* | ?H*) dpkg_hint ;;
     *) echo "dpkg --configure -a" ;;
+    esac
+}
+
+# What brings dpkg's record in line. Where dpkg wants the package unpacked again, a plain "install" of the version that
+# it records does nothing, and "--configure" refuses.
+dpkg_hint() {
+    case $(dpkg_state) in
+    ??R* | ?H*) echo "apt-get install --reinstall --allow-downgrades $name=$j_live_version" ;;
+    [rp]*) echo "apt-get remove $name, or to keep it: apt-get install --reinstall $name=$j_live_version" ;;
+    i?\ "${j_failed_version:-none}") echo "wait for $heal_unit, or $name-release accept" ;;
+    i[UF]*) echo "dpkg --configure $name" ;;
+    *) echo "apt-get install --allow-downgrades $name=$j_live_version" ;;
     esac
 }
 
@@ -44,12 +64,12 @@ problems() {
         echo "no release has ever been healthy here; dpkg says '$(dpkg_state)' (hint: $name-release history)"
         return
     fi
-    release_kept "$1" || echo "the live release $1 is missing"
+    release_kept "$1" || echo "the live release $1 is missing (hint: apt-get install --reinstall $name=$j_live_version)"
     [ "$1" = "$j_live_id" ] || echo "the link says $1, the journal ${j_live_id:-nothing}: an activation was interrupted (hint: $(problem_hint))"
     [ "$j_step" = idle ] || echo "an activation of $j_to_version stopped at step $j_step (hint: $(problem_hint))"
     _st=$(dpkg_state)
     [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
-        echo "dpkg says '$_st', what serves is $j_live_version (hint: wait for relpack-heal-$name.service, or $name-release accept)"
+        echo "dpkg says '$_st', what serves is $j_live_version (hint: $(dpkg_hint))"
     systemd_runs || return 0
     units_of "$1" | while IFS= read -r _u; do
         unit_ask "$_u"
@@ -59,7 +79,7 @@ problems() {
             echo "$_u runs release $_runs, not the live one (hint: systemctl restart $_u)"
         fi
     done
-    if [ -e "$state/pending-migration" ]; then echo "the migration waits for the first start of a service"; fi
+    if [ -e "$state/pending-migration" ]; then echo "the migration waits for the first start of a service (hint: systemctl start $(main_unit "$1"))"; fi
 }
 
 status() {
@@ -150,7 +170,7 @@ history_show() {
     fi
     _sep=
     printf '['
-    while IFS=$tab read -r _t _e _v _i _f _res _s _why; do
+    while IFS=$tab read -r _t _e _v _i _f _res _s _why _; do
         printf '%s{"time":%s,"event":%s,"version":%s,"release":%s,"from":%s,"result":%s,"seconds":%s,"reason":%s}' "$_sep" \
             "$(json_string "$_t")" "$(json_string "$_e")" "$(json_string "$_v")" "$(json_string "$_i")" \
             "$(json_string "$_f")" "$(json_string "$_res")" "$_s" "$(json_string "$_why")"

@@ -2,16 +2,27 @@
 systemd_runs() {
     # It does not change while we run, and it is asked often.
     if [ -z "${systemd_here:-}" ]; then
-        systemd_here=no
-        if systemd_is_ours; then systemd_here=yes; fi
+        systemd_here=yes
+        systemd_is_ours || {
+            systemd_here=no
+            # deb-systemd-helper would reload the outer one.
+            SYSTEMD_OFFLINE=1
+            export SYSTEMD_OFFLINE
+        }
     fi
     [ "$systemd_here" = yes ]
 }
 
 systemd_is_ours() {
-    [ -z "$root" ] && [ -d /run/systemd/system ] && [ -d /proc/1 ] || return 1
-    [ "$(id -u)" = 0 ] || return 0
-    [ "$(stat -Lc %d:%i / 2>/dev/null)" = "$(stat -Lc %d:%i /proc/1/root 2>/dev/null)" ]
+    [ -z "$root" ] && [ -d /run/systemd/system ] && [ -r /proc/1/comm ] || return 1
+    # The directory may be there without it, in a container whose maker prepared for both.
+    read -r _init </proc/1/comm && [ "$_init" = systemd ] || return 1
+    _roots=$(stat -Lc %d:%i / /proc/1/root 2>/dev/null) || :
+    case $_roots in
+    *"$nl"*) [ "${_roots%"$nl"*}" = "${_roots#*"$nl"}" ] ;;
+    # Only root may ask where process 1 has its root.
+    *) [ "$(id -u)" != 0 ] ;;
+    esac
 }
 
 # live: units can be started and waited for. boot: they can be queued, but waiting would deadlock. halt: a new job is
@@ -43,9 +54,11 @@ unit_masked() { [ "$(unit_show "$1" LoadState)" = masked ]; }
 
 # policy-rc.d is how an admin or an image builder forbids starts (Debian Policy 9.3.3.1): 101 is "no".
 policy_allows() {
-    [ -x /usr/sbin/policy-rc.d ] || return 0
+    # By this path alone, as Policy says.
+    _policy=/usr/sbin/policy-rc.d
+    [ -x "$_policy" ] || return 0
     _rc=0
-    /usr/sbin/policy-rc.d "$1" "$2" >/dev/null 2>&1 || _rc=$?
+    "$_policy" "$1" "$2" >/dev/null 2>&1 || _rc=$?
     case $_rc in
     0 | 1 | 104) return 0 ;;
     *) return 1 ;;

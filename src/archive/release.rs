@@ -66,7 +66,7 @@ impl ReleaseBuilder {
             InfoKind::Symlink(target) => (OwnedKind::Symlink(target.clone()), &[0o777]),
             InfoKind::File => {
                 let mut hasher = Hasher::new();
-                let keep = path.as_str().starts_with(".relpack/");
+                let keep = path.as_str().starts_with(".relpack/") && !path.as_str().starts_with(".relpack/files/");
                 let mut kept = Vec::new();
                 if keep {
                     self.metadata_bytes = self.metadata_bytes.saturating_add(entry.size);

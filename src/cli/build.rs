@@ -300,6 +300,11 @@ fn beside_release(plan: &Plan, id: &ReleaseId) -> Vec<TrailingFile> {
         .iter()
         .map(|unit| file(format!("units/{}", unit.name), plan::bound_text(unit, id)))
         .collect();
+    files.extend(
+        plan.drop_ins
+            .iter()
+            .map(|drop_in| file(format!("units/{}", drop_in.path()), drop_in.file.render())),
+    );
     files.push(file("settings".to_owned(), plan.settings.clone()));
     files
 }

@@ -65,6 +65,12 @@ fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<S
     const LIMIT: u64 = 1 << 20;
     let unit_of = |path: &str| {
         let (dir, name) = path.rsplit_once('/')?;
+        if let Some((above, unit)) = dir.rsplit_once('/')
+            && unit.ends_with(".d")
+        {
+            let at = above == "usr/lib/systemd/system" || above.ends_with("/units") && !above.contains("/release/");
+            return at.then(|| format!("{unit}/{name}"));
+        }
         (dir == "usr/lib/systemd/system" || dir.ends_with("/units") && !dir.contains("/release/"))
             .then(|| name.to_owned())
     };

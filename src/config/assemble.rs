@@ -9,9 +9,9 @@ use super::places::Layout;
 use super::reader::{Doc, Table};
 use super::units::Written;
 use super::{Config, Deploy, Directory, Env, Migrate, Overrides, Package, Shared, Strategy, User};
-use super::{deploy, instances, package, places, ready_made};
-use crate::model::AbsPath;
-use crate::systemd::{self, Context, Instances, MigrateInput};
+use super::{deploy, files, instances, package, places, ready_made};
+use crate::model::{AbsPath, UnitName};
+use crate::systemd::{self, Context, DropIn, Instances, MigrateInput};
 
 /// The systemd of the oldest Debian that packages are built for (12).
 const SYSTEMD: u32 = 252;
@@ -49,6 +49,11 @@ pub(super) fn config<'d>(
         .table("directories")
         .map(|t| places::directories(&t, &layout, user.as_ref()))
         .unwrap_or_default();
+    let shown = path.parent().unwrap_or(Path::new(""));
+    let files = root
+        .table("files")
+        .map(|t| files::files(&t, &layout, env.as_ref().map(|env| &env.file), dir, shown))
+        .unwrap_or_default();
     let shared = root.table("shared").map(|t| {
         let shared = places::shared(&t);
         t.finish();
@@ -72,7 +77,7 @@ pub(super) fn config<'d>(
         .and_then(|t| t.string("units"))
         .filter(|at| !at.value.is_empty())
     {
-        let shown = path.parent().unwrap_or(Path::new("")).join(&at.value);
+        let shown = shown.join(&at.value);
         let files = ready_made::read(doc, &at, &dir.join(&at.value), &shown);
         written.add_ready_made(doc, files);
     }
@@ -121,7 +126,7 @@ pub(super) fn config<'d>(
         table.into_iter().for_each(Table::finish);
     }
 
-    let (mut env, units) = (env?, units?);
+    let (mut env, (units, drop_ins)) = (env?, units?);
     env.present |= units.iter().any(|unit| {
         let files = unit.file.get_list("Service", "EnvironmentFile");
         files
@@ -139,6 +144,8 @@ pub(super) fn config<'d>(
         shared,
         units,
         instances,
+        drop_ins,
+        files,
         migrate,
         deploy,
         warnings: Vec::new(),
@@ -163,7 +170,7 @@ struct UnitParts<'a, 'd> {
 }
 
 /// The complete units; `None` when something is wrong with one (then it was reported).
-fn units(mut parts: UnitParts<'_, '_>) -> Option<Vec<systemd::Unit>> {
+fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>)> {
     // Where the user is wrong, the units are still worth checking.
     let someone = "app".parse().ok();
     let user = parts.user.map(|u| u.name.clone()).or(someone.clone())?;
@@ -191,12 +198,24 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<Vec<systemd::Unit>> {
         written.report(parts.doc, error, parts.migrate_table, warning);
     };
     let inputs = std::mem::take(&mut parts.written.inputs);
-    match systemd::resolve(inputs, &context) {
-        Ok((units, warnings)) => {
+    let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);
+    // Where the unit's own text could not be read, that was said.
+    drop_ins.retain(|drop_in| {
+        let template = drop_in.unit.template();
+        let of = |name: &UnitName| *name == drop_in.unit || Some(name) == template.as_ref();
+        inputs.iter().any(|unit| of(&unit.name)) || !parts.written.names.iter().any(of)
+    });
+    let resolved = systemd::resolve(inputs, &context).and_then(|(units, mut warnings)| {
+        let (drop_ins, more) = systemd::resolve_drop_ins(drop_ins, &units, &context)?;
+        warnings.extend(more);
+        Ok((units, drop_ins, warnings))
+    });
+    match resolved {
+        Ok((units, drop_ins, warnings)) => {
             for warning in &warnings {
                 report(&parts.written, &warning.0, true);
             }
-            Some(units)
+            Some((units, drop_ins))
         }
         Err(errors) => {
             for error in &errors {

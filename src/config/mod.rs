@@ -4,6 +4,7 @@ mod assemble;
 mod deploy;
 mod diagnostics;
 mod file;
+mod files;
 mod instances;
 mod package;
 mod places;
@@ -22,7 +23,9 @@ use toml::de::DeTable;
 use crate::model::DebVersion;
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
-pub use resolved::{Config, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Shared, Strategy, User};
+pub use resolved::{
+    Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Shared, Strategy, User,
+};
 
 use diagnostics::Source;
 use reader::Doc;

@@ -55,7 +55,7 @@ impl Layout {
     }
 
     /// Whether a name below a directory that packages share is this package's: `acme`, `acme-data`, `acme.d`.
-    fn owns(&self, component: &str) -> bool {
+    pub(super) fn owns(&self, component: &str) -> bool {
         let Some(name) = &self.name else {
             return true;
         };
@@ -64,17 +64,17 @@ impl Layout {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']))
     }
 
-    fn own_name(&self) -> &str {
+    pub(super) fn own_name(&self) -> &str {
         self.name.as_ref().map_or("NAME", |name| name.as_str())
     }
 }
 
 /// What unit files, tmpfiles.d and shells all read as it stands, in lists and before colons too.
-fn is_plain(c: char) -> bool {
+pub(super) fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+')
 }
 
-const PLAIN: &str = "letters, digits and . _ - +";
+pub(super) const PLAIN: &str = "letters, digits and . _ - +";
 
 /// Directories of the system, of other packages or of people: no prefix and no directory of ours belongs there.
 const SYSTEM: &[&str] = &[

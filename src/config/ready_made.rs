@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::diagnostics::{Problem, Source, printable_path};
 use super::reader::{At, Doc};
 use crate::model::{UnitKind, UnitName};
-use crate::systemd::UnitFile;
+use crate::systemd::{DropIn, UnitFile};
 
 /// A unit file is written by hand: more than this is something else.
 const SIZE_MAX: u64 = 256 * 1024;
@@ -20,10 +20,13 @@ pub(super) struct ReadyMade {
     pub(super) source: Arc<Source>,
 }
 
+type Refuse<'a> = &'a dyn Fn(String, &str);
+
 /// What the directory holds.
 #[derive(Default)]
 pub(super) struct ReadyMadeFiles {
     pub(super) units: Vec<ReadyMade>,
+    pub(super) drop_ins: Vec<(DropIn, Arc<Source>)>,
     /// Every unit that has a file, also where its text could not be read.
     pub(super) names: Vec<UnitName>,
 }
@@ -55,15 +58,8 @@ pub(super) fn read(doc: &Doc, at: &At<String>, dir: &Path, shown: &Path) -> Read
         let text = name.to_string_lossy();
         let suffix = text.rsplit_once('.').map_or("", |(_, suffix)| suffix);
         if suffix == "d" && dir.join(&name).is_dir() {
-            let problem = Problem::new(
-                at.span.clone(),
-                format!("release.units: {} is left out", printable_path(&shown.join(&name))),
-            );
-            doc.push(
-                problem
-                    .help("drop-ins are for a host's admin: write the directives into the unit itself")
-                    .warning(),
-            );
+            let read = read_drop_ins(doc, &dir.join(&name), &shown.join(&name), &refuse);
+            files.drop_ins.extend(read);
             continue;
         }
         if text.starts_with('.') || !UnitKind::ALL.iter().any(|kind| kind.suffix() == suffix) {
@@ -88,7 +84,55 @@ pub(super) fn read(doc: &Doc, at: &At<String>, dir: &Path, shown: &Path) -> Read
     files
 }
 
-fn read_one(doc: &Doc, name: UnitName, path: &Path, shown: &Path, refuse: &dyn Fn(String, &str)) -> Option<ReadyMade> {
+/// The `.conf` files of a directory `acme.service.d`.
+fn read_drop_ins(doc: &Doc, dir: &Path, shown: &Path, refuse: Refuse<'_>) -> Vec<(DropIn, Arc<Source>)> {
+    let at = printable_path(shown);
+    let stem = shown.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let unit = match stem.parse::<UnitName>() {
+        Ok(unit) => unit,
+        Err(error) => {
+            refuse(format!("{at}: {}", error.message()), error.hint());
+            return Vec::new();
+        }
+    };
+    let listed = fs::read_dir(dir).and_then(|entries| {
+        entries
+            .map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<Vec<_>, _>>()
+    });
+    let mut names = listed.unwrap_or_else(|error| {
+        refuse(
+            format!("cannot read the directory {at}: {error}"),
+            "see that it is readable",
+        );
+        Vec::new()
+    });
+    names.sort();
+    let mut drop_ins = Vec::new();
+    for name in names.into_iter().filter(|name| !name.starts_with('.')) {
+        let path = shown.join(&name);
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
+        if !name.ends_with(".conf") || !name.chars().all(plain) {
+            refuse(
+                format!("{} is no drop-in", printable_path(&path)),
+                "systemd reads files that end with .conf; name it of letters, digits and . _ - +",
+            );
+            continue;
+        }
+        let read = read_one(doc, unit.clone(), &dir.join(&name), &path, refuse);
+        drop_ins.extend(read.map(|read| {
+            let ReadyMade {
+                name: unit,
+                file,
+                source,
+            } = read;
+            (DropIn { unit, name, file }, source)
+        }));
+    }
+    drop_ins
+}
+
+fn read_one(doc: &Doc, name: UnitName, path: &Path, shown: &Path, refuse: Refuse<'_>) -> Option<ReadyMade> {
     let at = printable_path(shown);
     let read = || -> std::io::Result<Option<Vec<u8>>> {
         if !fs::metadata(path)?.is_file() {

@@ -30,6 +30,10 @@ pub struct Config {
     pub units: Vec<systemd::Unit>,
     /// `[instances]`, of the template `<name>@.service`.
     pub instances: systemd::Instances,
+    /// The ready-made drop-ins of these units.
+    pub drop_ins: Vec<systemd::DropIn>,
+    /// `[files]`, by path.
+    pub files: Vec<ConfigFile>,
     /// `[migrate]`
     pub migrate: Option<Migrate>,
     /// `[deploy]`
@@ -122,6 +126,17 @@ pub struct Directory {
     pub user: UserName,
     /// Its group.
     pub group: UserName,
+}
+
+/// A configuration file that a host's admin may edit.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// Where, below `/etc`.
+    pub path: AbsPath,
+    /// Permission bits; it belongs to root and the service's group.
+    pub mode: u32,
+    /// What it is at first.
+    pub bytes: Vec<u8>,
 }
 
 /// The environment file of the services.

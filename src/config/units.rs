@@ -11,12 +11,13 @@ use super::diagnostics::{Problem, Source};
 use super::reader::{At, Doc, Table, shown_key, suggest};
 use super::ready_made::ReadyMadeFiles;
 use crate::model::{EnvName, UnitName};
-use crate::systemd::{self, Defaults, Origin, UnitError, UnitFile, UnitInput};
+use crate::systemd::{self, Defaults, DropIn, Origin, UnitError, UnitFile, UnitInput};
 
 /// Units as written, with the place of everything in them.
 #[derive(Default)]
 pub(super) struct Written {
     pub(super) inputs: Vec<UnitInput>,
+    pub(super) drop_ins: Vec<DropIn>,
     pub(super) defaults: Defaults,
     /// Every unit that is named, also where its text could not be read.
     pub(super) names: Vec<UnitName>,
@@ -44,6 +45,20 @@ impl Places {
             keys: BTreeMap::new(),
             incomplete: false,
         }
+    }
+
+    fn of_file(file: &UnitFile, source: Arc<Source>) -> Self {
+        let mut places = Self::new(source.line_span(1));
+        for section in file.sections() {
+            for entry in &section.entries {
+                let span = source.line_span(entry.line.unwrap_or(1));
+                let name = (section.name.clone(), entry.key.clone());
+                places.keys.entry(name).or_default().push(span.clone());
+                places.sections.entry(section.name.clone()).or_insert(span);
+            }
+        }
+        places.file = Some(source);
+        places
     }
 }
 
@@ -106,22 +121,17 @@ impl Written {
                 );
                 continue;
             }
-            let mut places = Places::new(0..0);
-            for section in unit.file.sections() {
-                for entry in &section.entries {
-                    let span = unit.source.line_span(entry.line.unwrap_or(1));
-                    let name = (section.name.clone(), entry.key.clone());
-                    places.keys.entry(name).or_default().push(span.clone());
-                    places.sections.entry(section.name.clone()).or_insert(span);
-                }
-            }
-            places.whole = unit.source.line_span(1);
-            places.file = Some(unit.source);
+            let places = Places::of_file(&unit.file, unit.source);
             self.places.insert(unit.name.as_str().to_owned(), places);
             self.inputs.push(UnitInput {
                 name: unit.name,
                 file: unit.file,
             });
+        }
+        for (drop_in, source) in files.drop_ins {
+            self.places
+                .insert(drop_in.path(), Places::of_file(&drop_in.file, source));
+            self.drop_ins.push(drop_in);
         }
     }
 
@@ -129,6 +139,7 @@ impl Written {
     pub(super) fn report(&self, doc: &Doc, error: &UnitError, migrate: Option<&Table<'_>>, warning: bool) {
         let (name, title) = match &error.origin {
             Origin::Unit(name) => (name.as_str(), name.to_string()),
+            Origin::DropIn(path) => (path.as_str(), path.clone()),
             Origin::Defaults => (DEFAULTS, "[defaults]".to_owned()),
             Origin::Migrate => {
                 let known = ["exec", "like", "timeout"];

@@ -71,9 +71,13 @@ impl Control {
         if let Some(homepage) = &package.homepage {
             fields.push(("Homepage", homepage.clone()));
         }
-        let about = format!("It deploys itself: {}-release status tells what serves.", package.name);
+        let about = [
+            "It deploys itself: a new version is staged, migrated, switched to and".to_owned(),
+            "checked, and the earlier one serves again where that fails.".to_owned(),
+            format!("{}-release status tells what serves.", package.name),
+        ];
         let extended = if package.description.is_empty() {
-            std::slice::from_ref(&about)
+            &about[..]
         } else {
             &package.description
         };

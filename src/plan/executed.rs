@@ -1,7 +1,7 @@
 //! Finds the files of the release that units execute, and checks that they are there.
 
 use crate::model::{AbsPath, TreePath};
-use crate::systemd::Unit;
+use crate::systemd::{DropIn, Unit};
 use crate::tree::{Node, Tree};
 
 use super::PlanError;
@@ -15,11 +15,13 @@ pub struct Executed {
 }
 
 /// Every program below `{app}` that a unit names as the first word of an `Exec…=` line.
-pub fn executed(units: &[Unit], prefix: &AbsPath) -> Vec<Executed> {
-    let app = format!("{prefix}/app/");
+pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Executed> {
+    let places = [format!("{prefix}/app/"), format!("{prefix}/current/")];
     let mut found = Vec::new();
-    for unit in units {
-        let Some(service) = unit.file.section("Service") else {
+    let files = units.iter().map(|unit| (unit.name.to_string(), &unit.file));
+    let added = drop_ins.iter().map(|drop_in| (drop_in.path(), &drop_in.file));
+    for (unit, file) in files.chain(added) {
+        let Some(service) = file.section("Service") else {
             continue;
         };
         for entry in &service.entries {
@@ -31,12 +33,12 @@ pub fn executed(units: &[Unit], prefix: &AbsPath) -> Vec<Executed> {
                 .value
                 .trim_start_matches(['@', '-', ':', '+', '!', '|', '"', '\'']);
             let word = word.split([' ', '\t', '"', '\'']).next().unwrap_or_default();
-            if let Some(path) = word.strip_prefix(&app) {
+            if let Some(path) = places.iter().find_map(|place| word.strip_prefix(place.as_str())) {
                 if path.contains('%') {
                     continue; // only the host knows what a specifier becomes
                 }
                 found.push(Executed {
-                    unit: unit.name.to_string(),
+                    unit: unit.clone(),
                     directive: entry.key.clone(),
                     path: path.to_owned(),
                 });

@@ -7,7 +7,7 @@ use crate::model::{AbsPath, ReleaseId};
 use crate::scripts::{self, ScriptError, Tokens, template};
 use crate::systemd::Unit;
 
-use super::{Plan, Sizes, bound_text};
+use super::{Plan, Sizes, bound_text, documents};
 
 /// One entry of the package's data archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +30,7 @@ pub enum HostFileKind {
 /// What the templates need of the configuration.
 #[derive(Debug, Clone)]
 pub struct Inputs {
-    maintainer: String,
-    copyright: String,
-    license: String,
+    documents: documents::Inputs,
     sysusers: Option<String>,
     tmpfiles: String,
     env_file: String,
@@ -50,9 +48,7 @@ impl Inputs {
         let package = &config.package;
         let directories = directories(config);
         Self {
-            maintainer: package.maintainer.clone(),
-            copyright: package.copyright.clone().unwrap_or_else(|| package.maintainer.clone()),
-            license: package.license.clone().unwrap_or_else(|| "proprietary".to_owned()),
+            documents: documents::Inputs::new(package),
             sysusers: config.user.create.then(|| sysusers(config)),
             tmpfiles: directories
                 .iter()
@@ -124,6 +120,12 @@ impl Inputs {
                 plain(bound_text(unit, id)),
             );
         }
+        for drop_in in &plan.drop_ins {
+            put(
+                format!("/usr/lib/systemd/system/{}", drop_in.path()),
+                plain(drop_in.file.render()),
+            );
+        }
         put(
             format!("/usr/lib/systemd/system-generators/relpack-{name}"),
             program(scripts::render(template::GENERATOR, tokens)?),
@@ -139,24 +141,15 @@ impl Inputs {
         }
         let rendered = scripts::render(template::TMPFILES, &text.clone().raw("LINES", &self.tmpfiles))?;
         put(format!("/usr/lib/tmpfiles.d/{name}.conf"), plain(rendered));
-        put(
-            format!("/usr/share/lintian/overrides/{name}"),
-            plain(scripts::render(template::LINTIAN, &text)?),
-        );
         if self.nginx {
             put(
                 format!("/usr/share/{name}/nginx.conf"),
                 plain(scripts::render(template::NGINX, &text)?),
             );
         }
-        let copyright = text
-            .raw("MAINTAINER", &self.maintainer)
-            .raw("COPYRIGHT", &self.copyright)
-            .raw("LICENSE", &self.license);
-        put(
-            format!("/usr/share/doc/{name}/copyright"),
-            plain(scripts::render(template::COPYRIGHT, &copyright)?),
-        );
+        for (path, bytes) in self.documents.files(plan, id)? {
+            put(path, HostFileKind::File(0o644, bytes));
+        }
         Ok(files)
     }
 }

@@ -40,6 +40,9 @@ pub fn render(config: &Config) -> String {
     for name in &config.env.required {
         put(&["env-required", name.as_str()]);
     }
+    for file in &config.files {
+        put(&["file", file.path.as_str(), &format!("{:04o}", file.mode)]);
+    }
     for unit in &config.units {
         let relpack = &unit.relpack;
         let mut put_unit = |name: &str, enable: bool, gated: bool| {

@@ -27,6 +27,9 @@ pub fn plan_text(plan: &Plan, bound: &Bound) -> String {
             format_args!("  {:<36} {}\n", unit.name.to_string(), on_upgrade(unit)),
         );
     }
+    for drop_in in &plan.drop_ins {
+        put(&mut text, format_args!("  {:<36} drop-in\n", drop_in.path()));
+    }
     put(&mut text, format_args!("\ncontrol fields:\n"));
     for (name, value) in plan.control.fields() {
         put(&mut text, format_args!("  {name}: {}\n", value.replace('\n', "\n  ")));
@@ -54,6 +57,12 @@ pub fn plan_text(plan: &Plan, bound: &Bound) -> String {
             HostFileKind::File(mode, bytes) => format!("{mode:04o} {}", human(bytes.len() as u64)),
         };
         put(&mut text, format_args!("  {:<56} {about}\n", file.path.to_string()));
+    }
+    if !plan.files.is_empty() {
+        put(&mut text, format_args!("\non the host, for its admin to edit:\n"));
+    }
+    for (path, mode) in &plan.files {
+        put(&mut text, format_args!("  {:<56} {mode:04o}\n", path.to_string()));
     }
     let (files, bytes) = totals(plan);
     put(
@@ -121,6 +130,14 @@ pub fn plan_json(plan: &Plan, bound: &Bound) -> Value {
         "source_date": plan.source_date,
         "control": control,
         "units": units,
+        "files": plan.files.iter().map(|(path, mode)| json!({
+            "path": path.as_str(),
+            "mode": format!("{mode:04o}"),
+        })).collect::<Vec<_>>(),
+        "drop_ins": plan.drop_ins.iter().map(|drop_in| json!({
+            "path": drop_in.path(),
+            "text": drop_in.file.render(),
+        })).collect::<Vec<_>>(),
         "scripts": scripts,
         "host_files": host_files,
         "release": entries,

@@ -121,7 +121,7 @@ fn resolve_entry(
     };
     let value = expand(entry.value.trim_ascii(), layer.vars, false)?;
     let value = match directive.kind {
-        ValueKind::Exec if !value.is_empty() => resolve_command_line(&value, &ctx.app())?,
+        ValueKind::Exec if !value.is_empty() => resolve_command_line(&value, &layer.vars.app)?,
         ValueKind::Bool => check_bool(&value).map(|()| value)?,
         ValueKind::Time => check_time(&value).map(|()| value)?,
         _ => value,

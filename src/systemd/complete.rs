@@ -7,7 +7,7 @@ use super::deploy::is_oneshot;
 use super::directives;
 use super::input::Context;
 use super::layers::Merged;
-use super::unit::RELEASE_PLACEHOLDER;
+use super::unit::{OnUpgrade, RELEASE_PLACEHOLDER};
 use super::unit_file::{Entry, UnitFile};
 
 /// Fills in the defaults. `triggered`: a timer, path or socket of the package starts the unit.
@@ -17,6 +17,10 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
     if !written.has("Unit", "Description") && !ctx.synopsis.is_empty() {
         let entry = Entry::new("Description", description(name, ctx));
         front.section_mut("Unit").entries.insert(0, entry);
+    }
+    // "systemctl status" shows it, and "systemctl help" opens it.
+    if name.kind() == UnitKind::Service && !written.has("Unit", "Documentation") {
+        front.append("Unit", "Documentation", documentation(ctx));
     }
     add_mount_dependency(front, &written, ctx);
     match name.kind() {
@@ -49,6 +53,11 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
     }
     let joined = merged.joined();
     order(joined, name.kind(), ctx)
+}
+
+/// The manual of the package's own command.
+pub(crate) fn documentation(ctx: &Context) -> String {
+    format!("man:{}-release(1)", ctx.package)
 }
 
 fn description(name: &UnitName, ctx: &Context) -> String {
@@ -94,6 +103,7 @@ fn instance_env_file(ctx: &Context) -> String {
 fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
     let has = |key: &str| written.has("Service", key);
     let value = |key: &str| written.get("Service", key).unwrap_or("");
+    let reloaded = written.get(X_RELPACK, "OnUpgrade") == Some(OnUpgrade::Reload.word());
     let mut add = |key: &str, value: &str| front.append("Service", key, value);
     // A dynamic or another user has a group of its own.
     let dynamic = matches!(
@@ -108,7 +118,7 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
         add("Group", ctx.group.as_str());
     }
     if !has("WorkingDirectory") {
-        add("WorkingDirectory", &ctx.app());
+        add("WorkingDirectory", &if reloaded { ctx.current() } else { ctx.app() });
     }
     if let Some(file) = ctx.env_file.as_ref().filter(|_| !has("EnvironmentFile")) {
         add("EnvironmentFile", file.as_str());
@@ -117,10 +127,9 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
         add_env_conditions(front, ctx);
     }
     let mut add = |key: &str, value: &str| front.append("Service", key, value);
-    add(
-        "BindReadOnlyPaths",
-        &format!("{}/releases/{RELEASE_PLACEHOLDER}:{}", ctx.prefix, ctx.app()),
-    );
+    if !reloaded {
+        add("BindReadOnlyPaths", &release_bind(ctx));
+    }
     if value("ProtectSystem") == "strict" {
         let listed = written.get_list("Service", "ReadWritePaths");
         for path in &ctx.writable {
@@ -141,6 +150,11 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
             add("RestartSec", "1s");
         }
     }
+}
+
+/// What makes `{app}` this unit's own release.
+pub(crate) fn release_bind(ctx: &Context) -> String {
+    format!("{}/releases/{RELEASE_PLACEHOLDER}:{}", ctx.prefix, ctx.app())
 }
 
 /// Whether the service gets its settings from the package's environment file.

@@ -77,7 +77,12 @@ pub(crate) fn settings(
     }
     let mut health_env = BTreeMap::new();
     let health = get("Health").and_then(|text| {
-        let parsed = parse_health(text, ctx)
+        let app = if on_upgrade == OnUpgrade::Reload {
+            ctx.current()
+        } else {
+            ctx.app()
+        };
+        let parsed = parse_health(text, &app)
             .and_then(|health| health_environment(name, text, file, ctx).map(|env| (health, env)));
         match parsed {
             Ok((health, env)) => {
@@ -173,7 +178,7 @@ fn check_drain(drain: Seconds, file: &UnitFile, fail: &mut dyn FnMut(&str, Strin
 type Problem = (String, String);
 
 /// Reads `http://…`, `unix:/socket[:/path]` or `exec:command`.
-fn parse_health(text: &str, ctx: &Context) -> Result<Health, Problem> {
+fn parse_health(text: &str, app: &str) -> Result<Health, Problem> {
     let examples = || {
         "for example \"http://127.0.0.1:{env.PORT}/healthz\", \"unix:/run/acme/sock:/healthz\" or \"exec:bin/check\""
             .to_owned()
@@ -206,7 +211,7 @@ fn parse_health(text: &str, ctx: &Context) -> Result<Health, Problem> {
         });
     }
     if let Some(command) = text.strip_prefix("exec:") {
-        let command = resolve_command_line(command.trim_ascii(), &ctx.app())?;
+        let command = resolve_command_line(command.trim_ascii(), app)?;
         if !command.starts_with(['/', '"', '\'']) {
             return Err((
                 "the command starts with a prefix or a specifier of systemd's".into(),

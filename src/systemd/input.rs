@@ -74,6 +74,8 @@ pub struct Context {
 pub enum Origin {
     /// `[units."<name>"]`, or the ready-made file of this name.
     Unit(UnitName),
+    /// A ready-made drop-in: `acme.service.d/10-x.conf`.
+    DropIn(String),
     /// `[defaults]`
     Defaults,
     /// `[migrate]`
@@ -108,6 +110,11 @@ impl Context {
     /// `{app}`: inside of a unit, its release.
     pub(crate) fn app(&self) -> String {
         format!("{}/app", self.prefix)
+    }
+
+    /// `{app}` of a unit that is reloaded: its mounts don't change then, so it follows the live release's link.
+    pub(crate) fn current(&self) -> String {
+        format!("{}/current", self.prefix)
     }
 
     /// `{shared}`: state that outlives releases.

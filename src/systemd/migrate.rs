@@ -3,7 +3,7 @@
 use crate::model::{UnitKind, UnitName};
 
 use super::check::{X_RELPACK, check_text};
-use super::complete::{add_env_conditions, reads_env_file};
+use super::complete::{add_env_conditions, documentation, reads_env_file, release_bind};
 use super::deploy::is_oneshot;
 use super::directives::{self, Group};
 use super::exec::resolve_command_line;
@@ -132,6 +132,7 @@ fn set_description(file: &mut UnitFile, what: &str, ctx: &Context) {
 fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput, ctx: &Context) -> UnitFile {
     let mut file = UnitFile::new();
     file.append("Unit", "Description", "");
+    file.append("Unit", "Documentation", documentation(ctx));
     for key in ["Wants", "Requires", "After"] {
         let foreign: Vec<&str> = like
             .file
@@ -162,7 +163,10 @@ fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput,
     file.append("Service", "TimeoutStartSec", format!("{}s", migrate.timeout));
     let copied = like.file.section("Service").map_or(&[][..], |s| &s.entries);
     for entry in copied.iter().filter(|entry| is_environment(&entry.key, &entry.value)) {
-        file.append("Service", &entry.key, entry.value.clone());
+        file.append("Service", &entry.key, at_own_release(&entry.value, ctx));
+    }
+    if like.relpack.on_upgrade == OnUpgrade::Reload {
+        file.append("Service", "BindReadOnlyPaths", release_bind(ctx));
     }
     if file.has("Service", "RuntimeDirectory") {
         // The running service uses the same directory, which would go with the migration's end.
@@ -172,6 +176,21 @@ fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput,
     file.append(X_RELPACK, "Release", RELEASE_PLACEHOLDER);
     file.append(X_RELPACK, "OnUpgrade", OnUpgrade::None.word());
     file
+}
+
+/// The value with the live release's path replaced by that of the unit's own, since a migration runs before the switch.
+fn at_own_release(value: &str, ctx: &Context) -> String {
+    let (live, app) = (ctx.current(), ctx.app());
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find(&live) {
+        let after = &rest[at + live.len()..];
+        let whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        out.push_str(&rest[..at]);
+        out.push_str(if whole { &*app } else { &live });
+        rest = after;
+    }
+    out + rest
 }
 
 /// Whether a directive says who runs it, with what around it, and within which limits.

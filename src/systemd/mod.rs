@@ -4,6 +4,7 @@ mod check;
 mod complete;
 mod deploy;
 pub mod directives;
+mod drop_in;
 pub mod exec;
 mod input;
 mod layers;
@@ -22,6 +23,7 @@ mod test_support;
 mod unit;
 pub mod unit_file;
 
+pub use drop_in::{DropIn, resolve_drop_ins};
 pub use input::{Context, Defaults, Instances, MigrateInput, Origin, UnitError, UnitInput, UnitWarning};
 pub use quote::environment_assignment;
 pub use resolve::resolve;

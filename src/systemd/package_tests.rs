@@ -378,3 +378,50 @@ fn the_same_input_gives_the_same_units_in_any_order() {
     assert!(names.is_sorted());
     assert_eq!(forward[0].name.kind(), UnitKind::Service);
 }
+
+#[test]
+fn a_reloaded_service_follows_the_live_release() {
+    let text = "[Service]\nExecStart=bin/a --at {app}\nExecReload=/bin/kill -HUP $MAINPID\nEnvironment=HOME={app}/x\n\
+                [X-Relpack]\nOnUpgrade=reload\nHealth=exec:bin/check\n";
+    let ctx = with_migration("acme.service", "bin/migrate");
+    let units = good(&[("acme.service", text), ("acme-other.service", SERVICE)], &ctx);
+    let unit = |name: &str| &units.iter().find(|u| u.name.as_str() == name).unwrap().file;
+    let acme = unit("acme.service");
+    assert_eq!(
+        acme.get("Service", "ExecStart"),
+        Some("/opt/acme/current/bin/a --at /opt/acme/current")
+    );
+    assert_eq!(acme.get("Service", "WorkingDirectory"), Some("/opt/acme/current"));
+    assert_eq!(acme.get("Service", "BindReadOnlyPaths"), None);
+    let health = units.iter().find_map(|u| u.relpack.health.as_ref()).unwrap();
+    assert_eq!(health.target(), "/opt/acme/current/bin/check");
+    let other = unit("acme-other.service");
+    assert_eq!(other.get("Service", "WorkingDirectory"), Some("/opt/acme/app"));
+    // The migration runs before the switch, so it has a release of its own.
+    for name in ["acme-migrate.service", "acme-first-start.service"] {
+        let file = unit(name);
+        assert_eq!(file.get("Service", "ExecStart"), Some("/opt/acme/app/bin/migrate"));
+        assert_eq!(file.get("Service", "WorkingDirectory"), Some("/opt/acme/app"));
+        assert_eq!(file.get("Service", "Environment"), Some("HOME=/opt/acme/app/x"));
+        let bind = file.get("Service", "BindReadOnlyPaths");
+        assert_eq!(bind, Some("/opt/acme/releases/@RELPACK_RELEASE@:/opt/acme/app"));
+    }
+    // Where all services are reloaded by default, one that says otherwise is not.
+    let mut ctx = context();
+    ctx.defaults.file = UnitFile::parse("[X-Relpack]\nOnUpgrade=reload\n").unwrap();
+    let units = good(
+        &[
+            ("acme.service", "[Service]\nExecStart=a\nExecReload=b\n"),
+            (
+                "acme-b.service",
+                "[Service]\nExecStart=a\n[X-Relpack]\nOnUpgrade=restart\n",
+            ),
+        ],
+        &ctx,
+    );
+    let starts: Vec<_> = units
+        .iter()
+        .map(|u| u.file.get("Service", "ExecStart").unwrap())
+        .collect();
+    assert_eq!(starts, ["/opt/acme/app/a", "/opt/acme/current/a"]);
+}

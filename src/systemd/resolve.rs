@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{UnitKind, UnitName};
 
-use super::check::{Layer, resolve_layer};
+use super::check::{Layer, X_RELPACK, resolve_layer};
 use super::complete::complete;
 use super::deploy::{self, is_oneshot};
 use super::input::{Context, Origin, Report, UnitError, UnitInput, UnitWarning};
 use super::layers::{Merged, merge};
 use super::placeholders::Vars;
 use super::semantics;
-use super::unit::Unit;
+use super::unit::{OnUpgrade, Unit};
 use super::unit_file::UnitFile;
 use super::{migrate, presets};
 
@@ -72,7 +72,7 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
             generated: false,
         });
     }
-    migrate::add_units(&mut units, &vars(None, ctx), ctx, &mut report);
+    migrate::add_units(&mut units, &vars(None, ctx.app(), ctx), ctx, &mut report);
 
     if report.errors.is_empty() {
         units.sort_by(|a, b| a.name.cmp(&b.name));
@@ -123,13 +123,18 @@ fn check_defaults(ctx: &Context, report: &mut Report) {
     let layer = Layer {
         origin: &Origin::Defaults,
         unit: &any,
-        vars: &vars(Some(&any), ctx),
+        vars: &vars(Some(&any), ctx.app(), ctx),
     };
     resolve_layer(&ctx.defaults.file, &layer, ctx, report);
 }
 
 fn layers(unit: &UnitInput, preset: &UnitFile, ctx: &Context, report: &mut Report) -> Vec<UnitFile> {
-    let vars = vars(Some(&unit.name), ctx);
+    let app = if is_reloaded(unit, ctx) {
+        ctx.current()
+    } else {
+        ctx.app()
+    };
+    let vars = vars(Some(&unit.name), app, ctx);
     let mut layer = |origin: &Origin, file: &UnitFile| {
         let layer = Layer {
             origin,
@@ -146,9 +151,24 @@ fn layers(unit: &UnitInput, preset: &UnitFile, ctx: &Context, report: &mut Repor
     vec![preset.clone(), defaults, own]
 }
 
-fn vars(unit: Option<&UnitName>, ctx: &Context) -> Vars {
+/// Whether a change of the release reloads the unit; it decides what `{app}` is, so it is asked before the layers meet.
+fn is_reloaded(unit: &UnitInput, ctx: &Context) -> bool {
+    let chosen = |file: &UnitFile| {
+        let written = file
+            .sections()
+            .iter()
+            .filter(|section| section.name.eq_ignore_ascii_case(X_RELPACK))
+            .flat_map(|section| &section.entries)
+            .filter(|entry| entry.key == "OnUpgrade");
+        written.last().map(|entry| entry.value.trim_ascii().to_owned())
+    };
+    unit.name.kind() == UnitKind::Service
+        && chosen(&unit.file).or_else(|| chosen(&ctx.defaults.file)).as_deref() == Some(OnUpgrade::Reload.word())
+}
+
+pub(crate) fn vars(unit: Option<&UnitName>, app: String, ctx: &Context) -> Vars {
     Vars {
-        app: ctx.app(),
+        app,
         shared: ctx.shared(),
         prefix: ctx.prefix.to_string(),
         instance: unit.filter(|unit| unit.is_template()).map(|_| "%i"),

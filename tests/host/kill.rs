@@ -89,7 +89,7 @@ const WAYS: [&str; 3] = [
 ];
 
 /// Finishes the upgrade to `version`; returns the index in [`WAYS`] of what did it.
-fn finish(host: &Host, version: &str, context: &str) -> usize {
+pub fn finish(host: &Host, version: &str, context: &str) -> usize {
     host.m.wait_for(
         "! systemctl -q is-active relpack-heal-acme.service",
         Duration::from_secs(60),

@@ -2,16 +2,31 @@
 //!
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
+mod admin;
+mod elsewhere;
 mod failure;
+mod faults_sweep;
 mod firstinstall;
 mod harness;
 mod install;
 mod kill;
+mod kill_sweep;
+mod long_run;
 mod node_red;
+mod older_formats;
+mod operations;
+mod pairing;
+mod piuparts;
+mod policy;
+mod power;
 mod readme;
 mod remove;
+mod review;
 mod rollback;
 mod rolling;
 mod stage;
+mod steps;
 mod support;
+mod together;
+mod unit_changes;
 mod upgrade;

@@ -5,29 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::on_each_suite;
+use crate::support::document;
 use crate::support::machine::Machine;
 use crate::support::root::Suite;
 
 on_each_suite![the_tour];
-
-/// Blocks of the README by the words after the fence: `sh build`, `sh host`, `sh host fails`.
-fn blocks() -> Vec<(String, String)> {
-    let readme = include_str!("../../README.md");
-    let mut blocks = Vec::new();
-    let mut open: Option<(String, String)> = None;
-    for line in readme.lines() {
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(words)) => open = Some((words.to_owned(), String::new())),
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (Some((_, text)), None) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            (None, None) => {}
-        }
-    }
-    blocks
-}
 
 /// A checkout with only the example in it, so that the tour changes nothing here.
 fn checkout(dir: &Path) {
@@ -47,7 +29,7 @@ fn the_tour(suite: Suite) {
     let m = Machine::boot(suite);
     let mut copied = false;
     let mut run = 0;
-    for (words, text) in blocks() {
+    for (words, text) in document::blocks(include_str!("../../README.md")) {
         // The program is built already; the words after it are the README's own.
         let commands = text.replace("cargo run --release --", env!("CARGO_BIN_EXE_relpack"));
         match words.as_str() {

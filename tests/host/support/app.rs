@@ -56,6 +56,7 @@ pub enum Migration {
 #[derive(Debug, Clone)]
 pub struct App {
     name: String,
+    port: u16,
     version: String,
     body: String,
     behaviour: Behaviour,
@@ -71,6 +72,7 @@ pub struct App {
     release_lines: Vec<String>,
     extra: String,
     files: Vec<(String, String)>,
+    programs: Vec<(String, PathBuf)>,
 }
 
 /// A built package; its file is removed with the value.
@@ -84,9 +86,38 @@ pub struct Built {
 }
 
 impl Built {
+    /// One that was built before.
+    #[track_caller]
+    pub fn existing(path: &Path) -> Built {
+        let said = relpack(&["inspect", "--json", &show(path)]).expect_ok();
+        let value: Value = serde_json::from_str(said.text()).unwrap_or_else(|e| panic!("no JSON: {e}\n{said}"));
+        Built::at(path, value["release_id"].as_str().unwrap_or_default())
+    }
+
+    /// One whose release is known; its version stands in its name.
+    pub fn at(path: &Path, release_id: &str) -> Built {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        Built {
+            path: path.to_owned(),
+            release_id: release_id.to_owned(),
+            version: file.split('_').nth(1).unwrap_or_default().to_owned(),
+            _directory: tempfile::tempdir().unwrap_or_else(|e| panic!("make a temporary directory: {e}")),
+        }
+    }
+
     /// The `.deb`.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The same release in another file, which `directory` holds.
+    pub(super) fn repacked(&self, path: PathBuf, directory: tempfile::TempDir) -> Built {
+        Built {
+            path,
+            release_id: self.release_id.clone(),
+            version: self.version.clone(),
+            _directory: directory,
+        }
     }
 }
 
@@ -95,6 +126,7 @@ impl App {
     pub fn new(version: &str) -> App {
         App {
             name: "acme".to_owned(),
+            port: PORT,
             version: version.to_owned(),
             body: version.to_owned(),
             behaviour: Behaviour::Serve,
@@ -110,7 +142,15 @@ impl App {
             release_lines: Vec::new(),
             extra: String::new(),
             files: Vec::new(),
+            programs: Vec::new(),
         }
+    }
+
+    /// Another application beside `acme`, with a port of its own.
+    pub fn named(mut self, name: &str, port: u16) -> App {
+        self.name = name.to_owned();
+        self.port = port;
+        self
     }
 
     /// What `/` says the code is; the same body is the same content.
@@ -193,6 +233,12 @@ impl App {
         self
     }
 
+    /// One more file of the build: a copy of a program of the build machine.
+    pub fn program(mut self, path: &str, original: &str) -> App {
+        self.programs.push((path.to_owned(), PathBuf::from(original)));
+        self
+    }
+
     /// Packs it.
     #[track_caller]
     pub fn build(&self) -> Built {
@@ -229,6 +275,12 @@ impl App {
         for (path, text) in &self.files {
             write(&build.join(path), text);
         }
+        for (path, original) in &self.programs {
+            let bytes = fs::read(original).unwrap_or_else(|e| panic!("read {}: {e}", original.display()));
+            let path = build.join(path);
+            write(&path, "#!");
+            fs::write(&path, bytes).unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
+        }
         write(&directory.join("relpack.toml"), &self.config());
     }
 
@@ -263,8 +315,8 @@ impl App {
         let _ = write!(
             toml,
             "\n[units.\"{name}.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\n\
-             Service.Environment.PORT = \"{PORT}\"\nService.Environment.UNIT = \"{}\"\nService.TimeoutStopSec = \"10s\"\n",
-            self.body
+             Service.Environment.PORT = \"{}\"\nService.Environment.UNIT = \"{}\"\nService.TimeoutStopSec = \"10s\"\n",
+            self.port, self.body
         );
         if self.health {
             toml.push_str("X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/healthz\"\n");
@@ -312,19 +364,33 @@ pub struct Answer {
 /// Asks the application on its port; `None` when nothing answers.
 #[track_caller]
 pub fn ask(machine: &Machine) -> Option<Answer> {
-    let said = machine.sh(&format!("curl -sS --max-time 5 http://127.0.0.1:{PORT}/"));
+    ask_on(machine, PORT)
+}
+
+/// The same for one that listens elsewhere.
+#[track_caller]
+pub fn ask_on(machine: &Machine, port: u16) -> Option<Answer> {
+    let said = machine.sh(&format!("curl -sS --max-time 5 http://127.0.0.1:{port}/"));
     if !said.succeeded() {
         return None;
     }
-    let value: Value = serde_json::from_str(said.text())
-        .unwrap_or_else(|e| panic!("the application's answer is no JSON: {e}\n{said}"));
-    let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    Some(Answer {
-        code: word("code"),
-        unit: word("unit"),
-        pid: value["pid"].as_u64().unwrap_or_default(),
-        release_id: word("release"),
-    })
+    let answer = Answer::parse(said.text());
+    assert!(answer.is_some(), "the application's answer is no JSON\n{said}");
+    answer
+}
+
+impl Answer {
+    /// What `/` of the application says.
+    pub fn parse(text: &str) -> Option<Answer> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        Some(Answer {
+            code: word("code"),
+            unit: word("unit"),
+            pid: value["pid"].as_u64().unwrap_or_default(),
+            release_id: word("release"),
+        })
+    }
 }
 
 /// Asks the application, and fails the test unless code and unit file are both those of `body`.

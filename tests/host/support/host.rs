@@ -27,7 +27,11 @@ impl Host {
     }
 
     pub fn boot_with(suite: Suite, transport: Transport) -> Host {
-        let m = Machine::boot(suite);
+        Host::on(Machine::boot(suite), transport)
+    }
+
+    /// On a machine that was booted in another way.
+    pub fn on(m: Machine, transport: Transport) -> Host {
         let repo = Repo::new(&m, transport);
         Host { m, repo }
     }
@@ -123,6 +127,26 @@ impl Host {
         assert_eq!(failed.text(), "", "failed units\n{failed}");
     }
 
+    /// One whole release of these serves, under its own unit file, and `current` points to a whole one of them.
+    #[track_caller]
+    pub fn whole(&self, releases: &[&Built], context: &str) -> Answer {
+        let answer = self.answers();
+        assert_eq!(answer.code, answer.unit, "{context}: code and unit file are parted");
+        let serving = releases.iter().find(|built| built.version == answer.code);
+        assert_eq!(
+            serving.map(|built| built.release_id.as_str()),
+            Some(answer.release_id.as_str()),
+            "{context}: what serves {} is not its release",
+            answer.code
+        );
+        let current = self.current();
+        assert!(
+            releases.iter().any(|built| built.release_id == current),
+            "{context}: current is {current}"
+        );
+        answer
+    }
+
     /// The whole picture after an activation has ended well: code and unit of `body` serve, dpkg and
     /// `acme-release status` say the same, nothing has failed, nothing stands in for a delivered unit.
     #[track_caller]
@@ -166,6 +190,18 @@ impl Host {
     pub fn migrations(&self) -> Vec<String> {
         let said = self.m.sh("cat /opt/acme/shared/data/migrations");
         said.stdout.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until dpkg has been brought in line, and the job that does it has ended. Newer versions may be published.
+    #[track_caller]
+    pub fn dpkg_follows(&self, version: &str) {
+        self.m.wait_for(
+            &format!(
+                "[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {version}' ] && \
+                 ! systemctl -q is-active relpack-heal-acme.service"
+            ),
+            HEAL_LIMIT,
+        );
     }
 
     /// Waits until dpkg has been brought in line with the release that serves, then shows that apt works for everything

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cgroup;
+use super::disk::{self, RootDisk, Volume};
 use super::process::{self, Output, Running, wait_until};
 use super::root::{self, Suite};
 
@@ -39,6 +40,10 @@ pub struct Machine {
     suite: Suite,
     name: String,
     work: PathBuf,
+    /// Its root's own file system, if it has one; else the root lies in an overlay that syncs nothing.
+    disk: Option<RootDisk>,
+    /// What it mounts besides, by itself.
+    volumes: Vec<Volume>,
     life: Option<Life>,
 }
 
@@ -65,20 +70,9 @@ impl Machine {
 
     /// A host that has its disk and has never been booted.
     pub fn powered_off(suite: Suite, packages: &[&str]) -> Machine {
+        let machine = Machine::prepared(suite);
         let lower = root::cached(suite, packages);
-        let base = PathBuf::from(std::env::var_os(WORK_VARIABLE).unwrap_or_else(|| WORK_DEFAULT.into()));
-        SWEEP.call_once(|| sweep(&base));
-        let pid = std::process::id();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{NAME_PREFIX}{pid}-{number}");
-        // The value exists before its parts do, so that a failure in between cleans up too.
-        let machine = Machine {
-            suite,
-            work: base.join(&name),
-            name,
-            life: None,
-        };
-        for part in ["upper", "overlay", "root"] {
+        for part in ["upper", "overlay"] {
             let directory = machine.work.join(part);
             fs::create_dir_all(&directory).unwrap_or_else(|e| panic!("create {}: {e}", directory.display()));
         }
@@ -105,6 +99,52 @@ impl Machine {
         machine
     }
 
+    /// A host whose whole root is an ext4 file system of its own, for [`Machine::cut_power`]. Never booted yet.
+    pub fn on_a_disk(suite: Suite, packages: &[&str]) -> Machine {
+        let mut machine = Machine::prepared(suite);
+        machine.disk = Some(RootDisk::make(suite, packages, &machine.work));
+        machine
+    }
+
+    /// Its directory, with an empty one for the root in it.
+    fn prepared(suite: Suite) -> Machine {
+        let base = PathBuf::from(std::env::var_os(WORK_VARIABLE).unwrap_or_else(|| WORK_DEFAULT.into()));
+        SWEEP.call_once(|| sweep(&base));
+        let pid = std::process::id();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{NAME_PREFIX}{pid}-{number}");
+        // The value exists before its parts do, so that a failure in between cleans up too.
+        let machine = Machine {
+            suite,
+            work: base.join(&name),
+            name,
+            disk: None,
+            volumes: Vec::new(),
+            life: None,
+        };
+        let mount = machine.work.join("root");
+        fs::create_dir_all(&mount).unwrap_or_else(|e| panic!("create {}: {e}", mount.display()));
+        machine
+    }
+
+    /// Makes `at` a file system of its own, which the host's systemd mounts while it boots. Before the first boot.
+    pub fn own_file_system(&mut self, at: &str) {
+        assert!(self.life.is_none(), "{} runs already", self.name);
+        let volume = Volume::make(&self.work, at);
+        let unit = self.put_mount(&volume, "");
+        self.ok(&format!("systemctl enable {unit}"));
+        self.volumes.push(volume);
+    }
+
+    fn put_mount(&self, volume: &Volume, options: &str) -> String {
+        let (unit, text) = volume.unit(options);
+        let path = format!("/etc/systemd/system/{unit}");
+        self.put(&path, &text);
+        // The next cut is not to lose it.
+        self.ok(&format!("sync {path} /etc/systemd/system"));
+        unit
+    }
+
     /// Its host name, which names its control groups and its directory too.
     pub fn name(&self) -> &str {
         &self.name
@@ -116,7 +156,10 @@ impl Machine {
 
     /// The host's `/` as seen from outside. Its `/run`, `/tmp` and `/dev` are other file systems while it runs.
     pub fn root(&self) -> PathBuf {
-        self.work.join("root")
+        match &self.disk {
+            Some(disk) => disk.root(),
+            None => self.work.join("root"),
+        }
     }
 
     pub fn is_running(&self) -> bool {
@@ -154,7 +197,8 @@ impl Machine {
             .unwrap_or_else(|e| panic!("duplicate a file descriptor: {e}"));
         // The machine enters its own control groups first. A killed test process takes its machines with it, by the
         // process name space of which nspawn is the first (its own death would leave the machine running).
-        let mut container = Command::new("sh")
+        let mut container = self
+            .beside_the_root("sh")
             .args([
                 "-c",
                 r#"for group in $GROUPS_TO_ENTER; do echo $$ >"$group/cgroup.procs" || exit; done; exec "$0" "$@""#,
@@ -179,8 +223,9 @@ impl Machine {
             .args(["-q", "--register=no", "--keep-unit", "--boot", "--private-network"])
             .args(["--console=pipe", "--settings=no", "--link-journal=no"])
             .args(["--resolv-conf=off", "--timezone=off"])
+            .args(self.volumes.iter().map(Volume::bound))
             .arg("-D")
-            .arg(self.root())
+            .arg(self.work.join("root"))
             .arg("-M")
             .arg(&self.name)
             .stdin(Stdio::null())
@@ -207,7 +252,8 @@ impl Machine {
 
     /// Shuts down in order and boots again from the same disk.
     pub fn reboot(&mut self) {
-        self.end_by("systemctl reboot");
+        // Not by way of logind: since systemd 257 it refuses while apt runs and asks that nobody shuts down.
+        self.end_by("systemctl start --no-block --job-mode=replace-irreversibly reboot.target");
         self.start();
     }
 
@@ -227,22 +273,56 @@ impl Machine {
         process::tool("nsenter", &["-t", &init, "-p", "--", "sh", "-c", "kill -s KILL -- -1"]);
     }
 
+    /// Its systemd answers nobody, for as long as the guard lives; everything else runs on.
+    pub fn mute(&self) -> Mute {
+        let Some(life) = &self.life else {
+            panic!("{} does not run", self.name);
+        };
+        let init = life.init.to_string();
+        process::kill("STOP", &init);
+        Mute { init }
+    }
+
+    /// As [`Machine::kill9`], and what had not reached the disks by then is lost. They are mounted again with `options`,
+    /// the root at once, the others by the next boot.
+    pub fn cut_power(&mut self, options: &str) {
+        let (Some(disk), Some(life)) = (&self.disk, &self.life) else {
+            panic!("{} does not run from a disk of its own", self.name);
+        };
+        // All disks have to lose the same moment.
+        let init = life.init.to_string();
+        process::kill("STOP", &init);
+        process::tool("nsenter", &["-t", &init, "-p", "--", "sh", "-c", "kill -s STOP -- -1"]);
+        disk.cut();
+        let host = Path::new("/proc").join(&init).join("root");
+        for volume in &self.volumes {
+            volume.cut(&host);
+        }
+        self.kill9();
+        wake_entered(&init);
+        if let Some(disk) = &self.disk {
+            disk.power_on(options);
+        }
+        for volume in &self.volumes {
+            volume.power_on();
+            self.put_mount(volume, options);
+        }
+    }
+
     fn end_by(&mut self, order: &str) {
         // The answer is of no use: the shell that ran the order dies with the host.
-        let mut ordered = self.spawn(order);
+        let ordered = self.spawn(order);
         let Some(mut life) = self.life.take() else {
             panic!("{} does not run", self.name);
         };
         let ended = wait_until(&mut life.container, Instant::now() + BOOT_LIMIT);
+        let said = ordered.kill();
         assert!(
             ended.is_some(),
-            "`{order}` did not end {} within {BOOT_LIMIT:?}\n{}",
+            "`{order}` did not end {} within {BOOT_LIMIT:?}\n{said}\n{}",
             self.name,
             self.console_tail()
         );
-        if ordered.is_running() {
-            ordered.kill();
-        }
     }
 
     /// Runs a shell command as root in the host; when the host is off, in its root by chroot (with `/proc`, without
@@ -311,7 +391,7 @@ impl Machine {
                 enter
             }
             None => {
-                let mut enter = Command::new("unshare");
+                let mut enter = self.beside_the_root("unshare");
                 enter
                     .args([
                         "--mount",
@@ -323,7 +403,7 @@ impl Machine {
                         "--",
                     ])
                     .args(["sh", "-c", r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#])
-                    .arg(self.root());
+                    .arg(self.work.join("root"));
                 enter
             }
         };
@@ -331,6 +411,15 @@ impl Machine {
             .args(["/usr/bin/env", "-i"])
             .args(ENVIRONMENT)
             .args(["/bin/sh", "-c", script]);
+        command
+    }
+
+    /// A program of the build machine that finds this host's root mounted in its directory.
+    fn beside_the_root(&self, program: &str) -> Command {
+        let mut words = self.disk.as_ref().map_or_else(Vec::new, RootDisk::enter);
+        words.push(program.to_owned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command
     }
 
@@ -343,6 +432,18 @@ impl Machine {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+/// See [`Machine::mute`].
+#[derive(Debug)]
+pub struct Mute {
+    init: String,
+}
+
+impl Drop for Mute {
+    fn drop(&mut self) {
+        process::kill("CONT", &self.init);
     }
 }
 
@@ -368,6 +469,7 @@ impl Drop for Machine {
             eprintln!("=== journal of {}\n{}", self.name, journal.unwrap_or_default());
         }
         self.life = None;
+        self.disk = None;
         discard(&self.name, &self.work);
     }
 }
@@ -384,6 +486,20 @@ fn init_of(above: u32) -> Option<u32> {
             init_of(child)
         }
     })
+}
+
+/// nsenter stops itself when what it runs is stopped; awake again, it sees that this has ended, and ends.
+fn wake_entered(init: &str) {
+    let entered = format!("nsenter\0-t\0{init}\0-a\0");
+    for task in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let command = fs::read(Path::new("/proc").join(child).join("cmdline")).unwrap_or_default();
+            if command.starts_with(entered.as_bytes()) {
+                process::kill("CONT", child);
+            }
+        }
+    }
 }
 
 /// Removes what a dead machine leaves on the machine that runs the tests; says so when it can't.
@@ -407,6 +523,7 @@ fn discard(name: &str, work: &Path) {
     if is_mount_point(&mount) {
         let _ = Command::new("umount").arg("-l").arg(&mount).status();
     }
+    disk::forget_all(work);
     if is_mount_point(&mount) {
         eprintln!("could not unmount {}", mount.display());
     } else if let Err(e) = fs::remove_dir_all(work)

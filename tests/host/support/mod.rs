@@ -2,17 +2,42 @@
 
 pub mod app;
 pub mod cgroup;
+pub mod disk;
+pub mod document;
+pub mod faults;
 pub mod host;
 pub mod machine;
 pub mod process;
 pub mod repo;
 pub mod root;
+pub mod sample;
+pub mod stage;
+pub mod sweep;
+pub mod tamper;
 
 pub use app::{App, Behaviour, Migration};
 pub use host::Host;
 pub use machine::Machine;
 pub use repo::{Repo, Transport};
 pub use root::Suite;
+
+/// Fails the test, with the lines that differ, unless both texts are the same.
+#[track_caller]
+pub fn expect_same(before: &str, after: &str, context: &str) {
+    let only = |a: &str, b: &str, mark: &str| -> Vec<String> {
+        let known: std::collections::BTreeSet<&str> = b.lines().collect();
+        a.lines()
+            .filter(|line| !known.contains(line))
+            .map(|line| format!("{mark} {line}"))
+            .collect()
+    };
+    let changed = [only(before, after, "-"), only(after, before, "+")].concat();
+    assert!(
+        changed.is_empty() && before.len() == after.len(),
+        "{context}\n{}",
+        changed.join("\n")
+    );
+}
 
 /// One `#[test]` a suite for each function named: `bookworm::name` and `trixie::name`, so that
 /// `cargo test --test host -- rollback::bookworm` picks one file on one suite.

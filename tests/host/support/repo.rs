@@ -92,6 +92,13 @@ impl Repo {
         self.add(machine, &[package.path()]);
     }
 
+    /// Adds one that depends on others, as `Depends:` says it.
+    #[track_caller]
+    pub fn add_dependent(&self, machine: &Machine, name: &str, version: &str, depends: &str) {
+        let package = plain(name, version, &format!("Depends: {depends}\n"));
+        self.add(machine, &[package.path()]);
+    }
+
     /// Takes the repository away, as a host loses its network. apt still knows the index.
     #[track_caller]
     pub fn offline(&self, machine: &Machine) {
@@ -161,6 +168,11 @@ impl PlainDeb {
 
 /// Makes a package by dpkg-deb that holds one file of documentation and no scripts.
 pub fn unrelated(name: &str, version: &str) -> PlainDeb {
+    plain(name, version, "")
+}
+
+/// With more lines of its control file.
+fn plain(name: &str, version: &str, control: &str) -> PlainDeb {
     let directory = tempfile::tempdir().unwrap_or_else(|e| panic!("make a temporary directory: {e}"));
     let tree = directory.path().join("tree");
     let write = |path: PathBuf, text: String| {
@@ -173,7 +185,7 @@ pub fn unrelated(name: &str, version: &str) -> PlainDeb {
         tree.join("DEBIAN/control"),
         format!(
             "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@example.com>\n\
-             Description: unrelated test package\n"
+             {control}Description: unrelated test package\n"
         ),
     );
     write(

@@ -67,9 +67,24 @@ pub fn cached(suite: Suite, extra: &[&str]) -> PathBuf {
     require_superuser();
     let include = [PACKAGES, extra].concat().join(",");
     let key = key(&[suite.name(), &include, CUSTOMIZE]);
+    once(&format!("{suite}-{key}"), |partial| make(suite, &include, partial))
+}
+
+/// The same root as an ext4 file system in a sparse file.
+pub fn image(suite: Suite, extra: &[&str]) -> PathBuf {
+    let root = cached(suite, extra);
+    let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    once(&format!("{name}.ext4"), |partial| {
+        let (from, to) = (root.display().to_string(), partial.display().to_string());
+        process::tool("mke2fs", &["-q", "-t", "ext4", "-d", &from, &to, "3G"]);
+    })
+}
+
+/// What is called `name` in the cache, made by `make` under another name when absent.
+fn once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let cache = PathBuf::from(std::env::var_os(CACHE_VARIABLE).unwrap_or_else(|| CACHE_DEFAULT.into()));
-    let root = cache.join(format!("{suite}-{key}"));
-    if root.is_dir() {
+    let root = cache.join(name);
+    if root.exists() {
         return root;
     }
     fs::create_dir_all(&cache).unwrap_or_else(|e| {
@@ -78,12 +93,19 @@ pub fn cached(suite: Suite, extra: &[&str]) -> PathBuf {
             cache.display()
         )
     });
-    let lock_path = cache.join(format!("{suite}-{key}.lock"));
+    let lock_path = cache.join(format!("{name}.lock"));
     let lock = fs::File::create(&lock_path).unwrap_or_else(|e| panic!("create {}: {e}", lock_path.display()));
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
         .unwrap_or_else(|e| panic!("lock {}: {e}", lock_path.display()));
-    if !root.is_dir() {
-        make(suite, &include, &cache.join(format!(".{suite}-{key}.partial")), &root);
+    if !root.exists() {
+        let started = Instant::now();
+        let partial = cache.join(format!(".{name}.partial"));
+        say(&format!("making {} …", root.display()));
+        remove_tree(&partial);
+        make(&partial);
+        fs::rename(&partial, &root)
+            .unwrap_or_else(|e| panic!("rename {} to {}: {e}", partial.display(), root.display()));
+        say(&format!("made {name} in {:.0} s", started.elapsed().as_secs_f64()));
     }
     root
 }
@@ -98,10 +120,7 @@ pub fn require_superuser() {
     );
 }
 
-fn make(suite: Suite, include: &str, partial: &Path, root: &Path) {
-    let started = Instant::now();
-    say(&format!("making a root of {suite} in {} …", root.display()));
-    remove_tree(partial);
+fn make(suite: Suite, include: &str, partial: &Path) {
     let mut command = Command::new("mmdebstrap");
     command
         .args(["--mode=root", "--variant=minbase", "--format=directory"])
@@ -118,15 +137,15 @@ fn make(suite: Suite, include: &str, partial: &Path, root: &Path) {
         Duration::from_secs(900),
     )
     .expect_ok();
-    fs::rename(partial, root).unwrap_or_else(|e| panic!("rename {} to {}: {e}", partial.display(), root.display()));
-    say(&format!(
-        "made a root of {suite} in {:.0} s",
-        started.elapsed().as_secs_f64()
-    ));
 }
 
 fn remove_tree(path: &Path) {
-    match fs::remove_dir_all(path) {
+    let removed = if path.is_file() {
+        fs::remove_file(path)
+    } else {
+        fs::remove_dir_all(path)
+    };
+    match removed {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => panic!("remove {}: {e}", path.display()),

@@ -1,0 +1,16 @@
+# unit_forget UNIT: removes the links that enabled it; where the admin had disabled it, that is remembered. deb-systemd-helper
+# first forgets which links it made and then removes them: killed in between, it would leave them for ever.
+unit_forget() {
+    _mark=$state/forgetting.$1
+    _again=n
+    [ ! -e "$_mark" ] || _again=y
+    if [ "$_again" = n ] && ! deb-systemd-helper --quiet was-enabled "$1"; then return 0; fi
+    printf '' >"$_mark" || :
+    deb-systemd-helper purge "$1" >/dev/null 2>&1 || say "warning: $1 cannot be disabled"
+    if [ "$_again" = y ]; then
+        for _l in "$root"/etc/systemd/system/*/"$1" "$root"/var/lib/systemd/deb-systemd-helper-enabled/*/"$1"; do
+            if [ -e "$_l" ] || [ -L "$_l" ]; then rm -f "$_l" || say "warning: $_l cannot be removed"; fi
+        done
+    fi
+    rm -f "$_mark" || :
+}

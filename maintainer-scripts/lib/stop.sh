@@ -1,0 +1,77 @@
+# Stopping: what the new release no longer has, and what its texts could not stop.
+
+# stop_dropped FROM TO: what the new release no longer has.
+stop_dropped() {
+    for _u in $(units_dropped "$1" "$2" | unit_instances) $(units_dropped "$1" "$2" | grep '@[.]' || :); do
+        if [ "$mode" != live ]; then
+            : # it ends with this boot
+        elif is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then
+            : # it runs to its end
+        elif policy_allows "$_u" stop; then
+            systemctl stop "$_u" 2>/dev/null || :
+        else
+            say "$_u is no longer part of $name, and still runs: policy-rc.d forbids to stop it (hint: systemctl stop $_u)"
+        fi
+        unit_forget "$_u"
+        [ "$mode" != live ] || systemctl reset-failed "$_u" 2>/dev/null || :
+    done
+}
+
+# stop_first FROM TO: what has to stop before systemd loads the new texts; triggers before what they trigger. Everything
+# else is stopped by its restart, with a shorter gap.
+stop_first() {
+    _triggers=
+    _services=
+    for _u in $j_running; do
+        stop_needed "$1" "$2" "$_u" || continue
+        case $_u in
+        *.service) _services="$_services $_u" ;;
+        *) _triggers="$_triggers $_u" ;;
+        esac
+    done
+    # shellcheck disable=SC2086
+    [ -z "$_triggers$_services" ] || bounded systemctl stop $_triggers $_services
+}
+
+stop_needed() {
+    ! in_roll "$2" "$3" || return 1
+    _was=$(unit_setting "$1" "$3" policy)
+    _is=$(unit_setting "$2" "$3" policy)
+    if [ -z "$_is" ]; then
+        # Under another name its successor needs what it holds, a port say.
+        [ "$_was" != none ] && policy_allows "$3" stop
+        return
+    fi
+    [ "$(unit_setting "$2" "$3" kind)" = service ] && ! unit_masked "$3" && policy_allows "$3" restart || return 1
+    # A server that has become a job: nobody would restart it.
+    if [ "$_was" != none ] && [ "$_is" = none ] && is_job "$2" "$3" && ! is_job "$1" "$3"; then return 0; fi
+    case $_is in
+    restart | try-restart) ;;
+    *) return 1 ;;
+    esac
+    # It is stopped the way its own release says.
+    [ "$(stop_lines "$1" "$3")" = "$(stop_lines "$2" "$3")" ] || return 0
+    # systemd refuses to start a socket whose service runs.
+    units_of "$2" | while IFS= read -r _s; do
+        case $_s in *.socket) ;; *) continue ;; esac
+        [ "$(socket_service "$2" "$_s")" = "$3" ] || continue
+        if { was_running "$_s" && unit_changed "$_s" "$1" "$2"; } ||
+            { ! was_running "$_s" && enabled_anew "$2" "$_s"; }; then
+            echo stop
+            break
+        fi
+    done | grep -q stop
+}
+
+# is_job ID UNIT
+is_job() { unit_text "$1" "$2" | grep -x 'Type=oneshot' >/dev/null; }
+
+# socket_service ID SOCKET: the service that it starts.
+socket_service() {
+    _started=$(sed -n 's/^Service=//p' "$unitstore/units/$1/$2" | tail -n 1)
+    printf '%s\n' "${_started:-${2%.socket}.service}"
+}
+
+stop_lines() {
+    unit_text "$1" "$2" | grep -E '^(ExecStop|ExecStopPost|KillSignal|KillMode|RestartKillSignal|FinalKillSignal|SendSIGKILL|SendSIGHUP|TimeoutStopSec|TimeoutSec)=' || :
+}

@@ -1,0 +1,154 @@
+//! Reads `[files]`: configuration files that a release brings and a host's admin may edit.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::ConfigFile;
+use super::diagnostics::{Problem, printable_path};
+use super::places::{Layout, PLAIN, is_plain};
+use super::reader::{At, Table, shown_key};
+use crate::model::AbsPath;
+
+/// A configuration file is edited by hand: more than this is something else.
+const SIZE_MAX: u64 = 1024 * 1024;
+
+/// Directories of `/etc` where relpack, systemd or apt read what a package says in other ways.
+const NOT_HERE: &[(&str, &str)] = &[
+    ("relpack", "the facts of a host are its admin's"),
+    (
+        "systemd",
+        "write units and their drop-ins into the directory of release.units",
+    ),
+    ("apt", "a package can't configure the tool that installs it"),
+    ("sysusers.d", "write [user]"),
+    ("tmpfiles.d", "write [directories]"),
+];
+
+/// `[files]`; `dir` is where sources start from, `shown` the same as messages name it.
+pub(super) fn files(
+    table: &Table<'_>,
+    layout: &Layout,
+    env_file: Option<&AbsPath>,
+    dir: &Path,
+    shown: &Path,
+) -> Vec<ConfigFile> {
+    let mut list: Vec<ConfigFile> = Vec::new();
+    for (key, value) in table.entries() {
+        let what = format!("files.{}", shown_key(&key.value));
+        let entry = table.entry_table(&key, value);
+        let path = target(table, &what, &key, layout, env_file);
+        let Some(entry) = entry else { continue };
+        entry.need("source", "\"deploy/acme.ini\"");
+        let mode = mode(&entry, &what);
+        let bytes = entry
+            .string("source")
+            .and_then(|source| read(&entry, &what, &source, dir, shown));
+        entry.finish();
+        if let (Some(path), Some(mode), Some(bytes)) = (path, mode, bytes) {
+            list.push(ConfigFile { path, mode, bytes });
+        }
+    }
+    list.sort_by(|a, b| a.path.cmp(&b.path));
+    list
+}
+
+fn target(
+    table: &Table<'_>,
+    what: &str,
+    key: &At<String>,
+    layout: &Layout,
+    env_file: Option<&AbsPath>,
+) -> Option<AbsPath> {
+    let path: At<AbsPath> = table.doc.parse(what, key)?;
+    let refuse = |problem: &str, help: String| {
+        table
+            .doc
+            .push(Problem::new(key.span.clone(), format!("{what}: {problem}")).help(help));
+        None
+    };
+    let name = layout.own_name();
+    let parts: Vec<_> = path.value.components().collect();
+    let own = format!("for example \"/etc/{name}/{name}.ini\" or \"/etc/logrotate.d/{name}\"");
+    let (Some((&"etc", below)), false) = (parts.split_first(), parts.len() < 2) else {
+        return refuse(
+            "only files below /etc are a host's to edit",
+            format!("put it into the release, or choose {own}"),
+        );
+    };
+    if !path.value.as_str().chars().all(is_plain) {
+        return refuse(
+            "the path holds a character that shells would misread",
+            format!("use {PLAIN}"),
+        );
+    }
+    if let Some((_, help)) = NOT_HERE.iter().find(|(dir, _)| below.first() == Some(dir)) {
+        return refuse("this directory is not for a package's files", (*help).to_owned());
+    }
+    if env_file == Some(&path.value) {
+        return refuse(
+            "this is the environment file, which a host makes and fills",
+            "choose another name".to_owned(),
+        );
+    }
+    if !below.iter().any(|part| layout.owns(part)) {
+        return refuse("it is not this package's own file", format!("choose {own}"));
+    }
+    Some(path.value)
+}
+
+fn mode(table: &Table<'_>, what: &str) -> Option<u32> {
+    if !table.has("mode") {
+        return Some(0o644);
+    }
+    let text = table.string("mode")?;
+    let allowed = [0o600, 0o640, 0o644];
+    let octal = text.value.bytes().all(|b| (b'0'..=b'7').contains(&b)) && (3..=4).contains(&text.value.len());
+    let mode = u32::from_str_radix(&text.value, 8)
+        .ok()
+        .filter(|mode| octal && allowed.contains(mode));
+    if mode.is_none() {
+        table.doc.push(
+            Problem::new(
+                text.span,
+                format!("{what}.mode: {:?} is not the mode of a configuration file", text.value),
+            )
+            .help("write \"0644\", \"0640\" (root and the service's group) or \"0600\""),
+        );
+    }
+    mode
+}
+
+fn read(table: &Table<'_>, what: &str, source: &At<String>, dir: &Path, shown: &Path) -> Option<Vec<u8>> {
+    let at = printable_path(&shown.join(&source.value));
+    let refuse = |problem: String, help: &str| {
+        let problem = Problem::new(source.span.clone(), format!("{what}.source: {problem}"));
+        table.doc.push(problem.help(help));
+        None
+    };
+    let path = dir.join(&source.value);
+    let attempt = || -> std::io::Result<Option<Vec<u8>>> {
+        // Opening a FIFO would wait for a writer for ever.
+        if !std::fs::metadata(&path)?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        File::open(&path)?.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    };
+    match attempt() {
+        Ok(Some(bytes)) if bytes.len() as u64 <= SIZE_MAX => Some(bytes),
+        Ok(Some(_)) => refuse(
+            format!("{at} is larger than 1 MiB"),
+            "is it really a configuration file?",
+        ),
+        Ok(None) => refuse(
+            format!("{at} is not a regular file"),
+            "name a file, relative to this one",
+        ),
+        Err(error) => refuse(
+            format!("cannot read {at}: {error}"),
+            "name a file, relative to this one",
+        ),
+    }
+}

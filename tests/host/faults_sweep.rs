@@ -1,0 +1,315 @@
+//! Faults: system calls of the maintainer scripts' tools that fail, full disks, a read-only `/etc`. The old release
+//! serves on under its own units unless apt reports success; the message names the cause; a retry works.
+
+use std::time::Duration;
+
+use crate::support::app::Built;
+use crate::support::process::Output;
+use crate::support::sweep::{self, Break, Look, Point, Tally};
+use crate::support::{App, Behaviour, Host, Migration, Suite, Transport, sample};
+use crate::{hold, on_each_suite};
+
+on_each_suite![
+    failing_calls_eio,
+    failing_calls_enospc,
+    failing_calls_eperm,
+    full_disks,
+    etc_is_read_only,
+];
+
+/// Points of a sample, all of which have to hold.
+const FLOOR: usize = 10;
+const FLOOR_FULL: usize = 160;
+
+const UPGRADE: &str = "dpkg -i /srv/apt/acme_2.0_all.deb";
+
+/// Each has a unit that the other hasn't.
+fn versions() -> [App; 2] {
+    let app = |version: &str| App::new(version).migration(Migration::Ok).settle("0s");
+    let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
+    [app("1.0").timer(), app("2.0").extra(worker)]
+}
+
+fn failing_calls_eio(suite: Suite) {
+    if sweep::elsewhere(suite, 0) {
+        return;
+    }
+    failing_calls(suite, "EIO", "Input/output error");
+}
+
+fn failing_calls_enospc(suite: Suite) {
+    if sweep::elsewhere(suite, 1) {
+        return;
+    }
+    failing_calls(suite, "ENOSPC", "No space left on device");
+}
+
+fn failing_calls_eperm(suite: Suite) {
+    if sweep::elsewhere(suite, 0) {
+        return;
+    }
+    failing_calls(suite, "EPERM", "Operation not permitted");
+}
+
+/// Odd points fail once, even ones for the rest of the run, as on a disk that has died.
+fn failing_calls(suite: Suite, error: &'static str, text: &str) {
+    let host = Host::boot_with(suite, Transport::File);
+    let m = &host.m;
+    let built = host.publish(&versions());
+    host.install("1.0").expect_ok();
+    sweep::prepare(m);
+    sweep::take(m, "before");
+    let points = sweep::points(m, Break::Once(error), UPGRADE);
+    let mut tally = Tally::default();
+    let (mut succeeded, mut stranded) = (0, 0);
+    for index in sweep::pick(points.len(), FLOOR) {
+        let how = if index % 2 == 0 {
+            Break::Once(error)
+        } else {
+            Break::FromThenOn(error)
+        };
+        let (output, point) = sweep::broken(m, "before", how, index + 1, UPGRADE);
+        let after = sweep::look(m, "crash");
+        let mut result = after_the_fault(&after, output.succeeded(), &built);
+        succeeded += usize::from(output.succeeded());
+        if result.is_ok() && !output.succeeded() {
+            result = names_the_cause(&output, &[text]).and_then(|()| tried_again(&host, UPGRADE, &built));
+        } else if output.stderr.contains("could not be brought back") && matches!(how, Break::FromThenOn(_)) {
+            stranded += 1;
+            result = brought_back_later(&host, &after, &built).and_then(|()| tried_again(&host, UPGRADE, &built));
+        }
+        tally.add(
+            &point,
+            result.map_err(|why| format!("{how:?}: {why}\n{output}\n{after:#?}")),
+        );
+    }
+    eprintln!(
+        "{suite}: {error} at points of {}: {succeeded} upgrades went on, {stranded} could not even go back before the fault was over",
+        points.len()
+    );
+    tally.expect(
+        &format!("{suite}: {error}"),
+        if sample::full() { FLOOR_FULL } else { FLOOR },
+    );
+}
+
+/// One whole release under its own units: the new one exactly where apt said so.
+fn after_the_fault(look: &Look, succeeded: bool, built: &[Built]) -> Result<(), String> {
+    hold!(look.wrong.is_empty(), "{:?}", look.wrong);
+    let expected = &built[usize::from(succeeded)];
+    hold!(look.current == expected.release_id, "`current` is {}", look.current);
+    for answer in [Some(&look.first), look.crashed.then_some(&look.second)]
+        .into_iter()
+        .flatten()
+    {
+        let Some(answer) = answer else {
+            return Err("nothing answers".to_owned());
+        };
+        let is = (answer.code.as_str(), answer.unit.as_str(), answer.release_id.as_str());
+        let wanted = (
+            expected.version.as_str(),
+            expected.version.as_str(),
+            expected.release_id.as_str(),
+        );
+        hold!(is == wanted, "(code, unit, release) are {is:?}");
+    }
+    hold!(
+        look.worker.starts_with("active") == succeeded,
+        "acme-worker.service is {}",
+        look.worker
+    );
+    hold!(
+        look.timer.starts_with("active") != succeeded,
+        "acme-report.timer is {}",
+        look.timer
+    );
+    hold!(!succeeded || look.dpkg == "ii  2.0", "dpkg says {:?}", look.dpkg);
+    Ok(())
+}
+
+/// Nothing at all could be written any more, after the switch: what runs is whole all the same, and healing, once the
+/// fault is over, brings the old release back.
+fn brought_back_later(host: &Host, look: &Look, built: &[Built]) -> Result<(), String> {
+    for answer in [&look.first, &look.second].into_iter().flatten() {
+        let whole = built.iter().any(|built| {
+            (&answer.code, &answer.unit, &answer.release_id) == (&built.version, &built.version, &built.release_id)
+        });
+        hold!(whole, "{answer:?} runs");
+    }
+    let old = format!(
+        "[ \"$(readlink /opt/acme/current)\" = releases/{} ]",
+        built[0].release_id
+    );
+    host.m.wait_for(&old, Duration::from_secs(60));
+    healed(host);
+    let look = sweep::look(&host.m, "crash");
+    after_the_fault(&look, false, built).map_err(|why| {
+        let log = host.m.sh("journalctl --no-pager -q -u relpack-heal-acme.service -n 60");
+        format!("after healing: {why}\n{look:#?}\n{log}")
+    })
+}
+
+/// Waits until healing has ended, or knows that it can't.
+fn healed(host: &Host) {
+    host.m.wait_for(
+        "! systemctl -q is-active relpack-heal-acme.service",
+        Duration::from_secs(60),
+    );
+}
+
+fn names_the_cause(output: &Output, causes: &[&str]) -> Result<(), String> {
+    let named = causes.iter().any(|cause| output.stderr.contains(cause));
+    hold!(named, "the message names no cause");
+    Ok(())
+}
+
+/// Once healing has ended (or could not), the same command works.
+fn tried_again(host: &Host, command: &str, built: &[Built]) -> Result<(), String> {
+    healed(host);
+    let before = host.dpkg();
+    let again = host.m.sh(command);
+    let end = sweep::look(&host.m, "end");
+    after_the_fault(&end, true, built)
+        .and_then(|()| complete(&end))
+        .map_err(|why| format!("tried again, while dpkg said {before:?}: {why}\n{again}\n{end:#?}"))
+}
+
+/// Nothing is left of an earlier attempt.
+fn complete(end: &Look) -> Result<(), String> {
+    let left: Vec<_> = end
+        .files
+        .iter()
+        .filter(|path| {
+            path.contains(".partial")
+                || path.contains("relpack-new")
+                || path.contains("/work.")
+                || path.contains(".dpkg-")
+        })
+        .collect();
+    hold!(left.is_empty(), "left behind: {left:?}");
+    hold!(end.migrated == ["1.0", "2.0"], "migrations ended: {:?}", end.migrated);
+    Ok(())
+}
+
+/// Room that is left, in KiB, when the upgrade begins.
+const ROOM: [u32; 12] = [0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 160, 240];
+/// Below `/opt` lies the prefix.
+const DISKS: [&str; 3] = ["/opt", "/var", "/usr"];
+
+/// The prefix, `/var` and `/usr`, each a small file system of its own, are full before dpkg begins, or fill up while it
+/// unpacks.
+fn full_disks(suite: Suite) {
+    if sweep::elsewhere(suite, 1) {
+        return;
+    }
+    let host = Host::boot_with(suite, Transport::File);
+    let m = &host.m;
+    for disk in DISKS {
+        // What is there now, and 24 MiB.
+        m.ok(&format!(
+            "mkdir /mnt/new && mount -t tmpfs -o mode=0755,size=$(($(du -sxk {disk} | cut -f 1) * 11 / 10 + 24576))k small /mnt/new && \
+             cp -a {disk}/. /mnt/new && mount --bind /mnt/new {disk} && umount /mnt/new && rmdir /mnt/new"
+        ));
+    }
+    let built = host.publish(&versions());
+    host.install("1.0").expect_ok();
+    sweep::prepare(m);
+    sweep::take(m, "before");
+    let mut tally = Tally::default();
+    let mut succeeded = 0;
+    for index in sweep::pick(DISKS.len() * ROOM.len() * 2, FLOOR) {
+        let disk = DISKS[index / (ROOM.len() * 2)];
+        let room = ROOM[index / 2 % ROOM.len()];
+        let unpacked = index % 2 == 1;
+        sweep::restore(m, "before");
+        let fill = format!(
+            "free=$(df -k --output=avail {disk} | tail -n 1); [ $free -le {room} ] || fallocate -l $((free - {room}))k {disk}/.fill"
+        );
+        let (first, then) = if unpacked {
+            (UPGRADE.replace("-i", "--unpack") + " && ", "dpkg --configure acme")
+        } else {
+            (String::new(), UPGRADE)
+        };
+        let output = m.sh(&format!("{first} {{ {fill}; }} && {then}"));
+        // The check itself writes to no disk but systemd's and its own, in /run and /tmp.
+        let after = sweep::look(m, "crash");
+        let mut result = after_the_fault(&after, output.succeeded(), &built);
+        succeeded += usize::from(output.succeeded());
+        m.ok(&format!("rm -f {disk}/.fill"));
+        if result.is_ok() && !output.succeeded() {
+            result = names_the_cause(&output, &["No space left on device", "not enough room on"])
+                .and_then(|()| tried_again(&host, UPGRADE, &built));
+        }
+        let point = Point {
+            number: index + 1,
+            call: format!(
+                "{room} KiB left on {disk} {}",
+                if unpacked {
+                    "after the unpacking"
+                } else {
+                    "from the start"
+                }
+            ),
+        };
+        tally.add(&point, result.map_err(|why| format!("{why}\n{output}\n{after:#?}")));
+    }
+    eprintln!("{suite}: {succeeded} upgrades went on in the room that was left");
+    tally.expect(&format!("{suite}: full disks"), FLOOR);
+}
+
+/// A read-only `/etc`. Nothing may fail there but what has to be written there: the account and the enablement of a first
+/// install (before anything is started), a pin and the enablement of a unit that is new (told, with what to type).
+fn etc_is_read_only(suite: Suite) {
+    let host = Host::boot_with(suite, Transport::File);
+    let m = &host.m;
+    let [first, second] = versions();
+    let same_units = App::new("1.5").migration(Migration::Ok).timer().settle("0s");
+    let unhealthy = App::new("3.0").behaviour(Behaviour::ExitAtOnce).timer().settle("0s");
+    let built = host.publish(&[first, same_units, second, unhealthy]);
+    m.ok("mount --bind /etc /etc && mount -o remount,bind,ro /etc");
+
+    let failed = host.install("1.0").expect_failure();
+    failed
+        .expect_says("Read-only file system")
+        .expect_says("its users and directories could not be made");
+    m.sh("systemctl is-active acme.service").expect_failure();
+    m.ok("mount -o remount,bind,rw /etc && dpkg --configure -a");
+    host.all_well(&built[0], "1.0");
+    m.ok("mount -o remount,bind,ro /etc");
+
+    // The same units: nothing is to be written there, and nobody says anything.
+    let upgraded = host.install("1.5").expect_ok();
+    assert!(
+        !upgraded.both().contains("Read-only") && !upgraded.both().contains("warning"),
+        "{upgraded}"
+    );
+    host.all_well(&built[1], "1.5");
+
+    // A release that fails: it is reverted and healed, only its pin can't be written.
+    host.install("3.0")
+        .expect_failure()
+        .expect_says("3.0 could not be pinned away");
+    host.serves("1.5");
+    m.wait_for(
+        "! systemctl -q is-active relpack-heal-acme.service",
+        Duration::from_secs(60),
+    );
+    host.all_well(&built[1], "1.5");
+
+    // A unit that is new runs, and is not enabled.
+    host.install("2.0")
+        .expect_ok()
+        .expect_says("systemctl enable acme-worker.service");
+    host.all_well(&built[2], "2.0");
+    m.ok("systemctl is-active acme-worker.service");
+    assert_eq!(host.enabled("acme-worker.service"), "disabled");
+
+    // Back: only the pin.
+    m.ok("apt-get install -y -q --allow-downgrades acme=1.5")
+        .expect_says("relpack-acme.pref could not be written");
+    host.all_well(&built[1], "1.5");
+    m.ok("mount -o remount,bind,rw /etc");
+    host.install("2.0").expect_ok();
+    host.all_well(&built[2], "2.0");
+    assert_eq!(host.enabled("acme-worker.service"), "enabled");
+}

@@ -1,0 +1,206 @@
+//! What other versions of relpack wrote: packages and hosts of earlier ones, and what a later one may leave behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::on_each_suite;
+use crate::support::app::{App, Behaviour, Built, Migration};
+use crate::support::host::Host;
+use crate::support::process;
+use crate::support::root::Suite;
+
+on_each_suite![
+    a_host_of_an_earlier_version_goes_forward_and_back,
+    what_a_later_version_adds_is_kept_or_skipped,
+];
+
+fn golden_app(version: &str) -> App {
+    app(version).migration(Migration::Ok).timer()
+}
+
+fn app(version: &str) -> App {
+    App::new(version).settle("0s")
+}
+
+fn golden(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/artifacts/acme_{version}_all.deb"))
+}
+
+#[test]
+#[ignore = "writes tests/golden/artifacts, only before a release of relpack"]
+fn golden_artifacts_are_made() {
+    assert!(
+        std::env::var_os("RELPACK_BLESS").is_some(),
+        "they are made only with RELPACK_BLESS=1"
+    );
+    for version in ["1.0", "2.0"] {
+        let built = golden_app(version).build();
+        fs::copy(built.path(), golden(version)).expect("the artifact can be written");
+    }
+}
+
+fn a_host_of_an_earlier_version_goes_forward_and_back(suite: Suite) {
+    let host = Host::boot(suite);
+    let m = &host.m;
+    let old = ["1.0", "2.0"].map(|version| Built::existing(&golden(version)));
+    host.repo.add(m, &[old[0].path(), old[1].path()]);
+    host.install("1.0").expect_ok();
+    host.install("2.0").expect_ok();
+    host.all_well(&old[1], "2.0");
+
+    // Today's, and one that fails: back to what the earlier version of relpack had deployed.
+    host.publish(&[golden_app("3.0").behaviour(Behaviour::ExitAtOnce)]);
+    host.install("3.0").expect_failure();
+    host.expect_healed("2.0");
+    host.all_well(&old[1], "2.0");
+    let today = host.publish(&[golden_app("4.0")]).remove(0);
+    host.install("4.0").expect_ok();
+    host.all_well(&today, "4.0");
+    let migrated = host.migrations();
+
+    // Back by apt: the earlier version's own scripts on what today's have left.
+    m.ok("apt-get install -y -q --allow-downgrades acme=2.0");
+    host.all_well(&old[1], "2.0");
+    m.ok("acme-release verify && acme-release history")
+        .expect_says("rollback");
+    m.ok("apt-get upgrade -y -q");
+    host.all_well(&old[1], "2.0");
+    // Forward again, and back by command, two versions at once.
+    host.install("4.0").expect_ok();
+    host.all_well(&today, "4.0");
+    m.ok("acme-release rollback 1.0");
+    host.expect_healed("1.0");
+    host.all_well(&old[0], "1.0");
+    host.install("4.0").expect_ok();
+    host.all_well(&today, "4.0");
+    assert_eq!(host.migrations(), migrated, "a release migrated twice, or backwards");
+}
+
+/// Rewrites a package's release by a script that runs in it, as another relpack might have made it: manifest, id and all
+/// that names it follow. In the script, `$manifest` is the text that the id is computed over.
+#[track_caller]
+fn rewritten(built: &Built, directory: &Path, script: &str) -> Built {
+    let out = directory.join(built.path().file_name().expect("a package has a name"));
+    let work = format!(
+        r##"
+        dpkg-deb -R "$deb" pkg
+        payload=pkg/opt/acme/payload
+        manifest=$PWD/manifest
+        mv $payload/$old.manifest "$manifest"
+        mkdir tree
+        tar -x -I 'zstd -d -q' -f $payload/$old.tar.zst -C tree
+        (cd tree && {script})
+        sum=$(sha256sum <tree/.relpack/settings | cut -c 1-64)
+        sed -i "s|^.*  \./\.relpack/settings\$|$sum  ./.relpack/settings|" "$manifest"
+        new=$(sha256sum <"$manifest" | cut -c 1-40)
+        rm $payload/$old.tar.zst
+        mv "$manifest" $payload/$new.manifest
+        tar -c -C tree --sort=name --owner=0 --group=0 . | zstd -q -o $payload/$new.tar.zst
+        grep -rlF $old pkg | xargs sed -i "s/$old/$new/g"
+        (cd pkg && find . -type f -not -path './DEBIAN/*' -printf '%P\n' | sort | xargs -d '\n' md5sum >DEBIAN/md5sums)
+        dpkg-deb -Zgzip --root-owner-group -b pkg "$out" >/dev/null
+        echo $new
+        "##
+    );
+    let inside = tempfile::tempdir().expect("a temporary directory can be made");
+    let mut command = Command::new("sh");
+    command
+        .args(["-euc", &work])
+        .env("deb", built.path())
+        .env("old", &built.release_id)
+        .env("out", &out)
+        .current_dir(inside.path());
+    let said = process::run(command, "rewrite a package", None, Duration::from_secs(60)).expect_ok();
+    Built::at(&out, said.text())
+}
+
+/// Keys of its own, and further fields on known lines.
+const ADDED: &str = r"printf 'shape\tround\t1\nunit-color\tacme.service\tblue\n' >>.relpack/settings &&
+    sed -i '/^unit\t/s/$/\tnew-field/; /^keep\t/s/$/\tnew-field/; /^health\t/s/$/\tnew-field/' .relpack/settings";
+
+/// Formats that nobody knows today.
+const RENUMBERED: &str = r##"sed -i '1s/.*/#relpack-settings 2/' .relpack/settings &&
+    sed -i '1s/.*/#relpack-tree 2/' "$manifest""##;
+
+fn what_a_later_version_adds_is_kept_or_skipped(suite: Suite) {
+    let host = Host::boot(suite);
+    let m = &host.m;
+    let temp = tempfile::tempdir().expect("a temporary directory can be made");
+    let today = host.publish(&[golden_app("1.0"), app("4.0")]);
+    let later = rewritten(&golden_app("2.0").build(), temp.path(), ADDED);
+    host.repo.add(m, &[later.path()]);
+    host.install("1.0").expect_ok();
+    host.install("2.0").expect_ok();
+    host.all_well(&later, "2.0");
+    // What its scripts may have written beside what today's write.
+    m.ok("cd /var/lib/relpack/acme && echo 'color=blue=1' >>journal && sed -i 's/$/\tmore\tyet more/' history activations");
+
+    m.ok("acme-release status && acme-release verify && acme-release history");
+    let history = m.ok("acme-release history --json");
+    let history: serde_json::Value = serde_json::from_str(history.text()).expect("history is JSON");
+    assert_eq!(history[1]["reason"], "-", "{history}");
+    m.ok("apt-get install -y -q --allow-downgrades acme=1.0");
+    host.all_well(&today[0], "1.0");
+    assert_eq!(
+        m.ok("grep -c '^color=blue=1$' /var/lib/relpack/acme/journal").text(),
+        "1"
+    );
+    // Its package is kept, so it comes back without a network; and nothing of it was lost on the way.
+    m.ok(&format!(
+        "test -e /var/lib/relpack/acme/debs/acme_2.0_{}.deb",
+        later.release_id
+    ));
+    host.install("2.0").expect_ok();
+    host.all_well(&later, "2.0");
+    m.ok("acme-release rollback");
+    host.expect_healed("1.0");
+    host.all_well(&today[0], "1.0");
+
+    a_new_number_is_refused(&host, &today, temp.path());
+}
+
+/// With today's 1.0 live and today's 4.0 in the repository.
+fn a_new_number_is_refused(host: &Host, today: &[Built], directory: &Path) {
+    let m = &host.m;
+    let pid = host.pid("acme.service");
+    let journal = "/var/lib/relpack/acme/journal";
+    m.ok(&format!(
+        "cp {journal} /root/ && sed -i 's/^format=1$/format=2/' {journal} && cp {journal} /root/later"
+    ));
+    let refused = |said: process::Output| {
+        said.expect_failure()
+            .expect_says("has format 2, and acme")
+            .expect_says("(hint: ")
+    };
+    refused(host.install("4.0"));
+    refused(m.sh("acme-release status"));
+    refused(m.sh("acme-release rollback"));
+    m.ok(&format!("cmp {journal} /root/later"));
+    host.expect_dpkg("1.0");
+    m.ok(&format!("mv /root/journal {journal}"));
+    host.all_well(&today[0], "1.0");
+    assert_eq!(pid, host.pid("acme.service"));
+
+    // The live release's settings: the veto comes before anything is unpacked.
+    let renumbered = rewritten(&app("3.0").build(), directory, RENUMBERED);
+    host.repo.add(m, &[renumbered.path()]);
+    host.install("3.0").expect_ok();
+    host.serves("3.0");
+    let pid = host.pid("acme.service");
+    for version in ["1.0", "4.0"] {
+        refused(m.sh(&format!("apt-get install -y -q --allow-downgrades acme={version}")));
+        host.serves("3.0");
+        host.expect_dpkg("3.0");
+    }
+    assert_eq!(pid, host.pid("acme.service"));
+    refused(m.sh("acme-release verify"));
+    // The way that stays open: by its own command, which knows where it goes.
+    m.ok("acme-release rollback 1.0");
+    host.expect_healed("1.0");
+    host.all_well(&today[0], "1.0");
+    // Its release is kept, and is no source of hardlinks.
+    host.install("4.0").expect_ok();
+    host.all_well(&today[1], "4.0");
+}

@@ -1,0 +1,286 @@
+//! Code and units belong together in every state that an activation can be left in, also where `/opt` is a file system
+//! of its own, which generators do not see at boot.
+
+use std::time::Duration;
+
+use crate::on_each_suite;
+use crate::support::app::Built;
+use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
+
+on_each_suite![opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window];
+
+fn app(version: &str) -> App {
+    App::new(version).migration(Migration::Ok).timer().settle("0s")
+}
+
+/// Runs, and never gets healthy: what an upgrade to it leaves behind can still be asked what it is.
+fn bad(version: &str) -> App {
+    app(version).behaviour(Behaviour::NeverHealthy).health_timeout("1s")
+}
+
+fn host_with_own_opt(suite: Suite) -> Host {
+    let mut machine = Machine::powered_off(suite, &[]);
+    machine.own_file_system("/opt");
+    machine.start();
+    machine.ok("mountpoint -q /opt && [ \"$(stat -f -c %T /opt)\" = ext2/ext3 ]");
+    Host::on(machine, Transport::Http)
+}
+
+fn opt_on_its_own(suite: Suite) {
+    let mut host = host_with_own_opt(suite);
+    let one = host.deploy(&app("1.0"));
+    host.all_well(&one, "1.0");
+    let two = host.deploy(&app("2.0"));
+    host.all_well(&two, "2.0");
+    host.m.reboot();
+    host.comes_to_serve("2.0");
+    host.all_well(&two, "2.0");
+
+    host.publish(&[bad("3.0")]);
+    host.install("3.0").expect_failure().expect_says("acme 2.0 serves");
+    host.serves("2.0");
+    host.expect_healed("2.0");
+    host.all_well(&two, "2.0");
+
+    // The delivered files are those of 4.0 now, and no generator can read which release is live in /opt.
+    let four = host.publish(&[app("4.0")]).remove(0);
+    host.m.ok("dpkg --unpack /srv/apt/acme_4.0_*.deb");
+    host.m.kill9();
+    host.m.start();
+    host.m.ok("mountpoint -q /opt");
+    assert_eq!(host.comes_to_serve("2.0").release_id, two.release_id);
+    host.no_unit_failed();
+    host.m.ok("dpkg --configure -a");
+    host.all_well(&four, "4.0");
+
+    host.m.ok("acme-release rollback");
+    host.all_well(&two, "2.0");
+    host.m.reboot();
+    host.comes_to_serve("2.0");
+    host.all_well(&two, "2.0");
+}
+
+/// What is interrupted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Operation {
+    Upgrade,
+    /// An upgrade to a release that does not get healthy.
+    Revert,
+    /// By the release command, which dpkg knows nothing of.
+    Rollback,
+    /// Afterwards the person goes on with it.
+    Remove,
+    /// Afterwards the person wants to keep it.
+    KeepAfterAll,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    operation: Operation,
+    point: &'static str,
+    /// In order, not by a kill.
+    reboot: bool,
+}
+
+#[rustfmt::skip]
+const POINTS: &[(Operation, &[&str])] = &[
+    (Operation::Upgrade, &[
+        "before-prepare", "after-prepare", "before-stage", "after-stage", "stage-renamed", "before-store", "after-store",
+        "before-migrate", "after-migrate", "before-switch", "after-switch", "switched", "reloaded", "before-start",
+        "after-start", "started", "before-finish", "after-finish", "before-idle", "after-idle",
+    ]),
+    (Operation::Revert, &[
+        "before-revert", "after-revert", "reverted", "revert-reloaded", "before-idle", "after-idle",
+    ]),
+    (Operation::Rollback, &[
+        "before-prepare", "after-prepare", "before-store", "after-store", "before-switch", "after-switch", "switched",
+        "reloaded", "before-start", "after-start", "started", "before-finish", "after-finish", "before-idle", "after-idle",
+    ]),
+    (Operation::Remove, &["before-remove", "after-remove"]),
+    (Operation::KeepAfterAll, &["before-remove", "after-remove"]),
+];
+
+/// On each suite.
+const STATES_SAMPLED: usize = 6;
+
+fn a_boot_in_every_state(suite: Suite) {
+    let all: Vec<State> = POINTS
+        .iter()
+        .flat_map(|(operation, points)| points.iter().map(|point| (*operation, *point)))
+        .flat_map(|(operation, point)| {
+            [false, true].map(|reboot| State {
+                operation,
+                point,
+                reboot,
+            })
+        })
+        .collect();
+    let states: Vec<State> = sample::pick(all.len(), STATES_SAMPLED)
+        .iter()
+        .map(|n| all[*n])
+        .collect();
+
+    let mut host = host_with_own_opt(suite);
+    let mut built = vec![app("1.0").build().with_points()];
+    for (n, state) in states.iter().enumerate() {
+        let version = format!("{}.0", n + 2);
+        let next = if state.operation == Operation::Revert {
+            bad(&version)
+        } else {
+            app(&version)
+        };
+        built.push(next.build().with_points());
+    }
+    let paths: Vec<_> = built.iter().map(Built::path).collect();
+    host.repo.add(&host.m, &paths);
+    host.install("1.0").expect_ok();
+    let mut serving = &built[0];
+    for (state, next) in states.iter().zip(&built[1..]) {
+        eprintln!("{suite}: {state:?} at {} → {}", serving.version, next.version);
+        serving = boot_in(&mut host, *state, serving, next);
+    }
+    eprintln!(
+        "{suite}: a boot in every state: held {} of {} (of {} that there are)",
+        states.len(),
+        states.len(),
+        all.len()
+    );
+    assert!(states.len() >= STATES_SAMPLED);
+}
+
+/// Goes through one state; returns the release that serves in the end.
+fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) -> &'a Built {
+    let context = format!("{state:?}");
+    let by_apt = format!("apt-get install -y -q acme={}", new.version);
+    let command = match state.operation {
+        Operation::Upgrade | Operation::Revert => by_apt,
+        Operation::Rollback => {
+            host.m.ok(&by_apt);
+            host.all_well(new, &new.version);
+            "acme-release rollback".to_owned()
+        }
+        Operation::Remove | Operation::KeepAfterAll => "apt-get remove -y -q acme".to_owned(),
+    };
+    faults::arm(&host.m, state.point, faults::HOLD);
+    let running = host
+        .m
+        .spawn(&format!("systemd-run -q --scope --unit=interrupted {command}"));
+    faults::hit(&host.m, state.point);
+    if state.reboot {
+        host.m.reboot();
+    } else {
+        host.m.kill9();
+        host.m.start();
+    }
+    running.wait(Duration::from_secs(30));
+
+    let answer = host.whole(&[old, new], &context);
+    assert!(
+        state.operation != Operation::Remove || answer.code == old.version,
+        "{context}: {} serves",
+        answer.code
+    );
+    host.no_unit_failed();
+
+    let m = &host.m;
+    match state.operation {
+        Operation::Upgrade => {
+            m.ok("dpkg --configure -a");
+            host.all_well(new, &new.version);
+            new
+        }
+        Operation::Revert => {
+            m.sh("dpkg --configure -a")
+                .expect_failure()
+                .expect_says(&format!("acme {} serves", old.version));
+            m.wait_for(
+                "dpkg-query -W -f '${db:Status-Abbrev}' acme | grep -q ii",
+                Duration::from_secs(60),
+            );
+            m.wait_for(
+                "! systemctl -q is-active relpack-heal-acme.service",
+                Duration::from_secs(60),
+            );
+            host.all_well(old, &old.version);
+            old
+        }
+        Operation::Rollback => {
+            m.ok(&format!(
+                "apt-get install -y -q --allow-downgrades acme={}",
+                old.version
+            ));
+            host.all_well(old, &old.version);
+            old
+        }
+        Operation::Remove => {
+            m.ok("dpkg --remove acme");
+            m.ok("[ ! -e /opt/acme/current ] && [ ! -e /opt/acme/releases ]");
+            m.sh("curl -s http://127.0.0.1:3000/").expect_failure();
+            m.ok(&format!("apt-get install -y -q acme={}", new.version));
+            host.all_well(new, &new.version);
+            new
+        }
+        Operation::KeepAfterAll => {
+            m.ok(&format!("dpkg -i /srv/apt/acme_{}_*.deb", old.version));
+            host.all_well(old, &old.version);
+            old
+        }
+    }
+}
+
+fn a_crash_in_every_window(suite: Suite) {
+    let host = Host::boot(suite);
+    let one = host.deploy(&app("1.0"));
+    let two = app("2.0").build().with_points();
+    let three = bad("3.0").build().with_points();
+    host.repo.add(&host.m, &[two.path(), three.path()]);
+    host.all_well(&one, "1.0");
+
+    // At each point: what a restart by systemd brings up, without and with somebody's daemon-reload before it.
+    let upgrade = [
+        ("before-prepare", "1.0", "1.0"),
+        ("after-switch", "1.0", "1.0"),
+        ("switched", "1.0", "2.0"),
+        ("reloaded", "2.0", "2.0"),
+    ];
+    let apt = host.m.spawn("apt-get install -y -q acme=2.0");
+    crash_at(&host, &upgrade, &[&one, &two]);
+    apt.wait(Duration::from_secs(60)).expect_ok();
+    host.all_well(&two, "2.0");
+
+    let revert = [
+        ("after-revert", "3.0", "3.0"),
+        ("reverted", "3.0", "2.0"),
+        ("revert-reloaded", "2.0", "2.0"),
+    ];
+    let apt = host.m.spawn("apt-get install -y -q acme=3.0");
+    crash_at(&host, &revert, &[&two, &three]);
+    apt.wait(Duration::from_secs(60))
+        .expect_failure()
+        .expect_says("acme 2.0 serves");
+    host.serves("2.0");
+    host.expect_healed("2.0");
+    host.all_well(&two, "2.0");
+}
+
+fn crash_at(host: &Host, windows: &[(&str, &str, &str)], known: &[&Built]) {
+    for (point, _, _) in windows {
+        faults::arm(&host.m, point, faults::HOLD);
+    }
+    for (point, as_it_is, reloaded) in windows {
+        faults::hit(&host.m, point);
+        for (before, expected) in [("true", as_it_is), ("systemctl daemon-reload", reloaded)] {
+            let context = format!("at {point}, after `{before}` and a crash");
+            host.m.ok(before);
+            let pid = host.answers().pid;
+            // Else the many crashes use up the start limit.
+            host.m
+                .ok(&format!("systemctl reset-failed acme.service && kill -KILL {pid}"));
+            host.m
+                .wait_for(&format!("! [ -d /proc/{pid} ]"), Duration::from_secs(5));
+            let answer = host.whole(known, &context);
+            assert_eq!(answer.code, **expected, "{context}");
+        }
+        faults::release(&host.m, point);
+    }
+}

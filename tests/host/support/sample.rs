@@ -1,0 +1,46 @@
+//! How much of a sweep runs: all its points with `RELPACK_FULL=1`, else a sample that `RELPACK_SEED` repeats.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::OnceLock;
+
+/// True where every point of a sweep has to run.
+pub fn full() -> bool {
+    std::env::var("RELPACK_FULL").is_ok_and(|value| value == "1")
+}
+
+/// The seed of all samples of this run.
+pub fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| match std::env::var("RELPACK_SEED") {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|e| panic!("RELPACK_SEED={text} is no number: {e}")),
+        Err(_) => RandomState::new().build_hasher().finish() % 1_000_000,
+    })
+}
+
+/// The points to run of `total`: all of them, or `floor` of them, one at a random place in each of as many equal parts.
+pub fn pick(total: usize, floor: usize) -> Vec<usize> {
+    if full() || total <= floor {
+        return (0..total).collect();
+    }
+    let seed = seed();
+    eprintln!("a sample of {floor} of {total} points (RELPACK_SEED={seed} repeats it, RELPACK_FULL=1 runs all)");
+    let mut state = seed;
+    (0..floor)
+        .map(|part| {
+            let (from, to) = (part * total / floor, (part + 1) * total / floor);
+            let wide = u64::try_from(to - from).unwrap_or(1);
+            from + usize::try_from(random(&mut state) % wide).unwrap_or(0)
+        })
+        .collect()
+}
+
+/// SplitMix64.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,121 @@
+//! Packages against lintian: nothing is left to say but what the package overrides, with a reason.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{ok, relpack, write};
+
+/// An info of Debian 12's lintian alone; in Debian 13 an override of it would be an error, since it has no such tag.
+/// It asks for a script of another init than systemd, which is what these packages are made for.
+const ONLY_OLD: &str = "package-supports-alternative-init-but-no-init.d-script";
+
+/// As much as a configuration can hold.
+const EVERYTHING: &str = r#"
+[package]
+name = "full-service"
+version = "1:2.0~rc1-1"
+maintainer = "Acme Ops <ops@acme.example>"
+description = """
+Service with all that a package can have
+It answers, it counts, and it cleans up after itself every night, as the
+operators of Acme wish."""
+homepage = "https://acme.example/full"
+license = "MIT"
+copyright = "2019-2024 Acme Ltd"
+depends = ["python3"]
+recommends = ["nginx"]
+purge_shared = true
+
+[release]
+source = "build"
+prefix = "/srv/full"
+
+[user]
+name = "full"
+
+[directories]
+"data" = { mode = "0750" }
+
+[shared]
+links = { "public/uploads" = "uploads" }
+
+[defaults]
+preset = "python"
+Service.StateDirectory = "full-service"
+
+[env]
+required = ["TOKEN"]
+
+[units."full-service.service"]
+Service.ExecStart = "/usr/bin/python3 server.py"
+Service.EnvironmentFile = "{shared}/env"
+X-Relpack.Health = "http://127.0.0.1:3000/healthz"
+[units."full-service.socket"]
+Socket.ListenStream = "3000"
+[units."full-service-worker@.service"]
+Service.ExecStart = "bin/work %i"
+[units."full-service-clean.service"]
+Service.Type = "oneshot"
+Service.ExecStart = "bin/work clean"
+[units."full-service-clean.timer"]
+Timer.OnCalendar = "daily"
+[units."full-service-inbox.service"]
+Service.Type = "oneshot"
+Service.ExecStart = "bin/work inbox"
+[units."full-service-inbox.path"]
+Path.PathChanged = "{shared}/data"
+
+[migrate]
+exec = "bin/work migrate"
+like = "full-service.service"
+"#;
+
+/// As little as it can hold, at a place of its own.
+const MINIMAL: &str = r#"
+[package]
+name = "minimal"
+version = "1.0"
+maintainer = "Acme Ops <ops@acme.example>"
+description = "Files that nothing runs"
+license = "GPL-3+"
+[release]
+source = "build"
+prefix = "/data/minimal"
+"#;
+
+fn build(dir: &Path, config: &str, name: &str) -> PathBuf {
+    let at = dir.join(name);
+    write(&at.join("relpack.toml"), config, 0o644);
+    write(&at.join("build/server.py"), "print(1)\n", 0o644);
+    write(&at.join("build/bin/work"), "#!/bin/sh\necho work\n", 0o755);
+    pack(&at, &at.join("dist"))
+}
+
+fn pack(project: &Path, out: &Path) -> PathBuf {
+    ok(relpack().arg("build").arg("-C").arg(project).arg("--out").arg(out));
+    let built = std::fs::read_dir(out).unwrap().next().unwrap().unwrap();
+    built.path()
+}
+
+#[test]
+fn lintian_has_nothing_to_say() {
+    let temp = tempfile::tempdir().unwrap();
+    let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
+    let packages = [
+        pack(&hello, &temp.path().join("hello")),
+        build(temp.path(), EVERYTHING, "full"),
+        build(temp.path(), MINIMAL, "minimal"),
+    ];
+    let output = Command::new("lintian")
+        .args(["--allow-root", "--display-info"])
+        .args(&packages)
+        .output()
+        .expect("lintian is installed (hint: tests/setup)");
+    // 2: something of level "error" was found; what that is stands in the list.
+    assert!(matches!(output.status.code(), Some(0 | 2)), "{}", common::both(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let left: Vec<&str> = said.lines().filter(|line| !line.contains(ONLY_OLD)).collect();
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
