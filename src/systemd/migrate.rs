@@ -187,7 +187,7 @@ fn at_own_release(value: &str, ctx: &Context) -> String {
         let after = &rest[at + live.len()..];
         let whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         out.push_str(&rest[..at]);
-        out.push_str(if whole { &*app } else { &live });
+        out.push_str(if whole { &app } else { &live });
         rest = after;
     }
     out + rest

@@ -154,13 +154,13 @@ fn layers(unit: &UnitInput, preset: &UnitFile, ctx: &Context, report: &mut Repor
 /// Whether a change of the release reloads the unit; it decides what `{app}` is, so it is asked before the layers meet.
 fn is_reloaded(unit: &UnitInput, ctx: &Context) -> bool {
     let chosen = |file: &UnitFile| {
-        let written = file
+        let mut written = file
             .sections()
             .iter()
             .filter(|section| section.name.eq_ignore_ascii_case(X_RELPACK))
             .flat_map(|section| &section.entries)
             .filter(|entry| entry.key == "OnUpgrade");
-        written.last().map(|entry| entry.value.trim_ascii().to_owned())
+        written.next_back().map(|entry| entry.value.trim_ascii().to_owned())
     };
     unit.name.kind() == UnitKind::Service
         && chosen(&unit.file).or_else(|| chosen(&ctx.defaults.file)).as_deref() == Some(OnUpgrade::Reload.word())
