@@ -55,10 +55,10 @@ unit_masked() { [ "$(unit_show "$1" LoadState)" = masked ]; }
 # policy-rc.d is how an admin or an image builder forbids starts (Debian Policy 9.3.3.1): 101 is "no".
 policy_allows() {
     # By this path alone, as Policy says.
-    _policy=/usr/sbin/policy-rc.d
-    [ -x "$_policy" ] || return 0
+    _rc_d=/usr/sbin/policy-rc.d
+    [ -x "$_rc_d" ] || return 0
     _rc=0
-    "$_policy" "$1" "$2" >/dev/null 2>&1 || _rc=$?
+    "$_rc_d" "$1" "$2" >/dev/null 2>&1 || _rc=$?
     case $_rc in
     0 | 1 | 104) return 0 ;;
     *) return 1 ;;

@@ -300,6 +300,7 @@ LimitNOFILE=9
         "\
 [Unit]
 Description=100%% Acme (database migration)
+Documentation=man:acme-release(1)
 After=db.service
 RequiresMountsFor=/opt/acme
 

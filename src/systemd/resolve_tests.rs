@@ -11,6 +11,7 @@ fn a_bare_service_gets_the_defaults() {
         "\
 [Unit]
 Description=100%% Acme
+Documentation=man:acme-release(1)
 RequiresMountsFor=/opt/acme
 
 [Service]
@@ -45,6 +46,7 @@ fn what_the_user_set_stands() {
 [Unit]
 Description=Mine
 RequiresMountsFor=/opt/acme /srv
+Documentation=man:acme-release(1)
 
 [Service]
 ExecStart=/bin/a
