@@ -21,6 +21,9 @@ on_each_suite![
 const FLOOR: usize = 10;
 const FLOOR_FULL: usize = 160;
 
+/// What dash's own echo and printf say, whichever the error was.
+const SHELL_SAYS: &str = "I/O error";
+
 const UPGRADE: &str = "dpkg -i /srv/apt/acme_2.0_all.deb";
 
 /// Each has a unit that the other hasn't.
@@ -73,7 +76,7 @@ fn failing_calls(suite: Suite, error: &'static str, text: &str) {
         let mut result = after_the_fault(&after, output.succeeded(), &built);
         succeeded += usize::from(output.succeeded());
         if result.is_ok() && !output.succeeded() {
-            result = names_the_cause(&output, &[text]).and_then(|()| tried_again(&host, UPGRADE, &built));
+            result = names_the_cause(&output, &[text, SHELL_SAYS]).and_then(|()| tried_again(&host, UPGRADE, &built));
         } else if output.stderr.contains("could not be brought back") && matches!(how, Break::FromThenOn(_)) {
             stranded += 1;
             result = brought_back_later(&host, &after, &built).and_then(|()| tried_again(&host, UPGRADE, &built));
@@ -233,11 +236,13 @@ fn full_disks(suite: Suite) {
         let output = m.sh(&format!("{first} {{ {fill}; }} && {then}"));
         // The check itself writes to no disk but systemd's and its own, in /run and /tmp.
         let after = sweep::look(m, "crash");
-        let mut result = after_the_fault(&after, output.succeeded(), &built);
+        // dpkg may come to its limit after us: it has recorded the new release then, and can't tidy up its database.
+        let dpkgs_own = output.stderr.contains("/var/lib/dpkg/status") && after.dpkg == "ii  2.0";
+        let mut result = after_the_fault(&after, output.succeeded() || dpkgs_own, &built);
         succeeded += usize::from(output.succeeded());
         m.ok(&format!("rm -f {disk}/.fill"));
         if result.is_ok() && !output.succeeded() {
-            result = names_the_cause(&output, &["No space left on device", "not enough room on"])
+            result = names_the_cause(&output, &["No space left on device", "not enough room on", SHELL_SAYS])
                 .and_then(|()| tried_again(&host, UPGRADE, &built));
         }
         let point = Point {
