@@ -48,7 +48,7 @@ proxy_change() {
     [ ! -e "$proxy_conf" ] || cp "$proxy_conf" "$state/proxy.old"
     write_file "$proxy_conf" 0644 <"$state/proxy.new"
     rm -f "$state/proxy.new"
-    [ -x /usr/sbin/nginx ] || return 0
+    command -v nginx >/dev/null || return 0
     if ! _said=$(nginx -t 2>&1); then
         if [ -e "$state/proxy.old" ]; then
             write_file "$proxy_conf" 0644 <"$state/proxy.old"

@@ -95,3 +95,24 @@ roll_back() {
     instances_settle "$1" $j_running
     [ -z "$_sick" ]
 }
+
+# instances_follow ID: where a strategy doesn't move them one by one, they follow the switch.
+instances_follow() {
+    if rolls "$j_to_id" || { swaps "$j_to_id" && release_kept "$j_from_id"; }; then return 0; fi
+    for _l in "$base"/instances/* "$unitstore"/instances/*; do
+        [ -L "$_l" ] || continue
+        if has_unit "$1" "$name@.service"; then
+            instance_point "$name@${_l##*/}.service" "$1"
+        else
+            rm -f "$_l"
+        fi
+    done
+}
+
+# instances_finish ID: it serves; what only one instance at a time needed is put away.
+instances_finish() {
+    if [ "$mode" = live ] && swaps "$1"; then swap_finish "$1"; fi
+    # shellcheck disable=SC2046
+    instances_settle "$1" $({ units_of "$1"; wanted_units "$1"; } | sort -u)
+    if [ "$mode" = live ]; then proxy_with "$1"; fi
+}
