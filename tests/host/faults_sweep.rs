@@ -66,7 +66,7 @@ fn failing_calls(suite: Suite, error: &'static str, text: &str) {
     let mut tally = Tally::default();
     let (mut succeeded, mut stranded) = (0, 0);
     for index in sweep::pick(points.len(), FLOOR) {
-        let how = if index % 2 == 0 {
+        let how = if index.is_multiple_of(2) {
             Break::Once(error)
         } else {
             Break::FromThenOn(error)

@@ -125,7 +125,14 @@ fn sweep_over(host: &Host, suite: Suite, name: &str, operation: &Operation) {
     let mut sides = [0, 0];
     for index in sweep::pick(points.len(), FLOOR) {
         let (_, point) = sweep::broken(m, "before", Break::Kill, index + 1, operation.command);
-        let result = at_point(host, operation, index % 2 == 0, &undisturbed, &mut ways, &mut sides);
+        let result = at_point(
+            host,
+            operation,
+            index.is_multiple_of(2),
+            &undisturbed,
+            &mut ways,
+            &mut sides,
+        );
         tally.add(&point, result);
     }
     eprintln!(

@@ -18,7 +18,7 @@ fn app(number: usize) -> App {
         .migration(Migration::Ok)
         .release_line("keep = 3")
         .file("assets/shared", &"the same in all\n".repeat(5_000));
-    if number % FAILS == 0 {
+    if number.is_multiple_of(FAILS) {
         app.behaviour(Behaviour::ExitAtOnce)
     } else {
         app
@@ -92,7 +92,7 @@ fn a_hundred_upgrades(suite: Suite) {
         let path = m.root().join("srv/next.deb");
         std::fs::copy(built.path(), &path).unwrap_or_else(|e| panic!("copy to {}: {e}", path.display()));
         let said = m.sh("dpkg -i /srv/next.deb");
-        if number % FAILS == 0 {
+        if number.is_multiple_of(FAILS) {
             said.expect_failure();
             host.dpkg_follows(&format!("1.{}", number - 1));
         } else {
@@ -100,7 +100,7 @@ fn a_hundred_upgrades(suite: Suite) {
             spent += said.expect_ok().took;
             latest = Some(built);
         }
-        if number % ROLLS_BACK == 0 && number % FAILS != 0 {
+        if number.is_multiple_of(ROLLS_BACK) && !number.is_multiple_of(FAILS) {
             m.ok("acme-release rollback");
             host.dpkg_follows(&format!("1.{}", number - 1));
             latest = None;
@@ -108,7 +108,7 @@ fn a_hundred_upgrades(suite: Suite) {
         if number == 10 {
             at_first = census(&host);
         }
-        if number % 50 == 0 && number > 10 {
+        if number.is_multiple_of(50) && number > 10 {
             let now = census(&host);
             assert_eq!(now.len(), LIMITS.len(), "{now:?}");
             for ((what, limit), (now, first)) in LIMITS.iter().zip(now.iter().zip(&at_first)) {

@@ -195,7 +195,11 @@ fn power_is_cut(suite: Suite) {
     for round in 1..=rounds {
         // Two of four are inside the run, two are mounted in the way that old kernels and other settings have.
         let kind = round + usize::from(suite == Suite::Trixie);
-        let options = if kind / 2 % 2 == 0 { "" } else { "noauto_da_alloc" };
+        let options = if (kind / 2).is_multiple_of(2) {
+            ""
+        } else {
+            "noauto_da_alloc"
+        };
         let at = match kind % 2 {
             _ if round == rounds => When::Unpacked,
             0 => When::Part(fraction(round)),
