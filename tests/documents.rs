@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{application, ok, relpack};
+use common::{application, expect_recorded, ok, relpack};
 
 /// The package's files, unpacked into the directory.
 fn unpacked(dir: &Path, arguments: &[&str]) -> PathBuf {
@@ -32,10 +32,8 @@ fn gunzip(path: &Path) -> String {
 fn documents_are_as_recorded() {
     let temp = tempfile::tempdir().unwrap();
     let data = unpacked(temp.path(), &[]);
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/documents");
     let read = |path: &str| fs::read_to_string(data.join(path)).unwrap();
-    let mut stale = Vec::new();
-    for (name, text) in [
+    let texts = [
         (
             "acme-release.1",
             gunzip(&data.join("usr/share/man/man1/acme-release.1.gz")),
@@ -43,19 +41,8 @@ fn documents_are_as_recorded() {
         ("changelog", gunzip(&data.join("usr/share/doc/acme/changelog.gz"))),
         ("copyright", read("usr/share/doc/acme/copyright")),
         ("lintian-overrides", read("usr/share/lintian/overrides/acme")),
-    ] {
-        let recorded = golden.join(name);
-        if std::env::var_os("RELPACK_BLESS").is_some() {
-            fs::create_dir_all(&golden).unwrap();
-            fs::write(&recorded, &text).unwrap();
-        } else if fs::read_to_string(&recorded).unwrap_or_default() != text {
-            stale.push(name);
-        }
-    }
-    assert!(
-        stale.is_empty(),
-        "{stale:?} differ from tests/golden/documents (RELPACK_BLESS=1 records them; read the diff)"
-    );
+    ];
+    expect_recorded("documents", &texts);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{application, ok, relpack};
+use common::{application, expect_recorded, ok, relpack};
 
 /// Script name → text, as they are in a package.
 fn rendered(dir: &Path) -> Vec<(String, PathBuf)> {
@@ -35,22 +35,12 @@ fn rendered(dir: &Path) -> Vec<(String, PathBuf)> {
 #[test]
 fn rendered_scripts_are_as_recorded() {
     let temp = tempfile::tempdir().unwrap();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scripts");
-    let mut stale = Vec::new();
-    for (name, path) in rendered(temp.path()) {
-        let text = fs::read_to_string(&path).unwrap();
-        let recorded = golden.join(&name);
-        if std::env::var_os("RELPACK_BLESS").is_some() {
-            fs::create_dir_all(&golden).unwrap();
-            fs::write(&recorded, &text).unwrap();
-        } else if fs::read_to_string(&recorded).unwrap_or_default() != text {
-            stale.push(name);
-        }
-    }
-    assert!(
-        stale.is_empty(),
-        "{stale:?} differ from tests/golden/scripts (RELPACK_BLESS=1 records them; read the diff)"
-    );
+    let scripts = rendered(temp.path());
+    let texts: Vec<(&str, String)> = scripts
+        .iter()
+        .map(|(name, path)| (name.as_str(), fs::read_to_string(path).unwrap()))
+        .collect();
+    expect_recorded("scripts", &texts);
 }
 
 #[test]

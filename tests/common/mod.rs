@@ -100,3 +100,24 @@ pub fn application(dir: &Path) -> PathBuf {
     std::os::unix::fs::symlink("public/app.js", dir.join("build/main.js")).expect("the link can be made");
     dir.to_owned()
 }
+
+/// Compares texts with those in `tests/golden/<directory>`, or records them there.
+pub fn expect_recorded(directory: &str, texts: &[(&str, String)]) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(directory);
+    let mut stale = Vec::new();
+    for (name, text) in texts {
+        let recorded = golden.join(name);
+        if std::env::var_os("RELPACK_BLESS").is_some() {
+            fs::create_dir_all(&golden).unwrap();
+            fs::write(&recorded, text).unwrap();
+        } else if fs::read_to_string(&recorded).unwrap_or_default() != *text {
+            stale.push(name);
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "{stale:?} differ from tests/golden/{directory} (RELPACK_BLESS=1 records them; read the diff)"
+    );
+}

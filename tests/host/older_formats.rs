@@ -117,13 +117,14 @@ fn rewritten(built: &Built, directory: &Path, script: &str) -> Built {
 const ADDED: &str = r"printf 'shape\tround\t1\nunit-color\tacme.service\tblue\n' >>.relpack/settings &&
     sed -i '/^unit\t/s/$/\tnew-field/; /^keep\t/s/$/\tnew-field/; /^health\t/s/$/\tnew-field/' .relpack/settings";
 
-/// Formats of the release that nobody knows today.
-const RENUMBERED: &str = r##"sed -i '1s/.*/#relpack-settings 2/' .relpack/settings &&
-    sed -i '1s/.*/#relpack-tree 2/' "$manifest""##;
+/// Settings that nobody knows today.
+const NEW_SETTINGS: &str = "sed -i '1s/.*/#relpack-settings 2/' .relpack/settings";
 
-/// Scripts that write a journal which nobody knows today, and read both.
-const NEW_JOURNAL: &str = r#"sed -i 's/^format=1$/format=2/; s/^    \[ "$j_format" = 1 \] ||/    true ||/' \
-    ../pkg/DEBIAN/p* ../pkg/usr/bin/acme-release && grep -q '^    true || format_refuse' ../pkg/DEBIAN/postinst"#;
+/// A manifest that nobody knows today, and scripts that read it; and that read and write another journal.
+const NEW_MANIFEST_AND_JOURNAL: &str = r##"sed -i '1s/.*/#relpack-tree 2/; s/^#d/#D/' "$manifest" &&
+    sed -i 's/\^#d/^#[dD]/; s/^format=1$/format=2/; s/^    \[ "$j_format" = 1 \] ||/    true ||/' \
+        ../pkg/DEBIAN/p* ../pkg/usr/bin/acme-release &&
+    grep -q '^    true || format_refuse' ../pkg/DEBIAN/postinst"##;
 
 // On one suite: what reads these files is the same shell everywhere.
 #[test]
@@ -131,11 +132,13 @@ fn what_a_later_version_adds_is_kept_or_skipped() {
     let host = Host::boot(Suite::Bookworm);
     let m = &host.m;
     let temp = tempfile::tempdir().expect("a temporary directory can be made");
-    let today = host.publish(&[golden_app("1.0")]).remove(0);
+    let mut built = host.publish(&[app("0.9"), golden_app("1.0")]);
+    let (today, before) = (built.remove(1), built.remove(0));
     let later = rewritten(&golden_app("2.0").build(), temp.path(), ADDED);
     host.repo.add(m, &[later.path()]);
-    host.install("1.0").expect_ok();
-    host.install("2.0").expect_ok();
+    for version in ["0.9", "1.0", "2.0"] {
+        host.install(version).expect_ok();
+    }
     host.all_well(&later, "2.0");
     // What its scripts may have written beside what today's write.
     m.ok("cd /var/lib/relpack/acme && echo 'color=blue=1' >>journal && sed -i 's/$/\tmore\tyet more/' history activations");
@@ -143,23 +146,26 @@ fn what_a_later_version_adds_is_kept_or_skipped() {
     m.ok("acme-release status && acme-release verify && acme-release history");
     let history = m.ok("acme-release history --json");
     let history: serde_json::Value = serde_json::from_str(history.text()).expect("history is JSON");
-    assert_eq!(history[1]["reason"], "-", "{history}");
+    assert_eq!(history[2]["reason"], "-", "{history}");
     m.ok("apt-get install -y -q --allow-downgrades acme=1.0");
     host.all_well(&today, "1.0");
     assert_eq!(
         m.ok("grep -c '^color=blue=1$' /var/lib/relpack/acme/journal").text(),
         "1"
     );
-    // Its package is kept, so it comes back without a network; and nothing of it was lost on the way.
-    m.ok(&format!(
-        "test -e /var/lib/relpack/acme/debs/acme_2.0_{}.deb",
-        later.release_id
-    ));
+    let debs = "/var/lib/relpack/acme/debs";
+    m.ok(&format!("test -e {debs}/acme_0.9_{}.deb", before.release_id));
     host.install("2.0").expect_ok();
     host.all_well(&later, "2.0");
     m.ok("acme-release rollback");
     host.expect_healed("1.0");
     host.all_well(&today, "1.0");
+
+    // Also with such lines a release is gated by its health.
+    let broken = app("2.2").behaviour(Behaviour::ExitAtOnce).build();
+    host.repo.add(m, &[rewritten(&broken, temp.path(), ADDED).path()]);
+    host.install("2.2").expect_failure();
+    host.expect_healed("1.0");
 
     a_new_number_is_refused(&host, &today, temp.path());
 }
@@ -183,7 +189,11 @@ fn a_new_number_is_refused(host: &Host, today: &Built, directory: &Path) {
     };
 
     // The journal's. What serves, serves on; dpkg's record is right, and nothing but its own script wrote the journal.
-    let later = rewritten(&app("2.5").build(), directory, NEW_JOURNAL);
+    let later = rewritten(
+        &app("2.5").file("only/here", "x").build(),
+        directory,
+        NEW_MANIFEST_AND_JOURNAL,
+    );
     host.repo.add(m, &[later.path()]);
     host.install("2.5").expect_ok();
     m.ok(&format!("grep -qx format=2 {journal}"));
@@ -191,8 +201,11 @@ fn a_new_number_is_refused(host: &Host, today: &Built, directory: &Path) {
     stays("2.5", "2.4");
     m.ok(&format!("grep -qx format=2 {journal} && acme-release status"));
     host.all_well(&later, "2.5");
-    // What the prerm of such a version has to do, so that the way back stays open.
+    refused(m.sh("acme-release verify"));
+    // What the prerm of such a version has to do, so that the way back stays open. Its release is no source of hardlinks.
     m.ok(&format!("sed -i 's/^format=2$/format=1/' {journal}"));
+    m.ok("apt-get install -y -q --allow-downgrades acme=2.4");
+    host.all_well(&next, "2.4");
     m.ok("apt-get install -y -q --allow-downgrades acme=1.0");
     host.all_well(today, "1.0");
     // Today's own command on such a host.
@@ -203,17 +216,14 @@ fn a_new_number_is_refused(host: &Host, today: &Built, directory: &Path) {
     refused(m.sh("acme-release rollback"));
     m.ok(&format!("cmp {journal} /root/later && mv /root/journal {journal}"));
 
-    // The live release's settings and manifest.
-    let renumbered = rewritten(&app("3.0").build(), directory, RENUMBERED);
+    // The live release's settings.
+    let renumbered = rewritten(&app("3.0").build(), directory, NEW_SETTINGS);
     host.repo.add(m, &[renumbered.path()]);
     host.install("3.0").expect_ok();
     stays("3.0", "1.0");
     stays("3.0", "2.4");
-    refused(m.sh("acme-release verify"));
-    // By its own command, which knows where it goes, the way is open; and its kept release is no source of hardlinks.
+    // By its own command, which knows where it goes, the way is open.
     m.ok("acme-release rollback 1.0");
     host.expect_healed("1.0");
     host.all_well(today, "1.0");
-    host.install("2.4").expect_ok();
-    host.all_well(&next, "2.4");
 }
