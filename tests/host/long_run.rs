@@ -70,7 +70,7 @@ const LIMITS: [(&str, Option<u64>); 18] = [
     ("files of units", None),
     ("units that systemd knows", None),
     ("temporary files", None),
-    ("files of apt's configuration", Some(12)),
+    ("files of apt's configuration", Some(14)),
 ];
 
 fn a_hundred_upgrades(suite: Suite) {
@@ -111,19 +111,19 @@ fn a_hundred_upgrades(suite: Suite) {
         if number.is_multiple_of(50) && number > 10 {
             let now = census(&host);
             assert_eq!(now.len(), LIMITS.len(), "{now:?}");
+            eprintln!("{suite}: after {number} in {:.0} s:", started.elapsed().as_secs_f64());
+            let mut too_much = Vec::new();
             for ((what, limit), (now, first)) in LIMITS.iter().zip(now.iter().zip(&at_first)) {
                 // Directories and logs are allotted in blocks.
                 let limit = limit.unwrap_or(first + first / 10 + 20);
-                assert!(
-                    *now <= limit,
-                    "after {number}: {now} {what}, at first {first}, limit {limit}"
-                );
+                let line = format!("{now} {what} (after ten: {first}, limit {limit})");
+                eprintln!("{suite}:   {line}");
+                if *now > limit {
+                    too_much.push(line);
+                }
             }
+            assert!(too_much.is_empty(), "after {number}: {too_much:#?}");
             held += 1;
-            eprintln!("{suite}: after {number} in {:.0} s:", started.elapsed().as_secs_f64());
-            for ((what, limit), (now, first)) in LIMITS.iter().zip(now.iter().zip(&at_first)) {
-                eprintln!("{suite}:   {now} {what} (after ten {first}, limit {limit:?})");
-            }
         }
     }
     eprintln!(
