@@ -34,21 +34,21 @@ fn versions() -> [App; 2] {
 }
 
 fn failing_calls_eio(suite: Suite) {
-    if sweep::elsewhere(suite, 0) {
+    if sample::elsewhere(suite, 0) {
         return;
     }
     failing_calls(suite, "EIO", "Input/output error");
 }
 
 fn failing_calls_enospc(suite: Suite) {
-    if sweep::elsewhere(suite, 1) {
+    if sample::elsewhere(suite, 1) {
         return;
     }
     failing_calls(suite, "ENOSPC", "No space left on device");
 }
 
 fn failing_calls_eperm(suite: Suite) {
-    if sweep::elsewhere(suite, 0) {
+    if sample::elsewhere(suite, 0) {
         return;
     }
     failing_calls(suite, "EPERM", "Operation not permitted");
@@ -202,7 +202,7 @@ const DISKS: [&str; 3] = ["/opt", "/var", "/usr"];
 /// The prefix, `/var` and `/usr`, each a small file system of its own, are full before dpkg begins, or fill up while it
 /// unpacks.
 fn full_disks(suite: Suite) {
-    if sweep::elsewhere(suite, 1) {
+    if sample::elsewhere(suite, 1) {
         return;
     }
     let host = Host::boot_with(suite, Transport::File);

@@ -36,7 +36,7 @@ struct Operation<'a> {
 const CONFIGURE: &str = "dpkg --configure -a";
 
 fn install(suite: Suite) {
-    if sweep::elsewhere(suite, 0) {
+    if sample::elsewhere(suite, 0) {
         return;
     }
     let host = Host::boot_with(suite, Transport::File);
@@ -53,7 +53,7 @@ fn install(suite: Suite) {
 }
 
 fn upgrade(suite: Suite) {
-    if sweep::elsewhere(suite, 1) {
+    if sample::elsewhere(suite, 1) {
         return;
     }
     let host = Host::boot_with(suite, Transport::File);
@@ -71,7 +71,7 @@ fn upgrade(suite: Suite) {
 }
 
 fn rollback(suite: Suite) {
-    if sweep::elsewhere(suite, 2) {
+    if sample::elsewhere(suite, 2) {
         return;
     }
     let host = Host::boot_with(suite, Transport::File);
@@ -95,7 +95,7 @@ fn rollback(suite: Suite) {
 }
 
 fn remove(suite: Suite) {
-    if sweep::elsewhere(suite, 3) {
+    if sample::elsewhere(suite, 3) {
         return;
     }
     let host = Host::boot_with(suite, Transport::File);

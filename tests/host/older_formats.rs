@@ -122,7 +122,7 @@ const NEW_SETTINGS: &str = "sed -i '1s/.*/#relpack-settings 2/' .relpack/setting
 
 /// A manifest that nobody knows today, and scripts that read it; and that read and write another journal.
 const NEW_MANIFEST_AND_JOURNAL: &str = r##"sed -i '1s/.*/#relpack-tree 2/; s/^#d/#D/' "$manifest" &&
-    sed -i 's/\^#d/^#[dD]/; s/^format=1$/format=2/; s/^    \[ "$j_format" = 1 \] ||/    true ||/' \
+    sed -i 's/\^#d/^#[dD]/; s/"format=1$/"format=2/; s/^    \[ "$j_format" = 1 \] ||/    true ||/' \
         ../pkg/DEBIAN/p* ../pkg/usr/bin/acme-release &&
     grep -q '^    true || format_refuse' ../pkg/DEBIAN/postinst"##;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::app::{self, Built};
 use crate::support::document;
+use crate::support::sample;
 use crate::support::tamper::{FAIL, Tampered, tampered};
 use crate::support::{App, Host, Migration, Suite};
 
@@ -289,6 +290,9 @@ impl Cast {
 }
 
 fn every_command(suite: Suite) {
+    if sample::elsewhere(suite, 20) {
+        return;
+    }
     let cast = Cast::new(suite);
     let blocks = blocks();
     let mut held = 0;

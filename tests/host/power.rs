@@ -174,6 +174,9 @@ impl Sweep {
 }
 
 fn init_is_killed(suite: Suite) {
+    if sample::elsewhere(suite, 24) {
+        return;
+    }
     let rounds = rounds();
     let mut sweep = Sweep::begin(Machine::boot(suite), rounds);
     for round in 1..=rounds {
@@ -189,6 +192,9 @@ fn init_is_killed(suite: Suite) {
 }
 
 fn power_is_cut(suite: Suite) {
+    if sample::elsewhere(suite, 25) {
+        return;
+    }
     // The last is one more, at a point that chance would seldom find.
     let rounds = rounds() + 1;
     let mut machine = Machine::on_a_disk(suite, &[]);

@@ -11,7 +11,7 @@ use crate::support::app::{artifact, relpack};
 use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
-use crate::support::sample::full;
+use crate::support::sample;
 
 on_each_suite![
     rolling_drops_nothing,
@@ -42,15 +42,6 @@ server {
     }
 }
 ";
-
-/// These deploys take their time: each runs on one suite, and with `RELPACK_FULL=1` on both.
-fn runs_here(suite: Suite, on: Suite) -> bool {
-    let here = suite == on || full();
-    if !here {
-        eprintln!("{suite}: left to {on} (RELPACK_FULL=1 runs it here, too)");
-    }
-    here
-}
 
 struct Site {
     deploy: &'static str,
@@ -171,7 +162,7 @@ const ROLLING: &str = "strategy = \"rolling\"";
 const BLUE_GREEN: &str = "strategy = \"blue-green\"\nsuccesses = 3";
 
 fn rolling_drops_nothing(suite: Suite) {
-    if !runs_here(suite, Suite::Bookworm) {
+    if sample::elsewhere(suite, 61) {
         return;
     }
     let r = Site::boot(suite, ROLLING);
@@ -193,7 +184,7 @@ fn rolling_drops_nothing(suite: Suite) {
 }
 
 fn rolling_goes_back(suite: Suite) {
-    if !runs_here(suite, Suite::Trixie) {
+    if sample::elsewhere(suite, 62) {
         return;
     }
     let r = Site::boot(suite, ROLLING);
@@ -216,7 +207,7 @@ fn rolling_goes_back(suite: Suite) {
 }
 
 fn admins_instances_take_part(suite: Suite) {
-    if !runs_here(suite, Suite::Trixie) {
+    if sample::elsewhere(suite, 63) {
         return;
     }
     let r = Site::boot(suite, ROLLING);
@@ -280,7 +271,7 @@ fn one_serves(r: &Site, version: &str) -> String {
 }
 
 fn blue_green_drops_nothing(suite: Suite) {
-    if !runs_here(suite, Suite::Trixie) {
+    if sample::elsewhere(suite, 64) {
         return;
     }
     let mut r = Site::boot(suite, BLUE_GREEN);
@@ -306,7 +297,7 @@ fn blue_green_drops_nothing(suite: Suite) {
 }
 
 fn blue_green_goes_back(suite: Suite) {
-    if !runs_here(suite, Suite::Bookworm) {
+    if sample::elsewhere(suite, 65) {
         return;
     }
     let r = Site::boot(suite, BLUE_GREEN);
@@ -332,7 +323,7 @@ fn blue_green_goes_back(suite: Suite) {
 }
 
 fn a_canary_is_watched(suite: Suite) {
-    if !runs_here(suite, Suite::Bookworm) {
+    if sample::elsewhere(suite, 66) {
         return;
     }
     let r = Site::boot(

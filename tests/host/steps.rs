@@ -105,6 +105,9 @@ fn point(stage: &Stage, asked: Asked, step: &Step) {
 }
 
 fn every_step_fails(suite: Suite) {
+    if sample::elsewhere(suite, 21) {
+        return;
+    }
     let points: Vec<(Asked, &Step)> = STEPS
         .iter()
         .flat_map(|step| step.asked.iter().map(move |asked| (*asked, step)))

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;
 
+use super::root::Suite;
+
 /// True where every point of a sweep has to run.
 pub fn full() -> bool {
     std::env::var("RELPACK_FULL").is_ok_and(|value| value == "1")
@@ -17,6 +19,19 @@ pub fn seed() -> u64 {
             .unwrap_or_else(|e| panic!("RELPACK_SEED={text} is no number: {e}")),
         Err(_) => RandomState::new().build_hasher().finish() % 1_000_000,
     })
+}
+
+/// Long tests run on one of the suites; `number` tells tests apart, and the seed says which is where, so that runs with
+/// other seeds come to the other. All run on both in full.
+pub fn elsewhere(suite: Suite, number: u64) -> bool {
+    let other = !full() && (seed() + number) % 2 != suite as u64;
+    if other {
+        eprintln!(
+            "{suite}: not in the sample of RELPACK_SEED={}, RELPACK_FULL=1 runs it",
+            seed()
+        );
+    }
+    other
 }
 
 /// The points to run of `total`: all of them, or `floor` of them, one at a random place in each of as many equal parts.

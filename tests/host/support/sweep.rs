@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::app::Answer;
 use super::machine::Machine;
 use super::process::Output;
-use super::root::Suite;
 use super::sample;
 
 /// Traces a command with its children and breaks it at a point; strace's counters are of one process each.
@@ -61,16 +60,6 @@ pub struct Look {
     pub migrated: Vec<String>,
     /// All that nobody wants to see: a release that is not whole, failed units, …
     pub wrong: Vec<String>,
-}
-
-/// A sample takes each sweep on one of the suites; `number` tells sweeps apart, and the seed says which is where, so that
-/// runs with other seeds come to the other. All run on both in full.
-pub fn elsewhere(suite: Suite, number: u64) -> bool {
-    let other = !sample::full() && (sample::seed() + number) % 2 != suite as u64;
-    if other {
-        eprintln!("{suite}: not in the sample of RELPACK_SEED={}", sample::seed());
-    }
-    other
 }
 
 /// The points to run of `total`: `RELPACK_AT=216,217` names them (counted from 1), `RELPACK_POINTS` makes the sample
@@ -192,7 +181,7 @@ impl Tally {
         match result {
             Ok(()) => {
                 self.held += 1;
-                if self.held % 20 == 0 {
+                if self.held.is_multiple_of(20) {
                     eprintln!("{} held so far", self.held);
                 }
             }
