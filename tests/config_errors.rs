@@ -213,7 +213,14 @@ fn bad_deploy() {
     let service = "[units.\"acme.service\"]\nService.ExecStart = \"bin/acme\"\n";
     let migrate = |lines: &str| plus(&format!("{service}[migrate]\n{lines}"));
     check(&[
-        (plus("[deploy]\nstrategy = \"rolling\""), NEXT + 1, "carries out \"recreate\" only", "recreate"),
+        (plus("[deploy]\nstrategy = \"reload\""), NEXT + 1, "does not carry out \"reload\"", "OnUpgrade"),
+        (plus("[deploy]\nstrategy = \"rolling\""), NEXT + 1, "there are none", "at least two"),
+        (plus("[deploy]\nproxy = \"ngnix\""), NEXT + 1, "not a proxy", "did you mean \"nginx\""),
+        (plus("[deploy]\nserver = \"127.0.0.1:1\""), NEXT + 1, "there is none", "proxy = \"nginx\""),
+        (plus("[deploy]\nproxy = \"nginx\"\nserver = \"a;b\""), NEXT + 2, "is no address", "127.0.0.1"),
+        (plus("[deploy]\nsoak = \"5s\""), NEXT + 1, "means nothing", "canary"),
+        (plus("[instances.\"a/b\"]"), NEXT, "instance name", "letters"),
+        (plus("[instances.blue]\nEnvironment.PORT = \"1\""), NEXT, "there is no acme@.service", "rename"),
         (plus("[deploy]\nstrategy = \"recraete\""), NEXT + 1, "is not a strategy", "did you mean \"recreate\""),
         (plus("[deploy]\ntimeout = \"soon\""), NEXT + 1, "time span \"soon\"", "30s"),
         (plus("[deploy]\ntimeout = 0"), NEXT + 1, "out of range", "from 1 s"),
