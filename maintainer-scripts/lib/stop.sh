@@ -24,6 +24,8 @@ stop_first() {
     _services=
     for _u in $j_running; do
         stop_needed "$1" "$2" "$_u" || continue
+        # A rerun finds what it had stopped, and systemd may not know its name any more.
+        case $(unit_show "$_u" ActiveState) in inactive | failed | '') continue ;; esac
         case $_u in
         *.service) _services="$_services $_u" ;;
         *) _triggers="$_triggers $_u" ;;
