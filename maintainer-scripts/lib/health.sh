@@ -11,7 +11,7 @@ health_expand() {
         *'{env.'*'}'*)
             _out=$_out${_rest%%'{env.'*}
             _rest=${_rest#*'{env.'}
-            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$(template_of "$2")")
+            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$2")
             _rest=${_rest#*'}'}
             ;;
         *) break ;;
