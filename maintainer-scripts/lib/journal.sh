@@ -79,7 +79,8 @@ parked_version=$j_parked_version$j_others"
 journal_step() {
     fault "before-$1"
     j_step=$1
-    journal_save
+    # Said outright: callers ask for the status, and there a shell ignores "set -e".
+    journal_save || return 1
     fault "after-$1"
 }
 

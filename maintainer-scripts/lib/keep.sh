@@ -80,10 +80,11 @@ release_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v v="$1" '$3 == v {
 # releases_in_use: ids that a process runs from, has open or has mapped, in any mount namespace; and those that a unit
 # text of the admin's names.
 releases_in_use() {
+    # Each of them fails where it finds nothing, or a process has just ended: the others still have to be asked.
     {
-        grep -rhsE "^[^#;]*$prefix/releases/" /etc/systemd/system /run/systemd/system
-        cat /proc/[0-9]*/mountinfo /proc/[0-9]*/maps
-        find /proc/[0-9]*/exe /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%l\n'
+        grep -rhsE "^[^#;]*$prefix/releases/" /etc/systemd/system /run/systemd/system || :
+        cat /proc/[0-9]*/mountinfo /proc/[0-9]*/maps || :
+        find /proc/[0-9]*/exe /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%l\n' || :
     } 2>/dev/null | grep -oE 'releases/[0-9a-f]{40}' | sort -u | cut -d / -f 2
 }
 
