@@ -50,7 +50,7 @@ const STEPS: &[Step] = &[
     step(&[Upgrade], &["N postinst :migrate"], "the migration failed", "ii O", "O same", "install N"),
     // The script itself gives up: dpkg tries again.
     step(&[Upgrade, Downgrade], &["N postinst :activation_env"], "was told to fail", "iF N", "O same", "fix N"),
-    step(&[Upgrade, Downgrade], &["N postinst :journal_save"], "was told to fail", "iF N", "O same", "fix N"),
+    step(&[Upgrade, Downgrade], &["N postinst :journal_save"], "its journal could not be written", "ii O", "O same", "install N"),
     // Something was touched: the old release is started again.
     step(&[Upgrade, Downgrade], &["N postinst :switch_live"], "the switch to the new release failed", "ii O", "O", "install N"),
     step(&[Upgrade, Downgrade], &["N postinst :start_recreate"], "it was not healthy", "ii O", "O", "install N"),
@@ -62,8 +62,8 @@ const STEPS: &[Step] = &[
     step(&[Upgrade, Downgrade], &["N postinst :gate", "N postinst :heal_schedule"], "it was not healthy", "iF N", "O", "install O"),
     step(&[Upgrade, Downgrade], &["N postinst :gate", "N postinst :revert_finish"], "was told to fail", "iF N", "N", "install O"),
     // The new release serves; what is left is finished by a rerun, or is only a warning.
-    step(&[Upgrade, Downgrade], &["N postinst :units_enable"], "was told to fail", "iF N", "N", "fix N"),
-    step(&[Upgrade, Downgrade], &["N postinst :stop_dropped"], "was told to fail", "iF N", "N", "install O"),
+    step(&[Upgrade, Downgrade], &["N postinst :units_enable"], "could not all be enabled", "ii N", "N", "install O"),
+    step(&[Upgrade, Downgrade], &["N postinst :stop_dropped"], "could not all be stopped", "ii N", "N", "install O"),
     step(&[Upgrade, Downgrade], &["N postinst :activation_note"], "activations could not be written", "ii N", "N", "install O"),
     step(&[Upgrade, Downgrade], &["N postinst :keep_deb"], "could not be kept", "ii N", "N", "install O"),
     step(&[Upgrade, Downgrade], &["N postinst :pins_set"], "could not be written: the next upgrade may bring", "ii N", "N", "install O"),
