@@ -194,7 +194,6 @@ pub fn bound_text(unit: &Unit, id: &ReleaseId) -> String {
     unit.file.render().replace(RELEASE_PLACEHOLDER, id.as_str())
 }
 
-/// What a release knows about itself travels in it, so that a rollback follows the old release's own rules.
 /// Where the payload (`tar.zst`) or its manifest (`manifest`) lies on a host.
 pub fn payload_path(bound: &Bound, suffix: &str) -> AbsPath {
     format!("{}.{suffix}", bound.payload)
@@ -202,6 +201,7 @@ pub fn payload_path(bound: &Bound, suffix: &str) -> AbsPath {
         .expect("a suffix keeps the path valid")
 }
 
+/// What a release knows about itself travels in it, so that a rollback follows the old release's own rules.
 fn put_metadata(tree: &mut Tree, config: &Config, settings: &str) -> Result<(), PlanError> {
     let below = |name: &str| {
         format!(".relpack/{name}")

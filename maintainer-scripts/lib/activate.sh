@@ -187,7 +187,7 @@ activation_live() {
     j_touched=y
     if rolls "$1"; then
         step roll "an instance was not healthy" roll "$1"
-    elif swaps "$1" && release_kept "$j_from_id"; then
+    elif changes_over "$1"; then
         step swap "the new instance was not healthy" swap "$1"
     elif swaps "$1"; then
         colours_begin "$1"

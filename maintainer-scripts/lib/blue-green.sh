@@ -3,6 +3,9 @@
 
 swaps() { [ "$(setting "$1" strategy)" = blue-green ]; }
 
+# changes_over ID: the first install has nothing to change over from.
+changes_over() { swaps "$1" && release_kept "$j_from_id"; }
+
 is_idle() { is_instance "$1" && [ -e "$state/idle/$(instance_of "$1")" ]; }
 
 # Unlike other records these are not synced one by one: after a power cut both colours may start, each with its own code.
@@ -90,7 +93,7 @@ swap_back() {
         bounded systemctl stop "$_c" || :
         systemctl reset-failed "$_c" 2>/dev/null || :
         mark_idle "$_c"
-        rm -f "$base/instances/$(instance_of "$_c")" "$unitstore/instances/$(instance_of "$_c")"
+        instance_unpoint "$_c"
     done
     daemon_reload
     [ -z "$_sick" ]
@@ -125,6 +128,6 @@ drain() {
     is_idle "$_unit" || return 0
     systemctl stop "$_unit"
     systemctl reset-failed "$_unit" 2>/dev/null || :
-    rm -f "$base/instances/$(instance_of "$_unit")" "$unitstore/instances/$(instance_of "$_unit")"
+    instance_unpoint "$_unit"
     daemon_reload
 }

@@ -24,6 +24,9 @@ instance_point() {
     [ "$(readlink "$unitstore/instances/$_at" 2>/dev/null)" = "../units/$2" ] || point_link "$unitstore/instances/$_at" "../units/$2"
 }
 
+# instance_unpoint UNIT: it is the live release's.
+instance_unpoint() { rm -f "$base/instances/$(instance_of "$1")" "$unitstore/instances/$(instance_of "$1")"; }
+
 # instances_settle ID UNIT…: all of these are the live release's, and nothing is left of others.
 instances_settle() {
     _live=$1

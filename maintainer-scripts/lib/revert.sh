@@ -92,7 +92,7 @@ revert_to() {
     [ -n "$j_touched" ] || return 0
     if rolls "$j_to_id"; then
         roll_back "$1"
-    elif swaps "$j_to_id" && release_kept "$j_from_id"; then
+    elif changes_over "$j_to_id"; then
         swap_back "$1"
     fi
     for _u in $_dropped; do systemctl reset-failed "$_u" 2>/dev/null || :; done

@@ -11,7 +11,7 @@ rolls() {
 # in_roll ID UNIT: whether the strategy, and not the restart of everything, looks after this unit.
 in_roll() {
     is_instance "$2" && [ "$(unit_setting "$1" "$2" policy)" != none ] || return 1
-    rolls "$1" || { swaps "$1" && release_kept "$j_from_id"; }
+    rolls "$1" || changes_over "$1"
 }
 
 roll() {
@@ -51,8 +51,7 @@ soak() {
 # roll_one ID UNIT
 roll_one() {
     if [ "$(unit_release "$2")" = "$1" ] && [ "$(readlink "$base/instances/$(instance_of "$2")" 2>/dev/null)" = "../releases/$1" ]; then
-        # Done by a run that was interrupted.
-        gate_instance "$1" "$2"
+        : # done by a run that was interrupted
     else
         if [ "$(unit_show "$2" ActiveState)" = active ]; then proxy_without "$1" "$2"; fi
         fault roll-out
@@ -61,8 +60,8 @@ roll_one() {
         fault roll-pointed
         systemctl reset-failed "$2" 2>/dev/null || :
         start_run restart "$2"
-        gate_instance "$1" "$2"
     fi
+    gate_instance "$1" "$2"
     proxy_with "$1"
     fault rolled
 }
@@ -98,7 +97,7 @@ roll_back() {
 
 # instances_follow ID: where a strategy doesn't move them one by one, they follow the switch.
 instances_follow() {
-    if rolls "$j_to_id" || { swaps "$j_to_id" && release_kept "$j_from_id"; }; then return 0; fi
+    if rolls "$j_to_id" || changes_over "$j_to_id"; then return 0; fi
     for _l in "$base"/instances/* "$unitstore"/instances/*; do
         [ -L "$_l" ] || continue
         if has_unit "$1" "$name@.service"; then

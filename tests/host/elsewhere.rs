@@ -7,12 +7,13 @@ use crate::on_each_suite;
 use crate::support::{App, Host, Machine, Migration, Repo, Suite, Transport, expect_same, sample};
 
 on_each_suite![
+    with_needrestart;
+    sampled:
     in_a_chroot_of_a_running_host,
     in_a_container_without_systemd,
     into_a_foreign_root,
     while_the_host_comes_up_and_goes_down,
     hostile_environments,
-    with_needrestart,
 ];
 
 /// Its migrations and its starts are lines of one log, in their order.
@@ -64,9 +65,6 @@ fn outside(m: &Machine) -> String {
 }
 
 fn in_a_chroot_of_a_running_host(suite: Suite) {
-    if sample::elsewhere(suite, 29) {
-        return;
-    }
     let host = Host::boot_with(suite, Transport::File);
     let m = &host.m;
     let built = host.publish(&[app("1.0"), app("2.0"), app("3.0")]);
@@ -121,9 +119,6 @@ fn in_a_chroot_of_a_running_host(suite: Suite) {
 }
 
 fn in_a_container_without_systemd(suite: Suite) {
-    if sample::elsewhere(suite, 30) {
-        return;
-    }
     // Each command runs with process 1 of its own, which is a shell.
     let mut m = Machine::powered_off(suite, &[]);
     let repo = Repo::new(&m, Transport::File);
@@ -180,9 +175,6 @@ fn tree(m: &Machine, root: &str) -> String {
 }
 
 fn into_a_foreign_root(suite: Suite) {
-    if sample::elsewhere(suite, 31) {
-        return;
-    }
     let host = Host::boot_with(suite, Transport::File);
     let m = &host.m;
     host.publish(&[app("1.0"), app("2.0")]);
@@ -234,9 +226,6 @@ fn installs_at_boot(m: &Machine, name: &str, version: &str, unit: &str, target: 
 }
 
 fn while_the_host_comes_up_and_goes_down(suite: Suite) {
-    if sample::elsewhere(suite, 32) {
-        return;
-    }
     let mut host = Host::boot_with(suite, Transport::File);
     let built = host.publish(&[
         app("1.0"),
@@ -313,9 +302,6 @@ fn while_the_host_comes_up_and_goes_down(suite: Suite) {
 }
 
 fn hostile_environments(suite: Suite) {
-    if sample::elsewhere(suite, 33) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     let built = host.publish(&[app("1.0"), app("2.0"), app("3.0")]);

@@ -9,13 +9,7 @@ use crate::support::sweep::{self, Break, Look, Point, Tally};
 use crate::support::{App, Behaviour, Host, Migration, Suite, Transport, sample};
 use crate::{hold, on_each_suite};
 
-on_each_suite![
-    failing_calls_eio,
-    failing_calls_enospc,
-    failing_calls_eperm,
-    full_disks,
-    etc_is_read_only,
-];
+on_each_suite![etc_is_read_only; sampled: failing_calls_eio, failing_calls_enospc, failing_calls_eperm, full_disks];
 
 /// Points of a sample, all of which have to hold.
 const FLOOR: usize = 10;
@@ -34,23 +28,14 @@ fn versions() -> [App; 2] {
 }
 
 fn failing_calls_eio(suite: Suite) {
-    if sample::elsewhere(suite, 0) {
-        return;
-    }
     failing_calls(suite, "EIO", "Input/output error");
 }
 
 fn failing_calls_enospc(suite: Suite) {
-    if sample::elsewhere(suite, 1) {
-        return;
-    }
     failing_calls(suite, "ENOSPC", "No space left on device");
 }
 
 fn failing_calls_eperm(suite: Suite) {
-    if sample::elsewhere(suite, 0) {
-        return;
-    }
     failing_calls(suite, "EPERM", "Operation not permitted");
 }
 
@@ -202,9 +187,6 @@ const DISKS: [&str; 3] = ["/opt", "/var", "/usr"];
 /// The prefix, `/var` and `/usr`, each a small file system of its own, are full before dpkg begins, or fill up while it
 /// unpacks.
 fn full_disks(suite: Suite) {
-    if sample::elsewhere(suite, 1) {
-        return;
-    }
     let host = Host::boot_with(suite, Transport::File);
     let m = &host.m;
     for disk in DISKS {

@@ -6,11 +6,10 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::app::{self, Built};
 use crate::support::document;
-use crate::support::sample;
 use crate::support::tamper::{FAIL, Tampered, tampered};
 use crate::support::{App, Host, Migration, Suite};
 
-on_each_suite![every_command];
+on_each_suite![sampled: every_command];
 
 /// The blocks of commands by the word after `sh`.
 fn blocks() -> Vec<(String, String)> {
@@ -290,9 +289,6 @@ impl Cast {
 }
 
 fn every_command(suite: Suite) {
-    if sample::elsewhere(suite, 20) {
-        return;
-    }
     let cast = Cast::new(suite);
     let blocks = blocks();
     let mut held = 0;

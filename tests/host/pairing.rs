@@ -7,7 +7,7 @@ use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
 
-on_each_suite![opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window];
+on_each_suite![sampled: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window];
 
 fn app(version: &str) -> App {
     App::new(version).migration(Migration::Ok).timer().settle("0s")
@@ -27,9 +27,6 @@ fn host_with_own_opt(suite: Suite) -> Host {
 }
 
 fn opt_on_its_own(suite: Suite) {
-    if sample::elsewhere(suite, 26) {
-        return;
-    }
     let mut host = host_with_own_opt(suite);
     let one = host.deploy(&app("1.0"));
     host.all_well(&one, "1.0");
@@ -107,9 +104,6 @@ const POINTS: &[(Operation, &[&str])] = &[
 const STATES_SAMPLED: usize = 6;
 
 fn a_boot_in_every_state(suite: Suite) {
-    if sample::elsewhere(suite, 27) {
-        return;
-    }
     let all: Vec<State> = POINTS
         .iter()
         .flat_map(|(operation, points)| points.iter().map(|point| (*operation, *point)))
@@ -235,9 +229,6 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
 }
 
 fn a_crash_in_every_window(suite: Suite) {
-    if sample::elsewhere(suite, 28) {
-        return;
-    }
     let host = Host::boot(suite);
     let one = host.deploy(&app("1.0"));
     let two = app("2.0").build().with_points();

@@ -10,7 +10,7 @@ use crate::support::stage::Stage;
 use crate::support::tamper::{CALLS, FAIL, tampered};
 use crate::support::{App, Host, Suite, app, sample};
 
-on_each_suite![every_call_fails, rare_calls];
+on_each_suite![sampled: every_call_fails, rare_calls];
 
 /// Of each suite's points, at least so many run.
 const FLOOR: usize = 16;
@@ -208,9 +208,6 @@ fn called(log: &str) -> String {
 }
 
 fn every_call_fails(suite: Suite) {
-    if sample::elsewhere(suite, 22) {
-        return;
-    }
     let points: Vec<(Asked, &Cell, &str)> = CELLS
         .iter()
         .flat_map(|cell| {
@@ -235,9 +232,6 @@ fn every_call_fails(suite: Suite) {
 
 /// What apt never asks for, on one host: a trigger, a forced removal that skips prerm, a package that takes over all files.
 fn rare_calls(suite: Suite) {
-    if sample::elsewhere(suite, 23) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     let built = App::new("1.0").settle("0s").build();

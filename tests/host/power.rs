@@ -10,7 +10,7 @@ use crate::support::app::Built;
 use crate::support::process::Running;
 use crate::support::{App, Host, Machine, Migration, Suite, Transport, faults, sample};
 
-on_each_suite![init_is_killed, power_is_cut];
+on_each_suite![sampled: init_is_killed, power_is_cut];
 
 const ROUNDS_FULL: usize = 50;
 /// On each suite.
@@ -174,9 +174,6 @@ impl Sweep {
 }
 
 fn init_is_killed(suite: Suite) {
-    if sample::elsewhere(suite, 24) {
-        return;
-    }
     let rounds = rounds();
     let mut sweep = Sweep::begin(Machine::boot(suite), rounds);
     for round in 1..=rounds {
@@ -192,9 +189,6 @@ fn init_is_killed(suite: Suite) {
 }
 
 fn power_is_cut(suite: Suite) {
-    if sample::elsewhere(suite, 25) {
-        return;
-    }
     // The last is one more, at a point that chance would seldom find.
     let rounds = rounds() + 1;
     let mut machine = Machine::on_a_disk(suite, &[]);

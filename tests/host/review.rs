@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::app::Built;
-use crate::support::sample;
 use crate::support::{App, Behaviour, Host, Machine, Suite};
 
-on_each_suite![healing_and_rollback, both_releases_are_sick, two_builds_of_one_version,];
+on_each_suite![sampled: healing_and_rollback, both_releases_are_sick, two_builds_of_one_version];
 
 /// A start of this one takes some seconds while /etc/slow exists.
 fn app(version: &str) -> App {
@@ -18,9 +17,6 @@ fn app(version: &str) -> App {
 }
 
 fn healing_and_rollback(suite: Suite) {
-    if sample::elsewhere(suite, 39) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     let one = host.deploy(&app("1.0"));
@@ -97,9 +93,6 @@ fn switched_to(m: &Machine, built: &Built) {
 }
 
 fn both_releases_are_sick(suite: Suite) {
-    if sample::elsewhere(suite, 40) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     // Both need what the admin has taken away.
@@ -163,9 +156,6 @@ fn both_releases_are_sick(suite: Suite) {
 }
 
 fn two_builds_of_one_version(suite: Suite) {
-    if sample::elsewhere(suite, 41) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     let worker = |target: &str| {

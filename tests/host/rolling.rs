@@ -11,9 +11,9 @@ use crate::support::app::{artifact, relpack};
 use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
-use crate::support::sample;
 
 on_each_suite![
+    sampled:
     rolling_drops_nothing,
     rolling_goes_back,
     admins_instances_take_part,
@@ -162,9 +162,6 @@ const ROLLING: &str = "strategy = \"rolling\"";
 const BLUE_GREEN: &str = "strategy = \"blue-green\"\nsuccesses = 3";
 
 fn rolling_drops_nothing(suite: Suite) {
-    if sample::elsewhere(suite, 61) {
-        return;
-    }
     let r = Site::boot(suite, ROLLING);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
@@ -184,9 +181,6 @@ fn rolling_drops_nothing(suite: Suite) {
 }
 
 fn rolling_goes_back(suite: Suite) {
-    if sample::elsewhere(suite, 62) {
-        return;
-    }
     let r = Site::boot(suite, ROLLING);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
@@ -207,9 +201,6 @@ fn rolling_goes_back(suite: Suite) {
 }
 
 fn admins_instances_take_part(suite: Suite) {
-    if sample::elsewhere(suite, 63) {
-        return;
-    }
     let r = Site::boot(suite, ROLLING);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
@@ -271,9 +262,6 @@ fn one_serves(r: &Site, version: &str) -> String {
 }
 
 fn blue_green_drops_nothing(suite: Suite) {
-    if sample::elsewhere(suite, 64) {
-        return;
-    }
     let mut r = Site::boot(suite, BLUE_GREEN);
     // It ends at once when it is told to: an application that nobody has taught to drain.
     r.publish("1.0", "rude");
@@ -297,9 +285,6 @@ fn blue_green_drops_nothing(suite: Suite) {
 }
 
 fn blue_green_goes_back(suite: Suite) {
-    if sample::elsewhere(suite, 65) {
-        return;
-    }
     let r = Site::boot(suite, BLUE_GREEN);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
@@ -323,9 +308,6 @@ fn blue_green_goes_back(suite: Suite) {
 }
 
 fn a_canary_is_watched(suite: Suite) {
-    if sample::elsewhere(suite, 66) {
-        return;
-    }
     let r = Site::boot(
         suite,
         "strategy = \"canary\"\nsoak = \"8s\"\ncheck = \"/usr/bin/test -n ${PORT}\"",

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::app::{Built, ask_on};
-use crate::support::sample;
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, expect_same};
 
 on_each_suite![
+    sampled:
     two_activations_at_once,
     a_process_keeps_its_release,
     what_is_left_running_blocks_nobody,
@@ -33,9 +33,6 @@ fn picture(m: &Machine, paths: &str) -> String {
 }
 
 fn two_activations_at_once(suite: Suite) {
-    if sample::elsewhere(suite, 34) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     let built = host.publish(&[slow("1.0"), slow("2.0"), slow("3.0"), slow("4.0")]);
@@ -135,9 +132,6 @@ const NEEDS: [(&str, &str); 6] = [
 ];
 
 fn a_process_keeps_its_release(suite: Suite) {
-    if sample::elsewhere(suite, 35) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     // The first release is nobody's, the others have a process each; the last two are live and the one before it.
@@ -202,9 +196,6 @@ fn a_process_keeps_its_release(suite: Suite) {
 }
 
 fn what_is_left_running_blocks_nobody(suite: Suite) {
-    if sample::elsewhere(suite, 36) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     // A daemon is left behind by the start, by the migration, by the health check and by the admin's own policy script,
@@ -288,9 +279,6 @@ fn other_pid(m: &Machine, body: &str) -> u64 {
 }
 
 fn two_applications_on_one_host(suite: Suite) {
-    if sample::elsewhere(suite, 37) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     let app = |version: &str| App::new(version).settle("0s").timer().migration(Migration::Ok);
@@ -375,9 +363,6 @@ fn two_applications_on_one_host(suite: Suite) {
 }
 
 fn a_package_that_depends_on_ours(suite: Suite) {
-    if sample::elsewhere(suite, 38) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     let built = host.publish(&[

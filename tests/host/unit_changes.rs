@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::sample;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
 on_each_suite![
+    sampled:
     renamed_and_of_another_kind,
     sockets_come_and_go,
     on_upgrade_says_what_happens,
@@ -93,9 +93,6 @@ fn changing(version: &str) -> App {
 }
 
 fn renamed_and_of_another_kind(suite: Suite) {
-    if sample::elsewhere(suite, 43) {
-        return;
-    }
     let mut host = Host::boot(suite);
     host.deploy(&changing("1.0"));
     host.m.ok("systemctl start --no-block acme-night.service");
@@ -212,9 +209,6 @@ fn listening(version: &str, socket: Option<&str>) -> App {
 }
 
 fn sockets_come_and_go(suite: Suite) {
-    if sample::elsewhere(suite, 44) {
-        return;
-    }
     let host = Host::boot(suite);
     let said = || {
         host.m.wait_for(
@@ -293,9 +287,6 @@ fn policies(version: &str) -> App {
 }
 
 fn on_upgrade_says_what_happens(suite: Suite) {
-    if sample::elsewhere(suite, 45) {
-        return;
-    }
     let host = Host::boot(suite);
     let m = &host.m;
     host.deploy(&policies("1.0"));
@@ -376,9 +367,6 @@ fn on_upgrade_says_what_happens(suite: Suite) {
 }
 
 fn what_only_the_failed_release_has_never_starts(suite: Suite) {
-    if sample::elsewhere(suite, 46) {
-        return;
-    }
     let extra = |app: App| {
         app.extra(&worker("acme-extra.service"))
             .extra("[units.\"acme-soon.timer\"]\nTimer.OnActiveSec = \"1s\"\n[units.\"acme-soon.service\"]\nService.Type = \"oneshot\"\nService.ExecStart = \"bin/work %n\"")
@@ -450,9 +438,6 @@ fn with_drop_ins(version: &str, drop_ins: &[(&str, &str)]) -> App {
 }
 
 fn drop_ins_that_we_ship(suite: Suite) {
-    if sample::elsewhere(suite, 47) {
-        return;
-    }
     let mut host = Host::boot(suite);
     let variable = |host: &Host, unit: &str| {
         let pid = host.pid(unit);

@@ -40,17 +40,21 @@ pub fn expect_same(before: &str, after: &str, context: &str) {
 }
 
 /// One `#[test]` a suite for each function named: `bookworm::name` and `trixie::name`, so that
-/// `cargo test --test host -- rollback::bookworm` picks one file on one suite.
+/// `cargo test --test host -- rollback::bookworm` picks one file on one suite. Those after `sampled:` take long: the seed
+/// says on which suite each of them runs, see [`sample::elsewhere`].
 ///
 /// Each function takes a [`Suite`].
 #[macro_export]
 macro_rules! on_each_suite {
-    ($($name:ident),+ $(,)?) => {
+    (sampled: $($long:ident),+ $(,)?) => { $crate::on_each_suite![; sampled: $($long),+]; };
+    ($($name:ident),* $(,)? $(; sampled: $($long:ident),+ $(,)?)?) => {
         mod bookworm {
-            $(#[test] fn $name() { super::$name($crate::support::Suite::Bookworm) })+
+            $(#[test] fn $name() { super::$name($crate::support::Suite::Bookworm) })*
+            $($(#[test] fn $long() { $crate::support::sample::run(stringify!($long), $crate::support::Suite::Bookworm, super::$long) })+)?
         }
         mod trixie {
-            $(#[test] fn $name() { super::$name($crate::support::Suite::Trixie) })+
+            $(#[test] fn $name() { super::$name($crate::support::Suite::Trixie) })*
+            $($(#[test] fn $long() { $crate::support::sample::run(stringify!($long), $crate::support::Suite::Trixie, super::$long) })+)?
         }
     };
 }

@@ -21,9 +21,17 @@ pub fn seed() -> u64 {
     })
 }
 
-/// Long tests run on one of the suites; `number` tells tests apart, and the seed says which is where, so that runs with
-/// other seeds come to the other. All run on both in full.
-pub fn elsewhere(suite: Suite, number: u64) -> bool {
+/// Runs a long test, unless the sample has it on the other suite.
+pub fn run(name: &str, suite: Suite, test: fn(Suite)) {
+    if !elsewhere(suite, name) {
+        test(suite);
+    }
+}
+
+/// Long tests run on one of the suites: name and seed say on which, so that runs with other seeds come to the other. All
+/// run on both in full.
+fn elsewhere(suite: Suite, name: &str) -> bool {
+    let number: u64 = name.bytes().map(u64::from).sum();
     let other = !full() && (seed() + number) % 2 != suite as u64;
     if other {
         eprintln!(
