@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jiff::Timestamp;
+
 /// Where the date came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -78,44 +80,19 @@ fn commit_time(dir: &Path) -> Option<u64> {
 
 /// The day in UTC: `2023-11-14`.
 pub fn day(seconds: u64) -> String {
-    let (year, month, day) = civil(seconds / 86_400);
-    format!("{year}-{month:02}-{day:02}")
+    formatted(seconds, "%Y-%m-%d")
 }
 
 /// As a changelog writes it: `Tue, 14 Nov 2023 22:13:20 +0000`.
 pub fn rfc5322(seconds: u64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let days = seconds / 86_400;
-    let (year, month, day) = civil(days);
-    let [hour, minute, second] = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60];
-    format!(
-        "{}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} +0000",
-        DAYS[(days % 7) as usize],
-        MONTHS[month - 1],
-    )
+    formatted(seconds, "%a, %d %b %Y %H:%M:%S +0000")
 }
 
-/// Year, month and day, so many days after 1970-01-01.
-fn civil(mut days: u64) -> (u64, usize, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while days >= 365 + u64::from(leap(year)) {
-        days -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
+fn formatted(seconds: u64, format: &str) -> String {
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.expect("a source date is below 2^33").strftime(format).to_string()
 }
 
 #[cfg(test)]

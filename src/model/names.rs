@@ -96,28 +96,32 @@ impl FromStr for UserName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let rest = text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-        if starts && rest && text.len() <= USER_NAME_MAX {
-            return Ok(Self(text.to_owned()));
+        let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
+        match plain_problem(text, starts, "a letter or '_'", USER_NAME_MAX) {
+            None => Ok(Self(text.to_owned())),
+            Some(problem) => Err(ValueError::new(
+                "user name",
+                text,
+                problem,
+                "use letters, digits, '_' and '-', for example \"acme\"",
+            )),
         }
-        let problem = if text.is_empty() {
-            "is empty".to_owned()
-        } else if !rest {
-            "contains a character other than letters, digits, '_' and '-'".to_owned()
-        } else if !starts {
-            "does not start with a letter or '_'".to_owned()
-        } else {
-            format!("is longer than {USER_NAME_MAX} bytes")
-        };
-        Err(ValueError::new(
-            "user name",
-            text,
-            problem,
-            "use letters, digits, '_' and '-', for example \"acme\"",
-        ))
+    }
+}
+
+/// What keeps a text from being made of letters, digits, '_' and '-', at most `max` bytes, beginning as `starts` says.
+fn plain_problem(text: &str, starts: fn(char) -> bool, first: &str, max: usize) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if text.is_empty() {
+        Some("is empty".to_owned())
+    } else if !text.chars().all(plain) {
+        Some("contains a character other than letters, digits, '_' and '-'".to_owned())
+    } else if !text.starts_with(starts) {
+        Some(format!("does not start with {first}"))
+    } else if text.len() > max {
+        Some(format!("is longer than {max} bytes"))
+    } else {
+        None
     }
 }
 
@@ -134,28 +138,20 @@ impl FromStr for InstanceName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let plain = text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-        let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if plain && starts && text.len() <= INSTANCE_NAME_MAX {
-            return Ok(Self(text.to_owned()));
-        }
-        let problem = if text.is_empty() {
-            "is empty".to_owned()
-        } else if !plain {
-            "contains a character other than letters, digits, '_' and '-'".to_owned()
-        } else if !starts {
-            "does not start with a letter or digit".to_owned()
-        } else {
-            format!("is longer than {INSTANCE_NAME_MAX} bytes")
-        };
-        Err(ValueError::new(
-            "instance name",
+        match plain_problem(
             text,
-            problem,
-            "use letters, digits, '_' and '-', for example \"blue\"",
-        ))
+            |c| c.is_ascii_alphanumeric(),
+            "a letter or digit",
+            INSTANCE_NAME_MAX,
+        ) {
+            None => Ok(Self(text.to_owned())),
+            Some(problem) => Err(ValueError::new(
+                "instance name",
+                text,
+                problem,
+                "use letters, digits, '_' and '-', for example \"blue\"",
+            )),
+        }
     }
 }
 
