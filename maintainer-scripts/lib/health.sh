@@ -63,6 +63,11 @@ health_exec() {
 # unit_alive UNIT: prints why not. A restart by systemd counts as death: a crash loop looks alive between two crashes.
 unit_alive() {
     unit_show_all "$1"
+    shown_alive "$1"
+}
+
+# shown_alive UNIT: the same, of what unit_show_all has last asked.
+shown_alive() {
     case $u_state in
     active | reloading | refreshing) ;;
     activating)
@@ -77,19 +82,8 @@ unit_alive() {
     fi
 }
 
-# unit_show_all UNIT: u_state, u_sub, …. Where systemd does not answer (it is re-executing, say) it is asked again: that
-# nobody could be asked must not look like a release that died.
+# unit_show_all UNIT: u_state, u_sub, …
 unit_show_all() {
-    _asks=0
-    while :; do
-        unit_ask "$1"
-        _asks=$((_asks + 1))
-        if [ -n "$u_state" ] || [ "$_asks" -ge 20 ]; then return 0; fi
-        sleep 0.5
-    done
-}
-
-unit_ask() {
     u_state=
     u_sub=
     u_result=
@@ -106,7 +100,7 @@ unit_ask() {
         MainPID) u_pid=$_v ;;
         esac
     done <<EOF
-$(systemctl show -p ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID -- "$1" 2>/dev/null)
+$(unit_ask -p ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID -- "$1")
 EOF
 }
 
@@ -150,7 +144,10 @@ gate() {
     _settle=$(setting "$_id" settle)
     [ "$_settle" != 0 ] || return 0
     _pids=
-    for _u in "$@"; do _pids="$_pids $(unit_show "$_u" MainPID)"; done
+    for _u in "$@"; do
+        unit_show_all "$_u"
+        _pids="$_pids $u_pid"
+    done
     _until=$(($(now) + _settle))
     while [ "$(now)" -lt "$_until" ]; do
         sleep 0.2
@@ -169,11 +166,12 @@ gate_still() {
     _is=
     shift
     for _u in "$@"; do
-        _why=$(unit_alive "$_u") || {
+        unit_show_all "$_u"
+        _why=$(shown_alive "$_u") || {
             health_failed "$_u" "$_why within $_settle s of being healthy"
             return 1
         }
-        _is="$_is $(unit_show "$_u" MainPID)"
+        _is="$_is $u_pid"
     done
     [ "$_was" = "$_is" ] || {
         health_failed "$1" "the main process of $* changed within $_settle s of being healthy"

@@ -7,7 +7,11 @@ running_units() {
     [ -n "$_names" ] || return 0
     # First as a whole: an answer that does not come must not look like "nothing runs".
     # shellcheck disable=SC2086
-    _shown=$(systemctl show -p Id,ActiveState -- $_names)
+    _shown=$(unit_ask -p Id,ActiveState -- $_names)
+    [ -n "$_shown" ] || {
+        say "systemd does not say what runs, so nothing is done (hint: systemctl status; then run the same command again)"
+        return 1
+    }
     _u=
     while IFS='=' read -r _k _v; do
         # One that drains is not meant to run.

@@ -21,7 +21,7 @@ kept_table() {
 
 unit_line() {
     # A template itself has no state, and systemd does not answer for it.
-    unit_ask "$1"
+    unit_show_all "$1"
     _en=disabled
     if unit_enabled "$1"; then _en=enabled; fi
     if unit_masked "$1"; then _en=masked; fi
@@ -72,7 +72,7 @@ problems() {
         echo "dpkg says '$_st', what serves is $j_live_version (hint: $(dpkg_hint))"
     systemd_runs || return 0
     units_of "$1" | while IFS= read -r _u; do
-        unit_ask "$_u"
+        unit_show_all "$_u"
         [ "$u_state" != failed ] || echo "$_u has failed (hint: journalctl -u $_u)"
         _runs=$(unit_release "$_u")
         if [ -n "$_runs" ] && [ "$_runs" != "$1" ] && ! is_idle "$_u" && [ "$(unit_setting "$1" "$_u" policy)" = restart ]; then

@@ -40,7 +40,19 @@ systemd_mode() {
     esac
 }
 
-unit_show() { systemctl show -p "$2" --value -- "$1" 2>/dev/null || :; }
+# unit_ask ARGUMENT…: "systemctl show". Where systemd does not answer (it is re-executing, say) it is asked again: that
+# nobody could be asked must not look like a release that died.
+unit_ask() {
+    systemd_runs || return 0
+    _asks=0
+    until systemctl show "$@" 2>/dev/null; do
+        _asks=$((_asks + 1))
+        [ "$_asks" -lt 20 ] || return 0
+        sleep 0.5
+    done
+}
+
+unit_show() { unit_ask -p "$2" --value -- "$1"; }
 
 # By the links in /etc, since systemctl says "generated" while our generator stands in for a unit.
 unit_enabled() {
