@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod explain;
+mod init;
 mod inputs;
 mod inspect;
 mod verify;
@@ -36,6 +37,8 @@ enum Verb {
     Check(check::Args),
     /// Say why a preset is as it is, or what a lint means.
     Explain(explain::Args),
+    /// Look at an application and write a commented relpack.toml for it.
+    Init(init::Args),
     /// Show what is in an artifact.
     Inspect(inspect::Args),
     /// Recompute an artifact's release id, checksums and sizes.
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Verb::Build(args) => build::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Init(args) => init::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
     };

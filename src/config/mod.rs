@@ -26,6 +26,7 @@ use crate::model::DebVersion;
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
 pub use lints::Lints;
+pub use package::maintainer_problem;
 pub use resolved::{
     Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Shared, Strategy, User,
 };

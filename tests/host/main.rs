@@ -19,6 +19,7 @@ mod pairing;
 mod piuparts;
 mod policy;
 mod power;
+mod presets;
 mod readme;
 mod remove;
 mod review;
