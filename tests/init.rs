@@ -257,6 +257,22 @@ fn a_pipe_is_asked_nothing_and_a_guess_is_said() {
 }
 
 #[test]
+fn a_program_without_a_project_tells_too() {
+    let temp = tempfile::tempdir().unwrap();
+    write(
+        &temp.path().join("server.py"),
+        "import os\nPORT = os.environ.get('PORT', 8456)\n",
+        0o644,
+    );
+    ok(init(temp.path()).args(["--name", "acme"]));
+    let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();
+    assert!(
+        text.contains("preset = \"python\"") && text.contains("\"8456\""),
+        "{text}"
+    );
+}
+
+#[test]
 fn two_runtimes_are_said_and_one_can_be_chosen() {
     let temp = tempfile::tempdir().unwrap();
     node(temp.path());

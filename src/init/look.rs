@@ -47,6 +47,7 @@ pub fn look(dir: &Path, chosen: Option<Runtime>) -> Result<Seen, LookError> {
         .collect();
     let runtime = chosen
         .or_else(|| is.first().copied())
+        .or_else(|| dir.program())
         .ok_or_else(|| LookError::Unknown { path: dir.path.clone() })?;
     let mut seen = match runtime {
         Runtime::Node => node::look(&dir),
@@ -107,6 +108,17 @@ impl Dir {
                     || self.names(".").iter().any(|n| n.ends_with(".jar"))
             }
             Runtime::Static => others::site(self).is_ok(),
+        }
+    }
+
+    /// Without anything of a project, a program by itself tells.
+    fn program(&self) -> Option<Runtime> {
+        if python::look(self).is_ok() {
+            Some(Runtime::Python)
+        } else if node::look(self).is_ok() {
+            Some(Runtime::Node)
+        } else {
+            others::go(self).ok().map(|_| Runtime::Go)
         }
     }
 
