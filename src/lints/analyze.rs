@@ -242,19 +242,20 @@ fn run(args: &[&str], units: Option<&Path>) -> Result<String, AnalyzeError> {
         io::ErrorKind::NotFound => AnalyzeError::Absent,
         _ => AnalyzeError::Run(error),
     })?;
-    wait(&mut child)?;
+    wait(&mut child, LIMIT)?;
     let mut bytes = Vec::new();
     io::Seek::rewind(&mut said).map_err(AnalyzeError::Run)?;
     said.read_to_end(&mut bytes).map_err(AnalyzeError::Run)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn wait(child: &mut Child) -> Result<(), AnalyzeError> {
+/// Waits for its end; at the limit it is killed.
+fn wait(child: &mut Child, limit: Duration) -> Result<(), AnalyzeError> {
     let started = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(_)) => return Ok(()),
-            Ok(None) if started.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -268,6 +269,14 @@ fn wait(child: &mut Child) -> Result<(), AnalyzeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_hangs_is_ended() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let waited = wait(&mut child, Duration::from_millis(50));
+        assert!(matches!(waited, Err(AnalyzeError::Slow)), "{waited:?}");
+        assert!(child.try_wait().unwrap().is_some(), "it is gone");
+    }
 
     #[test]
     fn the_exposure_is_in_the_last_line() {
