@@ -14,13 +14,14 @@ use crate::support::repo::{Repo, Transport};
 use crate::support::root::{self, Suite};
 use crate::support::sample;
 
-on_each_suite![python, go, rust, java, static_site; sampled: node];
+on_each_suite![python, go, rust, java, static_site, what_init_writes_for_a_site; sampled: node];
 
 /// What `systemd-analyze security` may say of the unit that runs, of 10.
 const EXPOSURE_MAX: f64 = 2.5;
 
 /// One root for all that the machines run besides Node.js.
 const SERVERS: &[&str] = &[
+    "busybox",
     "default-jre-headless",
     "gunicorn",
     "libh2-java",
@@ -166,6 +167,26 @@ Service.RuntimeDirectory = \"acme\"",
         put(dir, "site/index.html", "<p>hello</p>\n", 0o644);
         put(dir, "nginx.conf", include_str!("programs/nginx.conf"), 0o644);
     });
+}
+
+/// From an index.html to a site that is served, with what `init` decides.
+fn what_init_writes_for_a_site(suite: Suite) {
+    if !sample::full() {
+        eprintln!("{suite}: a site by init is served with RELPACK_FULL=1");
+        return;
+    }
+    let temp = tempfile::tempdir().expect("a temporary directory can be made");
+    let dir = temp.path().display().to_string();
+    put(temp.path(), "public/index.html", "<p>hello</p>\n", 0o644);
+    relpack(&["init", "-C", &dir, "--name", "acme"]).expect_ok();
+    let (deb, _) = artifact(&relpack(&["build", "--json", "-C", &dir]).expect_ok());
+    let m = Machine::boot_with(suite, SERVERS);
+    Repo::new(&m, Transport::File).add(&m, &[&deb]);
+    m.ok("apt-get install -y -q acme");
+    m.ok("curl -sSf http://127.0.0.1:8080/").expect_says("hello");
+    let exposure = exposure(&m);
+    assert!(exposure <= EXPOSURE_MAX, "{exposure} of {EXPOSURE_MAX}");
+    m.ok("systemctl stop acme.service && ! systemctl -q is-failed acme.service");
 }
 
 fn put(dir: &Path, path: &str, text: &str, mode: u32) {
