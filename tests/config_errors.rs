@@ -253,6 +253,7 @@ fn bad_units() {
         (unit("Serivce.User = \"x\""), NEXT + 1, "Serivce", "Service"),
         (unit("X-Relpack.Helth = \"exec:bin/x\""), NEXT + 1, "Helth", "Health"),
         (unit("X-Relpack.OnUpgrade = \"reboot\""), NEXT + 1, "reboot", "restart"),
+        (unit("Unit.RefuseManualStop = true"), NEXT + 1, "can't restart", "OnUpgrade"),
         (unit("X-Relpack.Drain = \"long\""), NEXT + 1, "long", "30s"),
         (unit("X-Relpack.Health = \"ftp://x\""), NEXT + 1, "neither http", "http"),
         (unit("X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/\""), NEXT + 1, "PORT", "Environment"),

@@ -111,6 +111,20 @@ pub(crate) fn settings(
             .at(X_RELPACK, "Health"),
         );
     }
+    if on_upgrade != OnUpgrade::None && (gated || name.kind() != UnitKind::Service) {
+        for key in ["RefuseManualStart", "RefuseManualStop"] {
+            if is_true(file, "Unit", key) {
+                report.error(
+                    UnitError::of(
+                        &origin,
+                        format!("with {key}= a deploy can't restart the unit"),
+                        "remove it, or leave the unit alone with X-Relpack.OnUpgrade = \"none\"",
+                    )
+                    .at("Unit", key),
+                );
+            }
+        }
+    }
     UnitSettings {
         health,
         health_timeout,
