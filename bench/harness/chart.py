@@ -9,7 +9,7 @@ ANSWERED, FAILED, DEPLOY = "#3b7dd8", "#d8433b", "#f2ead0"
 def svg(strategies):
     """Two columns (a good and a bad release), one row a way to deploy."""
     ways = strategies["ways"]
-    columns = (("good", "a good release"), ("bad", "a release that never gets healthy"))
+    columns = (("good", "a good release"), ("bad", "a release that answers with errors"))
     width = LEFT + len(columns) * (WIDTH + GAP)
     height = TOP + len(ways) * (HEIGHT + GAP) + 24
     top = max(count for way in ways for what, _ in columns for _, ok, failed in way[what]["timeline"] for count in (ok, failed)) or 1

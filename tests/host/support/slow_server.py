@@ -45,7 +45,9 @@ async def handle(reader, writer):
                     got += len(part)
                 if "ms=" in target:
                     await asyncio.sleep(int(target.split("ms=")[1]) / 1000)
-                status = "503 Unavailable" if target == "/healthz" and BEHAVIOUR == "never-healthy" else "200 OK"
+                status = "200 OK"
+                if BEHAVIOUR == "broken" or (target == "/healthz" and BEHAVIOUR == "never-healthy"):
+                    status = "503 Unavailable"
                 body = f"{CODE} {os.environ['PORT']} {got}\n".encode()
                 keep = keep and not draining
                 head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
