@@ -10,7 +10,7 @@ mod settings;
 use crate::config::Config;
 use crate::model::{AbsPath, Arch, DebVersion, PackageName, ReleaseId, TreePath};
 use crate::scripts::ScriptError;
-use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit};
+use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
 use crate::tree::{ReadError, Tree, TreeError};
 
 pub use control::Control;
@@ -37,28 +37,9 @@ pub enum PlanError {
         /// Its architecture.
         found: Arch,
     },
-    /// A unit executes something that the release doesn't hold.
-    #[error(
-        "{unit}: {directive} runs {path}, which is not in the release (hint: build it first, or check release.source and release.exclude)"
-    )]
-    NotInRelease {
-        /// The unit's name.
-        unit: String,
-        /// `ExecStart`, …
-        directive: String,
-        /// Path in the release.
-        path: String,
-    },
-    /// A unit executes a file without the executable bit.
-    #[error("{unit}: {directive} runs {path}, which is not executable (hint: chmod +x {path})")]
-    NotExecutable {
-        /// The unit's name.
-        unit: String,
-        /// `ExecStart`, …
-        directive: String,
-        /// Path in the release.
-        path: String,
-    },
+    /// A unit executes something that the release doesn't hold, or that is not executable.
+    #[error(transparent)]
+    Unit(UnitError),
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -127,9 +108,7 @@ pub struct Bound {
 impl Plan {
     /// Decides everything. All mistakes are returned at once.
     pub fn new(config: &Config, mut tree: Tree, source_date: u64) -> Result<Self, Vec<PlanError>> {
-        let Some(version) = config.package.version.clone() else {
-            return Err(vec![PlanError::NoVersion]);
-        };
+        let version = config.package.version.clone();
         let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
         let mut errors = executed::check(&executed, &tree);
         let mut warnings = Vec::new();
@@ -140,9 +119,14 @@ impl Plan {
                 Arch::All
             }
         };
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let version = match version {
+            Some(version) if errors.is_empty() => version,
+            Some(_) => return Err(errors),
+            None => {
+                errors.insert(0, PlanError::NoVersion);
+                return Err(errors);
+            }
+        };
         let settings = settings::render(config);
         put_metadata(&mut tree, config, &settings).map_err(|error| vec![error])?;
         Ok(Self {

@@ -9,26 +9,20 @@ use crate::archive::{
     self, ArchiveError, ControlFile, DataEntry, DataKind, DebParts, Digests, StoredFile, TarballFormat, TarballParts,
     TrailingFile,
 };
-use crate::config::{self, Config, Overrides};
-use crate::model::{DebVersion, ReleaseId};
+use crate::config::Config;
+use crate::model::ReleaseId;
 use crate::output::{self, Output, OutputDir};
 use crate::plan::{self, Bound, HostFile, HostFileKind, Plan, Sizes};
 use crate::report::{self, Bar, Built, Failure};
-use crate::source_date::{self, Origin};
-use crate::tree::{self, Manifest, ScanOptions};
+use crate::tree::{self, Manifest};
+
+use super::inputs::{self, Inputs};
 
 /// What to build, and how.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Work as if started in DIR.
-    #[arg(short = 'C', value_name = "DIR", default_value = ".")]
-    directory: PathBuf,
-    /// The configuration, relative to DIR.
-    #[arg(long, value_name = "FILE", default_value = "relpack.toml")]
-    config: PathBuf,
-    /// The package's version, instead of the configuration's.
-    #[arg(long, value_name = "V")]
-    version: Option<DebVersion>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Where the artifacts go, relative to DIR; made when absent.
     #[arg(long, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
@@ -68,13 +62,7 @@ impl Format {
 
 /// Carries the verb out.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let file = args.directory.join(&args.config);
-    let config = config::load(
-        &file,
-        Overrides {
-            version: args.version.clone(),
-        },
-    )?;
+    let config = args.inputs.load()?;
     report::warn_config(&config.warnings);
     let plan = make_plan(&config)?;
     if args.plan {
@@ -85,32 +73,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn make_plan(config: &Config) -> Result<Plan, Failure> {
-    let options = ScanOptions {
-        exclude: &config.release.exclude,
-        shared_links: &config.shared.links,
-        prefix: &config.release.prefix,
-    };
-    let (tree, warnings) = tree::scan(&config.release.source, &options).map_err(Failure::inputs)?;
+    let (tree, warnings) = inputs::scan(config).map_err(Failure::inputs)?;
     warnings.iter().for_each(report::warn);
-    let date = source_date(config, &tree)?;
-    let plan = Plan::new(config, tree, date).map_err(Failure::inputs)?;
+    let (date, guessed) = inputs::source_date(config, &tree).map_err(|error| Failure::input(&error))?;
+    guessed.into_iter().for_each(report::warn);
+    let plan = Plan::new(config, tree, date).map_err(|errors| {
+        let (placed, others) = inputs::placed(errors, config);
+        Failure::problems(placed, others)
+    })?;
     plan.warnings.iter().for_each(report::warn);
     Ok(plan)
-}
-
-fn source_date(config: &Config, tree: &tree::Tree) -> Result<u64, Failure> {
-    let on_disk = tree.files().filter_map(|(path, file)| match &file.source {
-        tree::Source::Disk { root, .. } => Some(root.join(path.as_str())),
-        tree::Source::Bytes(_) => None,
-    });
-    let files = std::iter::once(config.file.clone()).chain(on_disk);
-    let (date, origin) = source_date::find(&config.dir, files).map_err(|error| Failure::input(&error))?;
-    if origin == Origin::Newest {
-        report::warn(
-            "neither SOURCE_DATE_EPOCH nor a commit tells the time of this build, so the newest file's time is taken (hint: set SOURCE_DATE_EPOCH, or build in a git checkout, to get the same bytes everywhere)",
-        );
-    }
-    Ok(date)
 }
 
 fn print_plan(plan: &Plan, json: bool) -> Result<(), Failure> {
@@ -130,7 +102,8 @@ fn print_plan(plan: &Plan, json: bool) -> Result<(), Failure> {
 }
 
 fn write(args: &Args, plan: &Plan) -> Result<(), Failure> {
-    let dir = OutputDir::create(&args.directory.join(&args.out)).map_err(|error| Failure::environment(&error))?;
+    let dir =
+        OutputDir::create(&args.inputs.directory.join(&args.out)).map_err(|error| Failure::environment(&error))?;
     let mut formats = args.format.clone();
     formats.sort();
     formats.dedup();

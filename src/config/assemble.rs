@@ -5,13 +5,15 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::diagnostics::Problem;
+use super::lints::Lints;
 use super::places::Layout;
 use super::reader::{Doc, Table};
+use super::unit_places::{Places, UnitPlaces};
 use super::units::Written;
 use super::{Config, Deploy, Directory, Env, Migrate, Overrides, Package, Shared, Strategy, User};
-use super::{deploy, files, instances, package, places, ready_made};
+use super::{deploy, files, instances, lints, package, places, ready_made};
 use crate::model::{AbsPath, UnitName};
-use crate::systemd::{self, Context, DropIn, Instances, MigrateInput};
+use crate::systemd::{self, Context, DropIn, Instances, MigrateInput, Origin};
 
 /// The systemd of the oldest Debian that packages are built for (12).
 const SYSTEMD: u32 = 252;
@@ -65,7 +67,12 @@ pub(super) fn config<'d>(
     let instances_table = root.table("instances");
     let instances = instances_table.as_ref().map(instances::instances).unwrap_or_default();
 
-    let mut written = Written::default();
+    let lints = root
+        .table("lints")
+        .map(|t| lints::lints(doc, t))
+        .unwrap_or_else(|| Lints::new(doc));
+
+    let mut written = Written::new(&doc.source);
     if let Some(table) = root.table("defaults") {
         written.add_defaults(table);
     }
@@ -84,6 +91,12 @@ pub(super) fn config<'d>(
     let migrate = migrate_table
         .as_ref()
         .and_then(|t| deploy::migrate(t, name.as_ref(), &written.names, &deploy));
+    if let Some(table) = &migrate_table {
+        written.places.insert(&Origin::Migrate, Places::of_table(table));
+    }
+    if let Some(table) = &instances_table {
+        instances::add_places(table, &mut written.places);
+    }
     if let Some(name) = &name {
         let (of_instances, of_deploy) = (instances_table.as_ref(), deploy_table.as_ref());
         instances::check(of_instances, of_deploy, &instances, name, &written.names, &deploy);
@@ -111,7 +124,6 @@ pub(super) fn config<'d>(
             instances: &instances,
             deploy: &deploy,
             migrate: migrate.as_ref(),
-            migrate_table: migrate_table.as_ref(),
         }),
         _ => None,
     };
@@ -126,7 +138,7 @@ pub(super) fn config<'d>(
         table.into_iter().for_each(Table::finish);
     }
 
-    let (mut env, (units, drop_ins)) = (env?, units?);
+    let (mut env, (units, drop_ins, places)) = (env?, units?);
     env.present |= units.iter().any(|unit| {
         let files = unit.file.get_list("Service", "EnvironmentFile");
         files
@@ -148,13 +160,15 @@ pub(super) fn config<'d>(
         files,
         migrate,
         deploy,
+        lints,
         warnings: Vec::new(),
+        places,
     })
 }
 
 /// All that the units depend on.
-struct UnitParts<'a, 'd> {
-    doc: &'d Doc,
+struct UnitParts<'a> {
+    doc: &'a Doc,
     written: Written,
     package: &'a Package,
     layout: &'a Layout,
@@ -166,11 +180,10 @@ struct UnitParts<'a, 'd> {
     instances: &'a Instances,
     deploy: &'a Deploy,
     migrate: Option<&'a Migrate>,
-    migrate_table: Option<&'a Table<'d>>,
 }
 
 /// The complete units; `None` when something is wrong with one (then it was reported).
-fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>)> {
+fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, UnitPlaces)> {
     // Where the user is wrong, the units are still worth checking.
     let someone = "app".parse().ok();
     let user = parts.user.map(|u| u.name.clone()).or(someone.clone())?;
@@ -194,9 +207,6 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
         }),
         systemd: SYSTEMD,
     };
-    let report = |written: &Written, error, warning| {
-        written.report(parts.doc, error, parts.migrate_table, warning);
-    };
     let inputs = std::mem::take(&mut parts.written.inputs);
     let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);
     // Where the unit's own text could not be read, that was said.
@@ -213,13 +223,13 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
     match resolved {
         Ok((units, drop_ins, warnings)) => {
             for warning in &warnings {
-                report(&parts.written, &warning.0, true);
+                parts.written.report(parts.doc, &warning.0, true);
             }
-            Some((units, drop_ins))
+            Some((units, drop_ins, parts.written.places))
         }
         Err(errors) => {
             for error in &errors {
-                report(&parts.written, error, false);
+                parts.written.report(parts.doc, error, false);
             }
             None
         }
@@ -227,7 +237,7 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
 }
 
 /// Directories below which the services keep their data, each once; not the env file, which a link may show too.
-fn writable(directories: &[Directory], shared: &Shared, parts: &UnitParts<'_, '_>) -> Vec<AbsPath> {
+fn writable(directories: &[Directory], shared: &Shared, parts: &UnitParts<'_>) -> Vec<AbsPath> {
     let below = &parts.layout.shared;
     let links = shared.links.values().filter_map(|link| below.join(link).ok());
     let mut all: Vec<_> = directories

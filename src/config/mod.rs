@@ -6,12 +6,14 @@ mod diagnostics;
 mod file;
 mod files;
 mod instances;
+mod lints;
 mod package;
 mod places;
 mod reader;
 mod ready_made;
 mod relation;
 mod resolved;
+mod unit_places;
 mod units;
 
 use std::collections::BTreeSet;
@@ -23,6 +25,7 @@ use toml::de::DeTable;
 use crate::model::DebVersion;
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
+pub use lints::Lints;
 pub use resolved::{
     Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Shared, Strategy, User,
 };
@@ -65,7 +68,8 @@ fn parse(path: &Path, dir: &Path, text: &str, overrides: &Overrides) -> Result<C
     let failed = problems.iter().any(|p| !p.is_warning());
     match config {
         Some(mut config) if !failed => {
-            config.warnings = Diagnostics::new(problems).into_problems();
+            let warnings = Diagnostics::new(problems).into_problems();
+            config.warnings = config.lints.filter(warnings);
             Ok(config)
         }
         _ if failed => {

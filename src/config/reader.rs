@@ -52,6 +52,11 @@ impl Doc {
         self.problems.borrow_mut().push(placed);
     }
 
+    /// Records a problem that has its place already.
+    pub(super) fn push_placed(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
     /// Records problems of another file that belongs to the configuration (shown after this file's own).
     pub(super) fn push_all_in(&self, source: &Arc<Source>, problems: impl IntoIterator<Item = Problem>) {
         let placed = problems.into_iter().map(|p| p.placed(source, 1));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
+use super::lints::Lints;
+use super::unit_places::UnitPlaces;
 use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
 use crate::systemd;
 
@@ -38,8 +40,18 @@ pub struct Config {
     pub migrate: Option<Migrate>,
     /// `[deploy]`
     pub deploy: Deploy,
-    /// What is doubtful but builds.
+    /// `[lints]`
+    pub lints: Lints,
+    /// What is doubtful but builds, and isn't allowed.
     pub warnings: Vec<Problem>,
+    pub(super) places: UnitPlaces,
+}
+
+impl Config {
+    /// What was found in a unit, at its place in the configuration.
+    pub fn problem(&self, found: &systemd::UnitError, warning: bool) -> Option<Problem> {
+        self.places.problem(found, warning)
+    }
 }
 
 /// What the control file and the copyright file say.

@@ -2,6 +2,7 @@
 
 mod arch;
 mod digest;
+mod lint;
 mod names;
 mod paths;
 mod time;
@@ -10,6 +11,7 @@ mod version;
 
 pub use arch::Arch;
 pub use digest::{ReleaseId, Sha256};
+pub use lint::{Lint, Weight};
 pub use names::{EnvName, InstanceName, PackageName, UserName};
 pub use paths::{AbsPath, TreePath};
 pub use time::{Seconds, TimeSpan};

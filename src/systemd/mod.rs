@@ -25,7 +25,7 @@ pub mod unit_file;
 
 pub use drop_in::{DropIn, resolve_drop_ins};
 pub use input::{Context, Defaults, Instances, MigrateInput, Origin, UnitError, UnitInput, UnitWarning};
-pub use quote::environment_assignment;
+pub use quote::{environment_assignment, quoted_words};
 pub use resolve::resolve;
 pub use unit::{Health, OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitSettings};
 pub use unit_file::{Entry, Section, UnitFile};
