@@ -9,8 +9,8 @@ use crate::archive::{
     self, ArchiveError, ControlFile, DataEntry, DataKind, DebParts, Digests, StoredFile, TarballFormat, TarballParts,
     TrailingFile,
 };
-use crate::config::{self, Config, Overrides};
-use crate::model::{DebVersion, ReleaseId};
+use crate::config::{self, Config, Overrides, Version};
+use crate::model::ReleaseId;
 use crate::output::{self, Output, OutputDir};
 use crate::plan::{self, Bound, HostFile, HostFileKind, Plan, Sizes};
 use crate::report::{self, Bar, Built, Failure};
@@ -26,9 +26,9 @@ pub struct Args {
     /// The configuration, relative to DIR.
     #[arg(long, value_name = "FILE", default_value = "relpack.toml")]
     config: PathBuf,
-    /// The package's version, instead of the configuration's.
+    /// The package's version, instead of the configuration's; `git` takes it from the newest tag.
     #[arg(long, value_name = "V")]
-    version: Option<DebVersion>,
+    version: Option<Version>,
     /// Where the artifacts go, relative to DIR; made when absent.
     #[arg(long, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
@@ -84,14 +84,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn make_plan(config: &Config) -> Result<Plan, Failure> {
+/// Reads the release's files and says what deserves a look.
+pub fn read_tree(config: &Config) -> Result<tree::Tree, Failure> {
     let options = ScanOptions {
         exclude: &config.release.exclude,
         shared_links: &config.shared.links,
         prefix: &config.release.prefix,
+        allowed_secrets: &config.secrets.allow,
     };
     let (tree, warnings) = tree::scan(&config.release.source, &options).map_err(Failure::inputs)?;
     warnings.iter().for_each(report::warn);
+    Ok(tree)
+}
+
+fn make_plan(config: &Config) -> Result<Plan, Failure> {
+    let tree = read_tree(config)?;
     let date = source_date(config, &tree)?;
     let plan = Plan::new(config, tree, date).map_err(Failure::inputs)?;
     plan.warnings.iter().for_each(report::warn);

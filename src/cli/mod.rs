@@ -2,6 +2,7 @@
 
 mod build;
 mod inspect;
+mod lock;
 mod verify;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ const EXIT_CODES: &str = "Exit status:
 enum Verb {
     /// Build the artifacts of an application.
     Build(build::Args),
+    /// Resolve the libraries and interpreters that the application needs to Debian packages, into relpack.lock.
+    Lock(lock::Args),
     /// Show what is in an artifact.
     Inspect(inspect::Args),
     /// Recompute an artifact's release id, checksums and sizes.
@@ -40,6 +43,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.verb {
         Verb::Build(args) => build::run(&args),
+        Verb::Lock(args) => lock::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
     };

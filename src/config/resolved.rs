@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
+use super::lock_file::Lock;
 use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
 use crate::systemd;
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub env: Env,
     /// `[shared]`
     pub shared: Shared,
+    /// `[secrets]`
+    pub secrets: Secrets,
     /// `[units."…"]`, the ready-made files and what the migration needs, complete but for the release id.
     pub units: Vec<systemd::Unit>,
     /// `[instances]`, of the template `<name>@.service`.
@@ -38,6 +41,8 @@ pub struct Config {
     pub migrate: Option<Migrate>,
     /// `[deploy]`
     pub deploy: Deploy,
+    /// `relpack.lock`, where there is one.
+    pub lock: Option<Lock>,
     /// What is doubtful but builds.
     pub warnings: Vec<Problem>,
 }
@@ -155,6 +160,13 @@ pub struct Env {
 pub struct Shared {
     /// A path in the release → a path below `shared/`; no link lies in another.
     pub links: BTreeMap<TreePath, String>,
+}
+
+/// What may be packed although it looks like a secret.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// A path in the release, with all that is below it → the reason.
+    pub allow: BTreeMap<TreePath, String>,
 }
 
 /// The migration before a switch.

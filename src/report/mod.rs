@@ -3,6 +3,7 @@
 mod artifact;
 mod contents;
 mod failure;
+mod lock;
 mod plan;
 mod progress;
 mod size;
@@ -10,6 +11,7 @@ mod size;
 pub use artifact::{Built, built_json, built_text};
 pub use contents::Contents;
 pub use failure::{Failure, warn, warn_config};
+pub use lock::{lock_json, lock_text};
 pub use plan::{plan_json, plan_text};
 pub use progress::Bar;
 pub use size::human;
