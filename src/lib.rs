@@ -7,6 +7,7 @@ pub mod archive;
 pub mod cli;
 pub mod config;
 pub mod lints;
+pub mod lock;
 pub mod model;
 pub mod output;
 pub mod plan;

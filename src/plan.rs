@@ -3,18 +3,23 @@
 mod architecture;
 mod control;
 mod documents;
+mod elf_needs;
 mod executed;
 mod host_files;
+mod needs;
 mod settings;
+
+use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::model::{AbsPath, Arch, DebVersion, PackageName, ReleaseId, TreePath};
 use crate::scripts::ScriptError;
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
-use crate::tree::{ReadError, Tree, TreeError};
+use crate::tree::{ReadError, Source, Tree, TreeError, Warning, secrets};
 
 pub use control::Control;
 pub use host_files::{HostFile, HostFileKind};
+pub use needs::{Need, Needs};
 
 /// Why a plan cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,49 @@ pub enum PlanError {
     /// A unit executes something that the release doesn't hold, or that is not executable.
     #[error(transparent)]
     Unit(UnitError),
+    /// An ELF file needs a library, and there is no lock file.
+    #[error(
+        "\"{path}\" needs {library}{}, and there is no lock file that says which packages bring it (hint: run `relpack lock` on a host of the target's Debian, or with --root, and commit relpack.lock)",
+        if *.others > 0 { format!(" and {} other libraries are needed", .others) } else { String::new() }
+    )]
+    NoLock {
+        /// Path in the release.
+        path: String,
+        /// Its soname.
+        library: String,
+        /// How many more.
+        others: usize,
+    },
+    /// A file needs what the lock file doesn't have.
+    #[error(
+        "\"{path}\" needs {what}, which the lock file does not cover (hint: run `relpack lock`, and commit relpack.lock)"
+    )]
+    NotLocked {
+        /// Path in the release.
+        path: String,
+        /// The library or the Python.
+        what: String,
+    },
+    /// The lock file is for another architecture.
+    #[error(
+        "the lock file is for {locked}, and this package is for {arch} (hint: run `relpack lock`, and commit relpack.lock)"
+    )]
+    LockOfOther {
+        /// In the lock file.
+        locked: Arch,
+        /// Of the package.
+        arch: Arch,
+    },
+    /// A unit or a configuration file holds a secret.
+    #[error("\"{path}\" {problem} (hint: {hint})")]
+    Secret {
+        /// Path in the release.
+        path: TreePath,
+        /// What it holds.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -119,6 +167,15 @@ impl Plan {
                 Arch::All
             }
         };
+        if errors.is_empty() {
+            match Needs::find(config, &executed, &tree, arch) {
+                Ok(needs) => {
+                    errors.extend(needs.check(config.lock.as_ref(), arch));
+                    warnings.extend(needs.warnings);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
         let version = match version {
             Some(version) if errors.is_empty() => version,
             Some(_) => return Err(errors),
@@ -129,6 +186,10 @@ impl Plan {
         };
         let settings = settings::render(config);
         put_metadata(&mut tree, config, &settings).map_err(|error| vec![error])?;
+        check_own_secrets(&tree, config, &mut errors, &mut warnings);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         Ok(Self {
             name: config.package.name.clone(),
             control: Control::new(config, &version, arch),
@@ -173,6 +234,22 @@ impl Plan {
     }
 }
 
+/// What a build needs of a host, and its architecture: what a lock file has to say.
+pub fn needs(config: &Config, tree: &Tree) -> Result<(Arch, Needs), Vec<PlanError>> {
+    let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
+    let mut errors = executed::check(&executed, tree);
+    let found = architecture::detect(config.package.architecture, &executed, tree, &mut Vec::new())
+        .and_then(|arch| Ok((arch, Needs::find(config, &executed, tree, arch)?)));
+    match found {
+        Ok(found) if errors.is_empty() => Ok(found),
+        Ok(_) => Err(errors),
+        Err(error) => {
+            errors.push(error);
+            Err(errors)
+        }
+    }
+}
+
 /// The text of a unit as it is delivered.
 pub fn bound_text(unit: &Unit, id: &ReleaseId) -> String {
     unit.file.render().replace(RELEASE_PLACEHOLDER, id.as_str())
@@ -183,6 +260,36 @@ pub fn payload_path(bound: &Bound, suffix: &str) -> AbsPath {
     format!("{}.{suffix}", bound.payload)
         .parse()
         .expect("a suffix keeps the path valid")
+}
+
+/// The scan has looked at what is on the disk; this looks at what the configuration says.
+fn check_own_secrets(tree: &Tree, config: &Config, errors: &mut Vec<PlanError>, warnings: &mut Vec<String>) {
+    let mut allowed: BTreeSet<&TreePath> = config.secrets.allow.keys().filter(|path| is_own(path)).collect();
+    for (path, file) in tree.files().filter(|(path, _)| is_own(path)) {
+        let Source::Bytes(bytes) = &file.source else { continue };
+        let Some(kind) = secrets::of_file(path, bytes) else {
+            continue;
+        };
+        if config.secrets.allow.contains_key(path) {
+            allowed.remove(path);
+            continue;
+        }
+        let (problem, hint) = secrets::refusal(path, kind);
+        errors.push(PlanError::Secret {
+            path: path.clone(),
+            problem,
+            hint,
+        });
+    }
+    warnings.extend(
+        allowed
+            .into_iter()
+            .map(|path| Warning::UnusedAllow(path.to_string()).to_string()),
+    );
+}
+
+fn is_own(path: &TreePath) -> bool {
+    path.as_str().starts_with(".relpack/")
 }
 
 /// What a release knows about itself travels in it, so that a rollback follows the old release's own rules.

@@ -109,6 +109,7 @@ fn scanned(top: &Path) -> Tree {
         exclude: &[],
         shared_links: &BTreeMap::new(),
         prefix: &prefix,
+        allowed_secrets: &BTreeMap::new(),
     };
     let (mut tree, _) = scan(top, &options).unwrap_or_else(|errors| panic!("{errors:#?}"));
     tree.insert_bytes(".relpack/settings".parse().unwrap(), false, *b"#relpack-settings 1\n")

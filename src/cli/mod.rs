@@ -5,6 +5,7 @@ mod check;
 mod explain;
 mod inputs;
 mod inspect;
+mod lock;
 mod verify;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Verb {
     Check(check::Args),
     /// Say why a preset is as it is, or what a lint means.
     Explain(explain::Args),
+    /// Resolve the libraries and interpreters that the application needs to Debian packages, into relpack.lock.
+    Lock(lock::Args),
     /// Show what is in an artifact.
     Inspect(inspect::Args),
     /// Recompute an artifact's release id, checksums and sizes.
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Verb::Build(args) => build::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Lock(args) => lock::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
     };

@@ -37,7 +37,7 @@ pub(super) fn config<'d>(
     let env_table = root.table("env");
     let migrate_table = root.table("migrate");
 
-    let package = package_table.as_ref().and_then(|t| package::read(t, overrides));
+    let package = package_table.as_ref().and_then(|t| package::read(t, dir, overrides));
     let name = package.as_ref().map(|p| p.name.clone());
     let prefix = places::prefix(release_table.as_ref(), name.as_ref())?;
     let layout = Layout::new(name.clone(), prefix)?;
@@ -62,6 +62,7 @@ pub(super) fn config<'d>(
         shared
     });
     let shared = shared.unwrap_or_default();
+    let secrets = root.table("secrets").map(places::secrets).unwrap_or_default();
     let deploy_table = root.table("deploy");
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
     let instances_table = root.table("instances");
@@ -154,6 +155,7 @@ pub(super) fn config<'d>(
         directories,
         env,
         shared,
+        secrets,
         units,
         instances,
         drop_ins,
@@ -161,6 +163,7 @@ pub(super) fn config<'d>(
         migrate,
         deploy,
         lints,
+        lock: None,
         warnings: Vec::new(),
         places,
     })

@@ -8,7 +8,7 @@ use globset::GlobBuilder;
 
 use super::diagnostics::Problem;
 use super::reader::{At, Doc, Table};
-use super::{Directory, Env, Release, Shared, User};
+use super::{Directory, Env, Release, Secrets, Shared, User};
 use crate::model::{AbsPath, EnvName, PackageName, TreePath, UserName};
 
 /// Where the package's things lie on a host, for checks and placeholders.
@@ -409,6 +409,29 @@ fn env_file_problem(doc: &Doc, path: &At<AbsPath>, layout: &Layout) {
             "use \"{{shared}}/env\" (the default), \"/etc/{name}/env\" or \"/etc/default/{name}\""
         )),
     );
+}
+
+/// `[secrets]`: what may be packed, each with its reason.
+pub(super) fn secrets(table: Table<'_>) -> Secrets {
+    let mut secrets = Secrets::default();
+    for given in table.table("allow").iter() {
+        for (key, value) in given.entries() {
+            let what = format!("secrets.allow.{}", super::reader::shown_key(&key.value));
+            let path = table.doc.parse::<TreePath>(&what, &key);
+            let Some(reason) = given.entry_string(&key, value) else {
+                continue;
+            };
+            if reason.value.trim().is_empty() {
+                let problem = Problem::new(reason.span, format!("{what}: the reason is empty"));
+                let help = "say why everybody who gets the package may have it: \"a key for the tests\"";
+                table.doc.push(problem.help(help));
+            } else if let Some(path) = path {
+                secrets.allow.insert(path.value, reason.value);
+            }
+        }
+    }
+    table.finish();
+    secrets
 }
 
 /// `[shared] links`: a path in the release → a path below `shared/`.

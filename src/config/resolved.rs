@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::diagnostics::Problem;
 use super::lints::Lints;
+use super::lock_file::Lock;
 use super::unit_places::UnitPlaces;
 use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
 use crate::systemd;
@@ -28,6 +29,8 @@ pub struct Config {
     pub env: Env,
     /// `[shared]`
     pub shared: Shared,
+    /// `[secrets]`
+    pub secrets: Secrets,
     /// `[units."…"]`, the ready-made files and what the migration needs, complete but for the release id.
     pub units: Vec<systemd::Unit>,
     /// `[instances]`, of the template `<name>@.service`.
@@ -42,6 +45,8 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[lints]`
     pub lints: Lints,
+    /// `relpack.lock`, where there is one.
+    pub lock: Option<Lock>,
     /// What is doubtful but builds, and isn't allowed.
     pub warnings: Vec<Problem>,
     pub(super) places: UnitPlaces,
@@ -167,6 +172,13 @@ pub struct Env {
 pub struct Shared {
     /// A path in the release → a path below `shared/`; no link lies in another.
     pub links: BTreeMap<TreePath, String>,
+}
+
+/// What may be packed although it looks like a secret.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// A path in the release, with all that is below it → the reason.
+    pub allow: BTreeMap<TreePath, String>,
 }
 
 /// The migration before a switch.

@@ -1,6 +1,6 @@
 //! Owns the control file of the package (Debian Policy 5.3).
 
-use crate::config::Config;
+use crate::config::{Config, Lock, Relation};
 use crate::model::{Arch, DebVersion};
 use crate::systemd::Health;
 
@@ -24,10 +24,11 @@ impl Control {
     /// The fields of a package.
     pub fn new(config: &Config, version: &DebVersion, arch: Arch) -> Self {
         let package = &config.package;
-        let mut depends = package.depends.clone();
+        let given = with_locked(&package.depends, config.lock.as_ref());
+        let mut depends = given.clone();
         let mut need = |relation: &str| {
             let names = |name: &str| {
-                package.depends.iter().any(|given| {
+                given.iter().any(|given| {
                     given
                         .split([',', '|'])
                         .any(|r| r.split([' ', '(', ':']).find(|w| !w.is_empty()) == Some(name))
@@ -102,6 +103,21 @@ impl Control {
         }
         text
     }
+}
+
+/// The locked relations behind the written ones; of two of which one implies the other, the stronger stays.
+fn with_locked(written: &[String], lock: Option<&Lock>) -> Vec<String> {
+    let mut all: Vec<Relation> = written.iter().filter_map(|text| text.parse().ok()).collect();
+    for locked in lock.map(Lock::depends).unwrap_or_default() {
+        if all.iter().any(|relation| relation.implies(locked)) {
+            continue;
+        }
+        match all.iter_mut().find(|relation| locked.implies(relation)) {
+            Some(weaker) => *weaker = locked.clone(),
+            None => all.push(locked.clone()),
+        }
+    }
+    all.iter().map(ToString::to_string).collect()
 }
 
 /// Policy 5.6.13: continuation lines begin with a space, an empty one is a single dot.
