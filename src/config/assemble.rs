@@ -13,9 +13,6 @@ use super::{deploy, files, instances, package, places, ready_made};
 use crate::model::{AbsPath, UnitName};
 use crate::systemd::{self, Context, DropIn, Instances, MigrateInput};
 
-/// The systemd of the oldest Debian that packages are built for (12).
-const SYSTEMD: u32 = 252;
-
 /// Reads everything that can be read, whatever else is wrong; `None` when something is missing for the whole. With
 /// `intact` false (syntax errors), what needs the whole file is left out.
 pub(super) fn config<'d>(
@@ -192,7 +189,7 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
             like: migrate.like.clone(),
             timeout: migrate.timeout,
         }),
-        systemd: SYSTEMD,
+        systemd: parts.package.target.systemd(),
     };
     let report = |written: &Written, error, warning| {
         written.report(parts.doc, error, parts.migrate_table, warning);

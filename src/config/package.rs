@@ -6,7 +6,7 @@ use super::diagnostics::Problem;
 use super::reader::{At, Table};
 use super::relation::Relation;
 use super::{Overrides, Package};
-use crate::model::{Arch, DebVersion, PackageName};
+use crate::model::{Arch, DebVersion, PackageName, Suite};
 
 /// Longest synopsis that package tools show whole (Policy 5.6.13: under 80 characters).
 const SYNOPSIS_MAX: usize = 80;
@@ -22,6 +22,7 @@ pub(super) fn read(table: &Table<'_>, overrides: &Overrides) -> Option<Package> 
     let maintainer = table.string("maintainer").filter(|m| is_maintainer(table, m));
     let (synopsis, description) = description(table);
     let architecture = table.parsed::<Arch>("architecture").map(|a| a.value);
+    let target = table.parsed::<Suite>("target").map(|suite| suite.value);
     let relations = |key| relations(table, key, name.as_ref().map(|n| &n.value));
     Some(Package {
         depends: relations("depends"),
@@ -42,6 +43,7 @@ pub(super) fn read(table: &Table<'_>, overrides: &Overrides) -> Option<Package> 
         synopsis,
         description,
         architecture,
+        target: target.unwrap_or_default(),
         name: name?.value,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
-use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
+use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, Suite, TreePath, UnitName, UserName};
 use crate::systemd;
 
 /// A checked configuration with every default filled in.
@@ -67,6 +67,8 @@ pub struct Package {
     pub copyright: Option<String>,
     /// `None`: what the build's programs tell.
     pub architecture: Option<Arch>,
+    /// The oldest distribution release that hosts run; `bookworm` unless given.
+    pub target: Suite,
     /// Relations in dpkg's form, in the order of the file; so the following.
     pub depends: Vec<String>,
     /// `Recommends`
