@@ -36,9 +36,10 @@ pub(super) fn config<'d>(
     let name = package.as_ref().map(|p| p.name.clone());
     let prefix = places::prefix(release_table.as_ref(), name.as_ref())?;
     let layout = Layout::new(name.clone(), prefix)?;
+    let target = package.as_ref().map(|p| p.target).unwrap_or_default();
     let release = release_table
         .as_ref()
-        .and_then(|t| places::release(t, dir, layout.prefix.clone()));
+        .and_then(|t| places::release(t, dir, layout.prefix.clone(), target));
     let name_span = package_table.as_ref().map_or(0..0, |t| t.span_of("name"));
     let user = places::user(doc, user_table.as_ref(), &layout, name_span);
     let env = places::env(doc, env_table.as_ref(), &layout);

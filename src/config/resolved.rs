@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
-use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, Suite, TreePath, UnitName, UserName};
+use crate::model::{
+    AbsPath, Arch, DebVersion, EnvName, PackageName, Packing, Seconds, Suite, TreePath, UnitName, UserName,
+};
 use crate::systemd;
 
 /// A checked configuration with every default filled in.
@@ -100,8 +102,21 @@ pub struct Release {
     pub prefix: AbsPath,
     /// Directory of ready-made unit files, absolute.
     pub units_dir: Option<PathBuf>,
-    /// zstd's level, 1 to 19.
-    pub compression_level: Option<i32>,
+    /// How it travels in a package.
+    pub payload: Payload,
+    /// How its archives are compressed.
+    pub packing: Packing,
+}
+
+/// How a release travels in a package. It is the same release either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// As files where they are few, else as an archive.
+    Auto,
+    /// As files that dpkg lists and checks.
+    Files,
+    /// As one compressed archive.
+    Archive,
 }
 
 /// Whom the services run as.

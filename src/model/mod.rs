@@ -3,6 +3,7 @@
 mod arch;
 mod digest;
 mod names;
+mod packing;
 mod paths;
 mod suite;
 mod time;
@@ -12,6 +13,7 @@ mod version;
 pub use arch::Arch;
 pub use digest::{ReleaseId, Sha256};
 pub use names::{EnvName, InstanceName, PackageName, UserName};
+pub use packing::{Compression, Packing};
 pub use paths::{AbsPath, TreePath};
 pub use suite::Suite;
 pub use time::{Seconds, TimeSpan};
