@@ -5,6 +5,7 @@ mod control;
 mod documents;
 mod elf_needs;
 mod executed;
+mod form;
 mod host_files;
 mod needs;
 mod settings;
@@ -12,12 +13,13 @@ mod settings;
 use std::collections::BTreeSet;
 
 use crate::config::Config;
-use crate::model::{AbsPath, Arch, DebVersion, PackageName, ReleaseId, TreePath};
+use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, TreePath};
 use crate::scripts::ScriptError;
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
-use crate::tree::{ReadError, Source, Tree, TreeError, Warning, secrets};
+use crate::tree::{Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
 
 pub use control::Control;
+pub use form::Form;
 pub use host_files::{HostFile, HostFileKind};
 pub use needs::{Need, Needs};
 
@@ -88,6 +90,14 @@ pub enum PlanError {
         /// What to do.
         hint: String,
     },
+    /// dpkg can't unpack the release as files.
+    #[error(
+        "release.payload is \"files\", but dpkg needs the name of {path} for itself while it unpacks (hint: write payload = \"archive\", or rename it)"
+    )]
+    NotAsFiles {
+        /// Path in the release.
+        path: TreePath,
+    },
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -126,18 +136,20 @@ pub struct Plan {
     pub control: Control,
     /// What the user may want to know.
     pub warnings: Vec<String>,
-    /// zstd level of the payload; `None`: the archive's default.
-    pub level: Option<i32>,
+    /// How the release travels in the package.
+    pub form: Form,
+    /// How archives are compressed.
+    pub packing: Packing,
     host: host_files::Inputs,
 }
 
 /// Size of what is delivered, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// The payload archive and its manifest.
+    /// What dpkg unpacks of the release: its archive or files, and the manifest.
     pub payload: u64,
-    /// The release on disk.
-    pub unpacked: u64,
+    /// What staging adds to that.
+    pub staged: u64,
 }
 
 /// What is known once the release has its id.
@@ -149,7 +161,7 @@ pub struct Bound {
     pub control_files: Vec<(&'static str, u32, Vec<u8>)>,
     /// What dpkg puts on the host beside the payload.
     pub host_files: Vec<HostFile>,
-    /// Where the payload lies: `…/payload/<id>`; suffixes are `.tar.zst` and `.manifest`.
+    /// Where the payload lies: `…/payload/<id>`, a directory of files or with a suffix the archive; and `<id>.manifest`.
     pub payload: AbsPath,
 }
 
@@ -190,9 +202,11 @@ impl Plan {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let packing = config.release.packing;
+        let form = Form::of(config.release.payload, packing.compression(), &tree).map_err(|error| vec![error])?;
         Ok(Self {
             name: config.package.name.clone(),
-            control: Control::new(config, &version, arch),
+            control: Control::new(config, &version, arch, form),
             version,
             arch,
             prefix: config.release.prefix.clone(),
@@ -203,9 +217,36 @@ impl Plan {
             files: config.files.iter().map(|file| (file.path.clone(), file.mode)).collect(),
             settings,
             warnings,
-            level: config.release.compression_level,
+            form,
+            packing,
             host: host_files::Inputs::new(config),
         })
+    }
+
+    /// What is delivered, with the length of the archive where the release travels as one.
+    pub fn sizes(&self, archive: u64, manifest: &Manifest) -> Sizes {
+        let manifest = manifest.as_str().len() as u64;
+        let unpacked = self.tree.file_bytes();
+        match self.form {
+            Form::Archive(_) => Sizes {
+                payload: archive + manifest,
+                staged: unpacked,
+            },
+            // Staging makes hardlinks of them.
+            Form::Files => Sizes {
+                payload: unpacked + manifest,
+                staged: 0,
+            },
+        }
+    }
+
+    /// How an archive of this compression is made: at the configured level, where that is the configured compression.
+    pub fn packing_as(&self, compression: Compression) -> Packing {
+        if self.packing.compression() == compression {
+            self.packing
+        } else {
+            Packing::of(compression)
+        }
     }
 
     /// Fills the id in: the maintainer scripts, the delivered unit texts, the files on the host.
@@ -255,11 +296,26 @@ pub fn bound_text(unit: &Unit, id: &ReleaseId) -> String {
     unit.file.render().replace(RELEASE_PLACEHOLDER, id.as_str())
 }
 
-/// Where the payload (`tar.zst`) or its manifest (`manifest`) lies on a host.
-pub fn payload_path(bound: &Bound, suffix: &str) -> AbsPath {
-    format!("{}.{suffix}", bound.payload)
-        .parse()
-        .expect("a suffix keeps the path valid")
+impl Bound {
+    /// The payload's archive, where it travels as one.
+    pub fn archive_path(&self, compression: Compression) -> AbsPath {
+        self.beside(&format!(".tar.{}", compression.suffix()))
+    }
+
+    /// The payload's manifest.
+    pub fn manifest_path(&self) -> AbsPath {
+        self.beside(".manifest")
+    }
+
+    /// Where a file of the release lies, where it travels as files.
+    pub fn file_path(&self, path: &TreePath) -> AbsPath {
+        self.beside(&format!("/{path}"))
+    }
+
+    fn beside(&self, rest: &str) -> AbsPath {
+        let path = format!("{}{rest}", self.payload);
+        path.parse().expect("what is added keeps the path valid")
+    }
 }
 
 /// The scan has looked at what is on the disk; this looks at what the configuration says.

@@ -55,7 +55,7 @@ wanted_list() {
                 printf '%s\n' "$_u"
             elif enabled_anew "$1" "$_u"; then
                 # New here: started, unless the admin had disabled it before a removal, or masked it.
-                if deb-systemd-helper --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
+                if enabling --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
             fi
             ;;
         esac
@@ -73,7 +73,7 @@ enabled_anew() {
 template_wanted() {
     {
         _default=$(sed -n 's/^DefaultInstance=//p' "$unitstore/units/$1/$2" | tail -n 1)
-        if [ -n "$_default" ] && deb-systemd-helper --quiet was-enabled "$2"; then
+        if [ -n "$_default" ] && enabling --quiet was-enabled "$2"; then
             printf '%s@%s.%s\n' "${2%%@*}" "$_default" "${2##*.}"
         fi
         template_enabled "$2"

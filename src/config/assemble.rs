@@ -15,9 +15,6 @@ use super::{deploy, files, instances, lints, package, places, ready_made};
 use crate::model::{AbsPath, UnitName};
 use crate::systemd::{self, Context, DropIn, Instances, MigrateInput, Origin};
 
-/// The systemd of the oldest Debian that packages are built for (12).
-const SYSTEMD: u32 = 252;
-
 /// Reads everything that can be read, whatever else is wrong; `None` when something is missing for the whole. With
 /// `intact` false (syntax errors), what needs the whole file is left out.
 pub(super) fn config<'d>(
@@ -41,9 +38,10 @@ pub(super) fn config<'d>(
     let name = package.as_ref().map(|p| p.name.clone());
     let prefix = places::prefix(release_table.as_ref(), name.as_ref())?;
     let layout = Layout::new(name.clone(), prefix)?;
+    let target = package.as_ref().map(|p| p.target).unwrap_or_default();
     let release = release_table
         .as_ref()
-        .and_then(|t| places::release(t, dir, layout.prefix.clone()));
+        .and_then(|t| places::release(t, dir, layout.prefix.clone(), target));
     let name_span = package_table.as_ref().map_or(0..0, |t| t.span_of("name"));
     let user = places::user(doc, user_table.as_ref(), &layout, name_span);
     let env = places::env(doc, env_table.as_ref(), &layout);
@@ -208,7 +206,7 @@ fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, U
             like: migrate.like.clone(),
             timeout: migrate.timeout,
         }),
-        systemd: SYSTEMD,
+        systemd: parts.package.target.systemd(),
     };
     let inputs = std::mem::take(&mut parts.written.inputs);
     let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);

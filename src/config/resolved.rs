@@ -7,7 +7,9 @@ use super::diagnostics::Problem;
 use super::lints::Lints;
 use super::lock_file::Lock;
 use super::unit_places::UnitPlaces;
-use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
+use crate::model::{
+    AbsPath, Arch, DebVersion, EnvName, PackageName, Packing, Seconds, Suite, TreePath, UnitName, UserName,
+};
 use crate::systemd;
 
 /// A checked configuration with every default filled in.
@@ -84,6 +86,8 @@ pub struct Package {
     pub copyright: Option<String>,
     /// `None`: what the build's programs tell.
     pub architecture: Option<Arch>,
+    /// The oldest distribution release that hosts run; `bookworm` unless given.
+    pub target: Suite,
     /// Relations in dpkg's form, in the order of the file; so the following.
     pub depends: Vec<String>,
     /// `Recommends`
@@ -115,8 +119,21 @@ pub struct Release {
     pub prefix: AbsPath,
     /// Directory of ready-made unit files, absolute.
     pub units_dir: Option<PathBuf>,
-    /// zstd's level, 1 to 19.
-    pub compression_level: Option<i32>,
+    /// How it travels in a package.
+    pub payload: Payload,
+    /// How its archives are compressed.
+    pub packing: Packing,
+}
+
+/// How a release travels in a package. It is the same release either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// As files where they are few, else as an archive.
+    Auto,
+    /// As files that dpkg lists and checks.
+    Files,
+    /// As one compressed archive.
+    Archive,
 }
 
 /// Whom the services run as.
