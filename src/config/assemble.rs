@@ -8,10 +8,10 @@ use super::diagnostics::Problem;
 use super::places::Layout;
 use super::reader::{Doc, Table};
 use super::units::Written;
-use super::{Config, Deploy, Directory, Env, Migrate, Overrides, Package, Shared, Strategy, User};
-use super::{deploy, files, instances, package, places, ready_made};
+use super::{Check, Config, Deploy, Directory, Env, Migrate, Overrides, Package, Proxy, Shared, Strategy, User};
+use super::{deploy, files, instances, package, places, ready_made, strategies};
 use crate::model::{AbsPath, UnitName};
-use crate::systemd::{self, Context, DropIn, Instances, MigrateInput};
+use crate::systemd::{self, Context, DeployInput, DropIn, Instances, MigrateInput};
 
 /// The systemd of the oldest Debian that packages are built for (12).
 const SYSTEMD: u32 = 252;
@@ -64,6 +64,10 @@ pub(super) fn config<'d>(
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
     let instances_table = root.table("instances");
     let instances = instances_table.as_ref().map(instances::instances).unwrap_or_default();
+    let tables = strategies::Tables {
+        instances: instances_table.as_ref(),
+        deploy: deploy_table.as_ref(),
+    };
 
     let mut written = Written::default();
     if let Some(table) = root.table("defaults") {
@@ -85,8 +89,7 @@ pub(super) fn config<'d>(
         .as_ref()
         .and_then(|t| deploy::migrate(t, name.as_ref(), &written.names, &deploy));
     if let Some(name) = &name {
-        let (of_instances, of_deploy) = (instances_table.as_ref(), deploy_table.as_ref());
-        instances::check(of_instances, of_deploy, &instances, name, &written.names, &deploy);
+        strategies::check(&tables, &instances, name, &written.names, &deploy);
     }
     if written.names.is_empty() {
         doc.push(
@@ -112,9 +115,13 @@ pub(super) fn config<'d>(
             deploy: &deploy,
             migrate: migrate.as_ref(),
             migrate_table: migrate_table.as_ref(),
+            deploy_table: deploy_table.as_ref(),
         }),
         _ => None,
     };
+    if let (Some(name), Some((units, _))) = (&name, &units) {
+        strategies::check_units(&tables, &instances, name, units, &deploy);
+    }
     for table in [
         package_table,
         release_table,
@@ -167,6 +174,7 @@ struct UnitParts<'a, 'd> {
     deploy: &'a Deploy,
     migrate: Option<&'a Migrate>,
     migrate_table: Option<&'a Table<'d>>,
+    deploy_table: Option<&'a Table<'d>>,
 }
 
 /// The complete units; `None` when something is wrong with one (then it was reported).
@@ -186,7 +194,7 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
         writable: writable(parts.directories, parts.shared, &parts),
         defaults: std::mem::take(&mut parts.written.defaults),
         instances: parts.instances.clone(),
-        one_at_a_time: parts.deploy.strategy == Strategy::BlueGreen,
+        deploy: deploy_input(parts.deploy),
         migrate: parts.migrate.map(|migrate| MigrateInput {
             exec: migrate.exec.clone(),
             like: migrate.like.clone(),
@@ -195,7 +203,7 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
         systemd: SYSTEMD,
     };
     let report = |written: &Written, error, warning| {
-        written.report(parts.doc, error, parts.migrate_table, warning);
+        written.report(parts.doc, error, parts.migrate_table, parts.deploy_table, warning);
     };
     let inputs = std::mem::take(&mut parts.written.inputs);
     let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);
@@ -223,6 +231,23 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
             }
             None
         }
+    }
+}
+
+fn deploy_input(deploy: &Deploy) -> DeployInput {
+    let server = match &deploy.proxy {
+        Proxy::None => None,
+        Proxy::Nginx { server } => Some(("server", server.clone())),
+    };
+    let check = deploy.check.as_ref().and_then(Check::url);
+    DeployInput {
+        one_at_a_time: deploy.strategy == Strategy::BlueGreen,
+        reload: deploy.strategy == Strategy::Reload,
+        lame_duck: deploy.lame_duck.is_some(),
+        addresses: server
+            .into_iter()
+            .chain(check.map(|url| ("check", url.to_owned())))
+            .collect(),
     }
 }
 

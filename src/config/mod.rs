@@ -12,6 +12,7 @@ mod reader;
 mod ready_made;
 mod relation;
 mod resolved;
+mod strategies;
 mod units;
 
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ use crate::model::DebVersion;
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
 pub use resolved::{
-    Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Shared, Strategy, User,
+    Check, Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Shared, Strategy, User,
 };
 
 use diagnostics::Source;

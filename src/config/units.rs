@@ -136,19 +136,31 @@ impl Written {
     }
 
     /// Shows an error or a warning where its text was written.
-    pub(super) fn report(&self, doc: &Doc, error: &UnitError, migrate: Option<&Table<'_>>, warning: bool) {
+    pub(super) fn report(
+        &self,
+        doc: &Doc,
+        error: &UnitError,
+        migrate: Option<&Table<'_>>,
+        deploy: Option<&Table<'_>>,
+        warning: bool,
+    ) {
         let (name, title) = match &error.origin {
             Origin::Unit(name) => (name.as_str(), name.to_string()),
             Origin::DropIn(path) => (path.as_str(), path.clone()),
             Origin::Defaults => (DEFAULTS, "[defaults]".to_owned()),
-            Origin::Migrate => {
-                let known = ["exec", "like", "timeout"];
-                let key = known.into_iter().find(|k| Some(*k) == error.key.as_deref());
-                let span = migrate.map_or(0..0, |table| match key {
+            Origin::Migrate | Origin::Deploy => {
+                let (table, title, known) = match error.origin {
+                    Origin::Deploy => (deploy, "deploy", &["server", "check"][..]),
+                    _ => (migrate, "migrate", &["exec", "like", "timeout"][..]),
+                };
+                let key = known.iter().copied().find(|k| Some(*k) == error.key.as_deref());
+                let span = table.map_or(0..0, |table| match key {
+                    // What is left out has its default by the proxy.
+                    Some("server") if !table.has("server") => table.span_of("proxy"),
                     Some(key) => table.span_of(key),
                     None => table.span.clone(),
                 });
-                let field = key.map_or("migrate".to_owned(), |key| format!("migrate.{key}"));
+                let field = key.map_or(title.to_owned(), |key| format!("{title}.{key}"));
                 doc.push(problem(span, &field, error, warning));
                 return;
             }

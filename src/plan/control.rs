@@ -1,8 +1,8 @@
 //! Owns the control file of the package (Debian Policy 5.3).
 
-use crate::config::Config;
+use crate::config::{Check, Config};
 use crate::model::{Arch, DebVersion};
-use crate::systemd::Health;
+use crate::systemd::{Health, Unit};
 
 use super::Sizes;
 
@@ -38,11 +38,8 @@ impl Control {
             }
         };
         need(PAYLOAD_NEEDS);
-        if config
-            .units
-            .iter()
-            .any(|unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. })))
-        {
+        let asks = |unit: &Unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. }));
+        if config.units.iter().any(asks) || matches!(config.deploy.check, Some(Check::Http { .. })) {
             need("curl");
         }
         SYSTEMD_NEEDS.iter().for_each(|relation| need(relation));
