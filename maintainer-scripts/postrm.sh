@@ -16,6 +16,7 @@ purge_shared=@PURGE_SHARED@
 
 remove() {
     stop_units
+    forget_instances
     # Asked before deb-systemd-helper runs, which must not reach a systemd that is not ours.
     systemd_runs || :
     rm -f "$pinfile"
@@ -24,7 +25,8 @@ remove() {
     [ ! -d "$base/releases" ] || rm -rf "$base/releases"
     rmdir "$root/usr/lib/relpack" 2>/dev/null || :
     # A later install starts clean: what served, failed or waited is forgotten; the history stays until the purge.
-    for _f in journal pending-migration incoming reason activations restaged lock proxy.new proxy.old proxy.workers; do rm -f "$state/$_f"; done
+    rm -rf "$root/run/relpack/$name"
+    for _f in journal pending-migration incoming reason activations restaged lock proxy.new proxy.old proxy.workers proxy.pending; do rm -f "$state/$_f"; done
     rm -rf "$state/seals" "$state/debs" "$state/idle" "$state"/work.*
     if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed (hint: run it again)"; fi
 }
@@ -44,6 +46,13 @@ stop_units() {
     # shellcheck disable=SC2086
     systemctl stop $_all 2>/dev/null || :
     set +f
+}
+
+# Those that only this host named, and the activation enabled.
+forget_instances() {
+    [ -e "$state/instances" ] || return 0
+    while IFS= read -r _n; do rm -f "$root"/etc/systemd/system/*/"$name@$_n.service"; done <"$state/instances"
+    rm -f "$state/instances"
 }
 
 # Links that we made are removed and forgotten; where an admin had disabled a unit, that is remembered until the purge.

@@ -23,8 +23,10 @@ set -eu
 @include stop@
 @include instances@
 @include proxy@
+@include lame-duck@
 @include roll@
 @include blue-green@
+@include host-instances@
 @include pin@
 @include keep@
 @include heal@

@@ -67,6 +67,7 @@ revert_finish() {
         more "AND $name $j_from_version is not healthy either: look at it now, with: $name-release status"
         history_add revert "failed, and the earlier release is not healthy" "$j_failed_reason" || :
     fi
+    rm -rf "$ducks" || :
     # Also then: what can be done was done, and a rerun must not restart it once more.
     j_touched=
     journal_step idle || :
@@ -127,6 +128,7 @@ revert_start() {
             bounded systemctl restart $_sockets
         fi
         [ -z "$_again" ] || bounded systemctl restart $_again
+        lame_duck_over $_again
         for _u in $_gate; do healthy "$1" "$_u"; done
     }
 }

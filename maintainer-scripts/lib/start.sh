@@ -115,6 +115,7 @@ start_recreate() {
         [ -z "$_sockets" ] || start_run restart $_sockets || return 1
         [ -z "$_later" ] || systemctl --no-block restart $_later || return 1
         [ -z "$_restart" ] || start_run restart $_restart || return 1
+        lame_duck_over $_restart
         [ -z "$_reload" ] || start_run reload-or-restart $_reload || return 1
         [ -z "$_start" ] || start_run start $_start || return 1
         fault started

@@ -10,10 +10,10 @@ use super::places::Layout;
 use super::reader::{Doc, Table};
 use super::unit_places::{Places, UnitPlaces};
 use super::units::Written;
-use super::{Config, Deploy, Directory, Env, Migrate, Overrides, Package, Shared, Strategy, User};
-use super::{deploy, files, instances, lints, package, places, ready_made};
+use super::{Check, Config, Deploy, Directory, Env, Migrate, Overrides, Package, Proxy, Shared, Strategy, User};
+use super::{deploy, files, instances, lints, package, places, ready_made, strategies};
 use crate::model::{AbsPath, UnitName};
-use crate::systemd::{self, Context, DropIn, Instances, MigrateInput, Origin};
+use crate::systemd::{self, Context, DeployInput, DropIn, Instances, MigrateInput, Origin};
 
 /// Reads everything that can be read, whatever else is wrong; `None` when something is missing for the whole. With
 /// `intact` false (syntax errors), what needs the whole file is left out.
@@ -65,6 +65,10 @@ pub(super) fn config<'d>(
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
     let instances_table = root.table("instances");
     let instances = instances_table.as_ref().map(instances::instances).unwrap_or_default();
+    let tables = strategies::Tables {
+        instances: instances_table.as_ref(),
+        deploy: deploy_table.as_ref(),
+    };
 
     let lints = root
         .table("lints")
@@ -93,12 +97,14 @@ pub(super) fn config<'d>(
     if let Some(table) = &migrate_table {
         written.places.insert(&Origin::Migrate, Places::of_table(table));
     }
+    if let Some(table) = &deploy_table {
+        written.places.insert(&Origin::Deploy, Places::of_table(table));
+    }
     if let Some(table) = &instances_table {
         instances::add_places(table, &mut written.places);
     }
     if let Some(name) = &name {
-        let (of_instances, of_deploy) = (instances_table.as_ref(), deploy_table.as_ref());
-        instances::check(of_instances, of_deploy, &instances, name, &written.names, &deploy);
+        strategies::check(&tables, &instances, name, &written.names, &deploy);
     }
     if written.names.is_empty() {
         doc.push(
@@ -126,6 +132,9 @@ pub(super) fn config<'d>(
         }),
         _ => None,
     };
+    if let (Some(name), Some((units, ..))) = (&name, &units) {
+        strategies::check_units(&tables, &instances, name, units, &deploy);
+    }
     for table in [
         package_table,
         release_table,
@@ -200,7 +209,7 @@ fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, U
         writable: writable(parts.directories, parts.shared, &parts),
         defaults: std::mem::take(&mut parts.written.defaults),
         instances: parts.instances.clone(),
-        one_at_a_time: parts.deploy.strategy == Strategy::BlueGreen,
+        deploy: deploy_input(parts.deploy),
         migrate: parts.migrate.map(|migrate| MigrateInput {
             exec: migrate.exec.clone(),
             like: migrate.like.clone(),
@@ -234,6 +243,23 @@ fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, U
             }
             None
         }
+    }
+}
+
+fn deploy_input(deploy: &Deploy) -> DeployInput {
+    let server = match &deploy.proxy {
+        Proxy::None => None,
+        Proxy::Nginx { server } => Some(("server", server.clone())),
+    };
+    let check = deploy.check.as_ref().and_then(Check::url);
+    DeployInput {
+        one_at_a_time: deploy.strategy == Strategy::BlueGreen,
+        reload: deploy.strategy == Strategy::Reload,
+        lame_duck: deploy.lame_duck.is_some(),
+        addresses: server
+            .into_iter()
+            .chain(check.map(|url| ("check", url.to_owned())))
+            .collect(),
     }
 }
 

@@ -15,6 +15,7 @@ mod reader;
 mod ready_made;
 mod relation;
 mod resolved;
+mod strategies;
 mod travel;
 mod unit_places;
 mod units;
@@ -33,8 +34,8 @@ pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
 pub use relation::Relation;
 pub use resolved::{
-    Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Payload, Proxy, Release, Secrets, Shared, Strategy,
-    User,
+    Check, Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Payload, Proxy, Release, Secrets, Shared,
+    Strategy, User,
 };
 
 use diagnostics::Source;

@@ -226,10 +226,32 @@ pub struct Deploy {
     pub drain: Seconds,
     /// How many health checks in a row an instance has to pass before it counts.
     pub successes: u32,
-    /// A command of the new release that has to succeed before the other instances follow, run as the new instance is.
-    pub check: Option<String>,
+    /// What has to hold of a new instance before the others follow.
+    pub check: Option<Check>,
     /// How long the first instance of a canary is watched.
     pub soak: Seconds,
+    /// Percent of the requests that it gets from the proxy meanwhile; `None`: as many as each other.
+    pub weight: Option<u32>,
+    /// How long an instance says that it is not ready before it is stopped.
+    pub lame_duck: Option<Seconds>,
+    /// How many instances a roll changes at a time; fewer than there are.
+    pub max_parallel: u32,
+}
+
+/// What a release asks of a new instance, besides its health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// A command of the release, run as the instance is, that has to succeed.
+    Command(String),
+    /// A GET that has to be answered within bounds.
+    Http {
+        /// May hold `{env.NAME}` and `{instance}`.
+        url: String,
+        /// The statuses that are right.
+        status: std::ops::RangeInclusive<u16>,
+        /// Milliseconds until the answer is there.
+        within: u64,
+    },
 }
 
 /// Who spreads requests over the instances.
@@ -255,6 +277,15 @@ pub enum Strategy {
     BlueGreen,
     /// Rolling, but the first instance is watched for a while before the others follow.
     Canary,
+    /// Switch, reload, health.
+    Reload,
+}
+
+impl Strategy {
+    /// Whether one instance serves while another one changes.
+    pub fn by_instances(self) -> bool {
+        matches!(self, Strategy::Rolling | Strategy::BlueGreen | Strategy::Canary)
+    }
 }
 
 impl Default for Deploy {
@@ -269,6 +300,9 @@ impl Default for Deploy {
             successes: 1,
             check: None,
             soak: Seconds(60),
+            weight: None,
+            lame_duck: None,
+            max_parallel: 1,
         }
     }
 }
@@ -280,6 +314,7 @@ impl std::fmt::Display for Strategy {
             Strategy::Rolling => "rolling",
             Strategy::BlueGreen => "blue-green",
             Strategy::Canary => "canary",
+            Strategy::Reload => "reload",
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Owns the control file of the package (Debian Policy 5.3).
 
-use crate::config::{Config, Lock, Relation};
+use crate::config::{Check, Config, Lock, Relation};
 use crate::model::{Arch, Compression, DebVersion};
-use crate::systemd::Health;
+use crate::systemd::{Health, Unit};
 
 use super::{Form, Sizes};
 
@@ -37,11 +37,8 @@ impl Control {
             }
         };
         payload_needs(form).into_iter().for_each(&mut need);
-        if config
-            .units
-            .iter()
-            .any(|unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. })))
-        {
+        let asks = |unit: &Unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. }));
+        if config.units.iter().any(asks) || matches!(config.deploy.check, Some(Check::Http { .. })) {
             need("curl");
         }
         SYSTEMD_NEEDS.iter().for_each(|relation| need(relation));

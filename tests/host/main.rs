@@ -27,6 +27,7 @@ mod rollback;
 mod rolling;
 mod stage;
 mod steps;
+mod strategy_kills;
 mod support;
 mod together;
 mod unit_changes;

@@ -1,6 +1,7 @@
 """Open-loop load: requests go out at their time, whether or not earlier ones were answered. Ends when the stop file is there.
 
-load.py PORT RATE KEEP_ALIVE SHORT STOP_FILE: prints one JSON object.
+load.py PORT RATE KEEP_ALIVE SHORT STOP_FILE LEAST [static]: prints one JSON object. It goes on until LEAST requests are out. From
+a `static` server, which computes nothing, a slow answer is /slow, and nothing is uploaded.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ import sys
 import time
 
 PORT, RATE, KEEP, SHORT = (int(word) for word in sys.argv[1:5])
-STOP = sys.argv[5]
+STOP, LEAST = sys.argv[5], int(sys.argv[6])
+STATIC = sys.argv[7:] == ["static"]
 UPLOAD = b"x" * 65536
 
 sent = answered = in_flight = reopened = retried = 0
@@ -24,6 +26,8 @@ flight = []
 
 def request(number):
     """Every request is one of: quick, slow (up to a second), an upload in pieces."""
+    if STATIC:
+        return "GET", "/slow?ms=500" if number % 10 == 3 else "/", 0
     if number % 50 == 7:
         return "POST", "/", 20
     if number % 10 == 3:
@@ -51,7 +55,7 @@ async def exchange(reader, writer, number, keep):
         raise ConnectionError("closed without an answer")
     if status[1] != "200":
         raise ValueError(f"status {status[1]}")
-    code, _, got = body.decode().split(" ")
+    code, _, got = body.decode().split(" ")[:3]
     if int(got) != pieces * len(UPLOAD):
         raise ValueError("an upload arrived in part")
     codes[code] = codes.get(code, 0) + 1
@@ -106,7 +110,7 @@ async def lane(first, step, keep):
     number = first
     due = time.monotonic()
     running = set()
-    while not os.path.exists(STOP):
+    while sent < LEAST or not os.path.exists(STOP):
         if keep:
             await one(number, connection)
         else:
