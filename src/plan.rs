@@ -39,7 +39,7 @@ pub enum PlanError {
     },
     /// A unit executes something that the release doesn't hold, or that is not executable.
     #[error(transparent)]
-    Unit(UnitError),
+    Unit(Box<UnitError>),
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -24,8 +24,9 @@ async function answer () {
   fs.writeFileSync('/opt/acme/shared/data/last', crypto.randomBytes(16))
   fs.writeFileSync(`${os.tmpdir()}/last`, zlib.gzipSync('x'))
   return {
-    version: fs.readFileSync('VERSION', 'utf8').trim(),
     mode: process.env.NODE_ENV,
+    greeting: process.env.GREETING,
+    version: fs.readFileSync('VERSION', 'utf8').trim(),
     interfaces: Object.keys(os.networkInterfaces()),
     cpus: os.cpus().length,
     thread: await inThread(),
