@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod cli;
 pub mod config;
+pub mod init;
 pub mod lints;
 pub mod lock;
 pub mod model;

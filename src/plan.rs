@@ -46,7 +46,7 @@ pub enum PlanError {
     },
     /// A unit executes something that the release doesn't hold, or that is not executable.
     #[error(transparent)]
-    Unit(UnitError),
+    Unit(Box<UnitError>),
     /// An ELF file needs a library, and there is no lock file.
     #[error(
         "\"{path}\" needs {library}{}, and there is no lock file that says which packages bring it (hint: run `relpack lock` on a host of the target's Debian, or with --root, and commit relpack.lock)",

@@ -107,6 +107,18 @@ pub mod template {
         MAN = "man page", "../pkg-templates/man/release.1";
         /// A server block for an application behind nginx.
         NGINX = "nginx.conf", "../pkg-templates/proxy/nginx.conf";
+        /// `relpack.toml` of a Node.js application.
+        INIT_NODE = "relpack.toml for node", "../pkg-templates/init/node.toml";
+        /// `relpack.toml` of a Python application.
+        INIT_PYTHON = "relpack.toml for python", "../pkg-templates/init/python.toml";
+        /// `relpack.toml` of a Go program.
+        INIT_GO = "relpack.toml for go", "../pkg-templates/init/go.toml";
+        /// `relpack.toml` of a Rust program.
+        INIT_RUST = "relpack.toml for rust", "../pkg-templates/init/rust.toml";
+        /// `relpack.toml` of a Java application.
+        INIT_JAVA = "relpack.toml for java", "../pkg-templates/init/java.toml";
+        /// `relpack.toml` of a static site.
+        INIT_STATIC = "relpack.toml for static", "../pkg-templates/init/static.toml";
         /// What lintian is told, with reasons.
         LINTIAN = "lintian overrides", "../pkg-templates/lintian/overrides";
     }

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod explain;
+mod init;
 mod inputs;
 mod inspect;
 mod lock;
@@ -39,6 +40,8 @@ enum Verb {
     Explain(explain::Args),
     /// Resolve the libraries and interpreters that the application needs to Debian packages, into relpack.lock.
     Lock(lock::Args),
+    /// Look at an application and write a commented relpack.toml for it.
+    Init(init::Args),
     /// Show what is in an artifact.
     Inspect(inspect::Args),
     /// Recompute an artifact's release id, checksums and sizes.
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Lock(args) => lock::run(&args),
+        Verb::Init(args) => init::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
     };

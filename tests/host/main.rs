@@ -20,6 +20,7 @@ mod payload;
 mod piuparts;
 mod policy;
 mod power;
+mod presets;
 mod readme;
 mod remove;
 mod review;
