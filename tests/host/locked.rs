@@ -149,7 +149,7 @@ fn odd_names_are_installed_right(suite: Suite) {
         "readme",
         "a.dpkg-new",
     ];
-    let long = [&"d".repeat(200), &"e".repeat(200), "f"].map(String::as_str).join("/");
+    let long = ["d".repeat(200), "e".repeat(200), "f".to_owned()].join("/");
     let longest = "n".repeat(246);
     let app = |version: &str| {
         let names = names.iter().copied().chain([long.as_str(), longest.as_str()]);
