@@ -73,6 +73,7 @@ pub struct App {
     extra: String,
     files: Vec<(String, String)>,
     programs: Vec<(String, PathBuf)>,
+    lock_root: PathBuf,
 }
 
 /// A built package; its file is removed with the value.
@@ -143,6 +144,7 @@ impl App {
             extra: String::new(),
             files: Vec::new(),
             programs: Vec::new(),
+            lock_root: PathBuf::from("/"),
         }
     }
 
@@ -239,12 +241,21 @@ impl App {
         self
     }
 
+    /// The root whose packages its programs need, instead of the build machine's.
+    pub fn locked_on(mut self, root: &Path) -> App {
+        self.lock_root = root.to_owned();
+        self
+    }
+
     /// Packs it.
     #[track_caller]
     pub fn build(&self) -> Built {
         let directory = tempfile::tempdir().unwrap_or_else(|e| panic!("make a temporary directory: {e}"));
         self.write_sources(directory.path());
         let out = directory.path().join("dist");
+        if !self.programs.is_empty() {
+            relpack(&["lock", "-C", &show(directory.path()), "--root", &show(&self.lock_root)]).expect_ok();
+        }
         let report = relpack(&["build", "--json", "-C", &show(directory.path()), "--out", &show(&out)]).expect_ok();
         let (path, release_id) = artifact(&report);
         Built {
