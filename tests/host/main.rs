@@ -28,6 +28,7 @@ mod rolling;
 mod stage;
 mod steps;
 mod support;
+mod tarball;
 mod together;
 mod unit_changes;
 mod upgrade;
