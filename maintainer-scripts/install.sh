@@ -58,6 +58,22 @@ refuse_package() {
     esac
 }
 
+# host_keep ID: the files of that release's tarball, for when it serves again.
+host_keep() {
+    _kept=$unitstore/host/$1
+    _part=$unitstore/host/.$1.partial
+    rm -rf "$_part"
+    mkdir -p "$_part"
+    cp -R "$here/host/." "$_part"
+    cp "$here/uninstall" "$_part/uninstall"
+    chown -R 0:0 "$_part"
+    find "$_part" -type d -exec chmod 0755 {} +
+    find "$_part" -type f -exec chmod 0644 {} +
+    chmod 0755 "$_part/uninstall" "$_part/usr/bin/$name-release" "$_part/usr/lib/systemd/system-generators/relpack-$name"
+    rm -rf "$_kept"
+    mv -T "$_part" "$_kept"
+}
+
 install_release() {
     [ "$(id -u)" = 0 ] || die "install needs root (hint: sudo $0)"
     refuse_package

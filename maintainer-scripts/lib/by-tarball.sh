@@ -4,22 +4,6 @@ packager=tarball
 # What the tarballs have put outside of $base, one path a line; whoever finds it knows that no package manager did.
 host_record=$state/host-files
 
-# host_keep ID: the files of that release's tarball, for when it serves again.
-host_keep() {
-    _kept=$unitstore/host/$1
-    _part=$unitstore/host/.$1.partial
-    rm -rf "$_part"
-    mkdir -p "$_part"
-    cp -R "$here/host/." "$_part"
-    cp "$here/uninstall" "$_part/uninstall"
-    chown -R 0:0 "$_part"
-    find "$_part" -type d -exec chmod 0755 {} +
-    find "$_part" -type f -exec chmod 0644 {} +
-    chmod 0755 "$_part/uninstall" "$_part/usr/bin/$name-release" "$_part/usr/lib/systemd/system-generators/relpack-$name"
-    rm -rf "$_kept"
-    mv -T "$_part" "$_kept"
-}
-
 # host_follow ID: the host has the files of that release's tarball, and none of another's.
 host_follow() {
     _kept=$unitstore/host/$1
@@ -54,14 +38,14 @@ host_forget() {
     rm -f "$host_record"
 }
 
-# stage_own: owners and modes are not what they were for the person who unpacked the files.
+# stage_own DIR LIST: owners and modes are not what they were for the person who unpacked the files.
 stage_own() {
-    chown -hR 0:0 "$part"
+    chown -hR 0:0 "$1"
     (
-        cd "$part"
+        cd "$1"
         find . -type d -exec chmod 0755 {} +
-        sed -n 's/^x .\{64\} //p' "$work/new" | xargs -r -d '\n' chmod 0755 --
-        sed -n 's/^f .\{64\} //p' "$work/new" | xargs -r -d '\n' chmod 0644 --
+        sed -n 's/^x .\{64\} //p' "$2" | xargs -r -d '\n' chmod 0755 --
+        sed -n 's/^f .\{64\} //p' "$2" | xargs -r -d '\n' chmod 0644 --
     )
 }
 

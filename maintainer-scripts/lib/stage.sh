@@ -193,7 +193,7 @@ stage_take() {
         more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
         return 1
     fi
-    [ -n "$_link" ] || stage_own
+    [ -n "$_link" ] || stage_own "$part" "$work/new"
     if [ -s "$work/new" ] && ! (cd "$part" && sed 's/^. \([0-9a-f]*\) /\1  /' "$work/new" | sha256sum -c --strict --quiet - >&2); then
         say "the delivered release does not have the hashes of its manifest"
         more "(hint: $(fetch_again))"
