@@ -2,6 +2,7 @@
 
 mod artifact;
 mod contents;
+mod difference;
 mod failure;
 mod plan;
 mod progress;
@@ -9,6 +10,7 @@ mod size;
 
 pub use artifact::{Built, built_json, built_text};
 pub use contents::Contents;
+pub use difference::{difference_json, difference_text};
 pub use failure::{Failure, warn, warn_config};
 pub use plan::{plan_json, plan_text};
 pub use progress::Bar;
