@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod init;
 pub mod lints;

@@ -30,13 +30,16 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("pin", include_str!("../maintainer-scripts/lib/pin.sh")),
     ("prepare", include_str!("../maintainer-scripts/lib/prepare.sh")),
     ("proxy", include_str!("../maintainer-scripts/lib/proxy.sh")),
+    ("remove", include_str!("../maintainer-scripts/lib/remove.sh")),
     ("revert", include_str!("../maintainer-scripts/lib/revert.sh")),
     ("roll", include_str!("../maintainer-scripts/lib/roll.sh")),
+    ("room", include_str!("../maintainer-scripts/lib/room.sh")),
     ("say", include_str!("../maintainer-scripts/lib/say.sh")),
     ("settings", include_str!("../maintainer-scripts/lib/settings.sh")),
     ("stage", include_str!("../maintainer-scripts/lib/stage.sh")),
     ("start", include_str!("../maintainer-scripts/lib/start.sh")),
     ("status", include_str!("../maintainer-scripts/lib/status.sh")),
+    ("stop-all", include_str!("../maintainer-scripts/lib/stop-all.sh")),
     ("stop", include_str!("../maintainer-scripts/lib/stop.sh")),
     ("switch", include_str!("../maintainer-scripts/lib/switch.sh")),
     ("systemd", include_str!("../maintainer-scripts/lib/systemd.sh")),
@@ -78,7 +81,7 @@ pub mod template {
         ($($(#[$doc:meta])* $id:ident = $name:literal, $file:literal;)*) => {
             $($(#[$doc])* pub const $id: Template = Template { name: $name, text: include_str!($file) };)*
             /// Every shell script.
-            pub const SCRIPTS: &[Template] = &[PREINST, POSTINST, PRERM, POSTRM, GENERATOR, RELEASE];
+            pub const SCRIPTS: &[Template] = &[PREINST, POSTINST, PRERM, POSTRM, GENERATOR, RELEASE, INSTALL, ROLLBACK, UNINSTALL];
         };
     }
 
@@ -95,6 +98,12 @@ pub mod template {
         GENERATOR = "generator", "../maintainer-scripts/generator.sh";
         /// `<name>-release`.
         RELEASE = "release", "../maintainer-scripts/release.sh";
+        /// In the tarball: the activation, for a person.
+        INSTALL = "install", "../maintainer-scripts/install.sh";
+        /// In the tarball.
+        ROLLBACK = "rollback", "../maintainer-scripts/rollback.sh";
+        /// In the tarball, and on the host beside its units.
+        UNINSTALL = "uninstall", "../maintainer-scripts/uninstall.sh";
         /// sysusers.d(5).
         SYSUSERS = "sysusers.d", "../pkg-templates/sysusers.d/package.conf";
         /// tmpfiles.d(5).

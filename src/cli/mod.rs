@@ -2,11 +2,13 @@
 
 mod build;
 mod check;
+mod diff;
 mod explain;
 mod init;
 mod inputs;
 mod inspect;
 mod lock;
+mod shell;
 mod verify;
 
 use std::process::ExitCode;
@@ -46,6 +48,12 @@ enum Verb {
     Inspect(inspect::Args),
     /// Recompute an artifact's release id, checksums and sizes.
     Verify(verify::Args),
+    /// Show what differs between two artifacts, and what an upgrade will do on a host.
+    Diff(diff::Args),
+    /// Print the script that completes relpack's command line in a shell.
+    Completions(shell::Completions),
+    /// Write relpack's own manual pages.
+    Man(shell::Man),
 }
 
 /// Runs the program with the process's arguments.
@@ -59,6 +67,9 @@ pub fn run() -> ExitCode {
         Verb::Init(args) => init::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
+        Verb::Diff(args) => diff::run(&args),
+        Verb::Completions(args) => shell::completions(&args),
+        Verb::Man(args) => shell::man(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,6 +31,7 @@ mod stage;
 mod steps;
 mod strategy_kills;
 mod support;
+mod tarball;
 mod together;
 mod unit_changes;
 mod upgrade;
