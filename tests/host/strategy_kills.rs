@@ -113,6 +113,8 @@ impl Sweep {
             let command = self.next(behaviour);
             let breaking = sweep::breaking(how, number, &command);
             if matches!(how, Break::Hold) {
+                // What the last one has left would look like the point of this one.
+                self.site.m.ok("rm -f /tmp/points");
                 let mut running = self.site.m.spawn(&breaking);
                 while running.is_running() && !self.site.m.sh("[ -s /tmp/points ]").succeeded() {}
                 if running.is_running() {
