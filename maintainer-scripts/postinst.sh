@@ -32,6 +32,7 @@ set -eu
 @include heal@
 @include revert@
 @include activate@
+@include packager@
 
 configure() {
     with_lock "$@"

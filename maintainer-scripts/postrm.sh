@@ -6,6 +6,7 @@ set -eu
 @include say@
 @include systemd@
 @include forget@
+@include packager@
 
 env_file=@ENV_FILE@
 made_dirs=@MADE_DIRS@
@@ -118,7 +119,9 @@ purge) purge ;;
 disappear) remove ;;
 # dpkg has renamed the next version's files into place, and now records that as done; but it syncs the names only where
 # its own records lie. A power cut must not leave an unpacked version without its payload.
-upgrade | failed-upgrade) [ ! -d "$base/payload" ] || sync "$base/payload" || say "warning: $base/payload cannot be synced" ;;
+upgrade | failed-upgrade)
+    [ ! -d "$base/payload" ] || find "$base/payload" -type d -exec sync {} + || say "warning: $base/payload cannot be synced"
+    ;;
 abort-upgrade) ;;
 abort-install) rm -f "$state/incoming" "$state/lock"; rmdir "$state" "$root/var/lib/relpack" 2>/dev/null || : ;;
 *) die "postrm called with unknown argument '${1:-}' (hint: dpkg calls it, as deb-postrm(5) says)" ;;

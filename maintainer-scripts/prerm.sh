@@ -14,6 +14,7 @@ set -eu
 @include start@
 @include instances@
 @include blue-green@
+@include packager@
 
 remove() {
     with_lock "$@"

@@ -33,6 +33,7 @@ set -eu
 @include revert@
 @include activate@
 @include status@
+@include packager@
 
 # deb-systemd-helper works for maintainer scripts alone, and knows them by this.
 DPKG_MAINTSCRIPT_PACKAGE=$name
@@ -141,7 +142,7 @@ rollback() {
     elif [ "$j_step" != idle ] && release_kept "$j_from_id" && release_kept "$j_to_id"; then
         # An interrupted rollback is finished, an interrupted upgrade undone.
         _to=$j_from_id
-        if [ "$j_step" != revert ] && dpkg --compare-versions "$j_to_version" lt "$j_from_version"; then _to=$j_to_id; fi
+        if [ "$j_step" != revert ] && version_is "$j_to_version" lt "$j_from_version"; then _to=$j_to_id; fi
     else
         _to=$j_last_id
         release_kept "$_to" || die "no earlier release of $name is kept (hint: $name-release status; apt-get install --allow-downgrades $name=VERSION)"
@@ -151,7 +152,7 @@ rollback() {
     fi
     to_version=$(version_of "$_to")
     [ -n "$to_version" ] || die "release $_to has never served here, and may need its migration (hint: apt-get install $name=VERSION)"
-    if dpkg --compare-versions "$to_version" gt "$j_live_version"; then
+    if version_is "$to_version" gt "$j_live_version"; then
         die "$to_version is newer than $j_live_version, so this is no rollback (hint: apt-get install $name=$to_version)"
     fi
     settings_known "$_to" || format_refuse "$base/releases/$_to/.relpack/settings" "$settings_format"

@@ -6,6 +6,8 @@
 pub mod archive;
 pub mod cli;
 pub mod config;
+pub mod lints;
+pub mod lock;
 pub mod model;
 pub mod output;
 pub mod plan;

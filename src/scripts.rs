@@ -8,6 +8,8 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("activate", include_str!("../maintainer-scripts/lib/activate.sh")),
     ("app", include_str!("../maintainer-scripts/lib/app.sh")),
     ("blue-green", include_str!("../maintainer-scripts/lib/blue-green.sh")),
+    ("by-dpkg", include_str!("../maintainer-scripts/lib/by-dpkg.sh")),
+    ("by-tarball", include_str!("../maintainer-scripts/lib/by-tarball.sh")),
     ("deadline", include_str!("../maintainer-scripts/lib/deadline.sh")),
     ("fault", include_str!("../maintainer-scripts/lib/fault.sh")),
     ("files", include_str!("../maintainer-scripts/lib/files.sh")),
@@ -47,6 +49,25 @@ pub struct Template {
     /// Its name in messages.
     pub name: &'static str,
     text: &'static str,
+}
+
+/// Who brings a release to a host: `@include packager@` stands for what is different then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Packager {
+    /// dpkg, and apt above it.
+    #[default]
+    Dpkg,
+    /// A person, with the script in the tarball.
+    Tarball,
+}
+
+impl Packager {
+    fn fragment(self) -> &'static str {
+        match self {
+            Packager::Dpkg => "by-dpkg",
+            Packager::Tarball => "by-tarball",
+        }
+    }
 }
 
 /// Everything that can be rendered.
@@ -143,9 +164,15 @@ pub fn shell_word(value: &str) -> String {
 
 /// Renders a template: fragments first, then tokens.
 pub fn render(template: Template, tokens: &Tokens) -> Result<String, ScriptError> {
+    render_for(Packager::Dpkg, template, tokens)
+}
+
+/// The same for who brings the release.
+pub fn render_for(packager: Packager, template: Template, tokens: &Tokens) -> Result<String, ScriptError> {
     let mut text = String::new();
     for line in template.text.lines() {
         let fragment = line.strip_prefix("@include ").and_then(|rest| rest.strip_suffix('@'));
+        let fragment = fragment.map(|name| if name == "packager" { packager.fragment() } else { name });
         match fragment {
             None => text.push_str(line),
             Some(name) => {

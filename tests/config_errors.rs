@@ -145,7 +145,7 @@ fn bad_package() {
         (package("version = \"v1.0\""), 5, "\"v1.0\"", "1.0"),
         (package("version = \"1_0;rm\""), 5, "\"1_0;rm\"", ""),
         (package("version = 1.4"), 5, "expected a string", "\"1.4\""),
-        (package("version = \"git\""), 5, "from git is not supported yet", "--version"),
+        (package("version = \"git\""), 5, "no git checkout", "write the version"),
         (package("depnds = []"), 5, "unknown key \"depnds\" in [package]", "\"depends\""),
         (package("zzz = 1"), 5, "unknown key \"zzz\"", "knows: architecture"),
         (package("depends = \"nodejs\""), 5, "expected a list of strings", "depends = [\"nodejs\"]"),
@@ -222,6 +222,11 @@ fn bad_places() {
         (plus("[files]\n\"/etc/relpack/acme.conf\" = { source = \"relpack.toml\" }"), NEXT + 1, "not for a package's files", "facts"),
         (plus("[files]\n\"/etc/systemd/system/acme.service\" = { source = \"relpack.toml\" }"), NEXT + 1, "not for a package's files", "release.units"),
         (plus("[env]\nfile = \"/etc/acme/env\"\n[files]\n\"/etc/acme/env\" = { source = \"relpack.toml\" }"), NEXT + 3, "the environment file", "another name"),
+        (plus("[secrets]\nallow = { \"a.pem\" = \"\" }"), NEXT + 1, "secrets.allow.\"a.pem\": the reason is empty", "why everybody"),
+        (plus("[secrets]\nallow = { \"../a.pem\" = \"x\" }"), NEXT + 1, "contains \"..\"", "without '.'"),
+        (plus("[secrets]\nallow = { \"a.pem\" = true }"), NEXT + 1, "expected a string", "\"true\""),
+        (plus("[secrets]\nallow = [\"a.pem\"]"), NEXT + 1, "expected a table", "give a table"),
+        (plus("[secrets]\nalow = {}"), NEXT + 1, "unknown key \"alow\"", "\"allow\""),
         (plus("[releese]\nsource = \"x\""), NEXT, "unknown table or key \"releese\"", "\"release\""),
     ]);
 }
@@ -300,6 +305,7 @@ fn bad_units() {
         (unit("Serivce.User = \"x\""), NEXT + 1, "Serivce", "Service"),
         (unit("X-Relpack.Helth = \"exec:bin/x\""), NEXT + 1, "Helth", "Health"),
         (unit("X-Relpack.OnUpgrade = \"reboot\""), NEXT + 1, "reboot", "restart"),
+        (unit("Unit.RefuseManualStop = true"), NEXT + 1, "can't restart", "OnUpgrade"),
         (unit("X-Relpack.Drain = \"long\""), NEXT + 1, "long", "30s"),
         (unit("X-Relpack.Health = \"ftp://x\""), NEXT + 1, "neither http", "http"),
         (unit("X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/\""), NEXT + 1, "PORT", "Environment"),

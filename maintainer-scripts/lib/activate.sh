@@ -73,7 +73,7 @@ activation_begin() {
     event=upgrade
     if [ -z "$j_from_version" ]; then
         event=install
-    elif dpkg --compare-versions "$2" lt "$j_from_version"; then
+    elif version_is "$2" lt "$j_from_version"; then
         event=rollback
     elif [ "$2" = "$j_from_version" ]; then
         event=reinstall
@@ -246,7 +246,7 @@ live_becomes() {
     fi
     j_live_id=$j_to_id
     j_live_version=$j_to_version
-    if [ -n "$j_failed_version" ] && dpkg --compare-versions "$j_to_version" ge "$j_failed_version"; then
+    if [ -n "$j_failed_version" ] && version_is "$j_to_version" ge "$j_failed_version"; then
         j_failed_id=
         j_failed_version=
         j_failed_reason=

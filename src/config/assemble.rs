@@ -5,16 +5,15 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::diagnostics::Problem;
+use super::lints::Lints;
 use super::places::Layout;
 use super::reader::{Doc, Table};
+use super::unit_places::{Places, UnitPlaces};
 use super::units::Written;
 use super::{Check, Config, Deploy, Directory, Env, Migrate, Overrides, Package, Proxy, Shared, Strategy, User};
-use super::{deploy, files, instances, package, places, ready_made, strategies};
+use super::{deploy, files, instances, lints, package, places, ready_made, strategies};
 use crate::model::{AbsPath, UnitName};
-use crate::systemd::{self, Context, DeployInput, DropIn, Instances, MigrateInput};
-
-/// The systemd of the oldest Debian that packages are built for (12).
-const SYSTEMD: u32 = 252;
+use crate::systemd::{self, Context, DeployInput, DropIn, Instances, MigrateInput, Origin};
 
 /// Reads everything that can be read, whatever else is wrong; `None` when something is missing for the whole. With
 /// `intact` false (syntax errors), what needs the whole file is left out.
@@ -35,13 +34,14 @@ pub(super) fn config<'d>(
     let env_table = root.table("env");
     let migrate_table = root.table("migrate");
 
-    let package = package_table.as_ref().and_then(|t| package::read(t, overrides));
+    let package = package_table.as_ref().and_then(|t| package::read(t, dir, overrides));
     let name = package.as_ref().map(|p| p.name.clone());
     let prefix = places::prefix(release_table.as_ref(), name.as_ref())?;
     let layout = Layout::new(name.clone(), prefix)?;
+    let target = package.as_ref().map(|p| p.target).unwrap_or_default();
     let release = release_table
         .as_ref()
-        .and_then(|t| places::release(t, dir, layout.prefix.clone()));
+        .and_then(|t| places::release(t, dir, layout.prefix.clone(), target));
     let name_span = package_table.as_ref().map_or(0..0, |t| t.span_of("name"));
     let user = places::user(doc, user_table.as_ref(), &layout, name_span);
     let env = places::env(doc, env_table.as_ref(), &layout);
@@ -60,6 +60,7 @@ pub(super) fn config<'d>(
         shared
     });
     let shared = shared.unwrap_or_default();
+    let secrets = root.table("secrets").map(places::secrets).unwrap_or_default();
     let deploy_table = root.table("deploy");
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
     let instances_table = root.table("instances");
@@ -69,7 +70,12 @@ pub(super) fn config<'d>(
         deploy: deploy_table.as_ref(),
     };
 
-    let mut written = Written::default();
+    let lints = root
+        .table("lints")
+        .map(|t| lints::lints(doc, t))
+        .unwrap_or_else(|| Lints::new(doc));
+
+    let mut written = Written::new(&doc.source);
     if let Some(table) = root.table("defaults") {
         written.add_defaults(table);
     }
@@ -88,6 +94,15 @@ pub(super) fn config<'d>(
     let migrate = migrate_table
         .as_ref()
         .and_then(|t| deploy::migrate(t, name.as_ref(), &written.names, &deploy));
+    if let Some(table) = &migrate_table {
+        written.places.insert(&Origin::Migrate, Places::of_table(table));
+    }
+    if let Some(table) = &deploy_table {
+        written.places.insert(&Origin::Deploy, Places::of_table(table));
+    }
+    if let Some(table) = &instances_table {
+        instances::add_places(table, &mut written.places);
+    }
     if let Some(name) = &name {
         strategies::check(&tables, &instances, name, &written.names, &deploy);
     }
@@ -114,12 +129,10 @@ pub(super) fn config<'d>(
             instances: &instances,
             deploy: &deploy,
             migrate: migrate.as_ref(),
-            migrate_table: migrate_table.as_ref(),
-            deploy_table: deploy_table.as_ref(),
         }),
         _ => None,
     };
-    if let (Some(name), Some((units, _))) = (&name, &units) {
+    if let (Some(name), Some((units, ..))) = (&name, &units) {
         strategies::check_units(&tables, &instances, name, units, &deploy);
     }
     for table in [
@@ -133,7 +146,7 @@ pub(super) fn config<'d>(
         table.into_iter().for_each(Table::finish);
     }
 
-    let (mut env, (units, drop_ins)) = (env?, units?);
+    let (mut env, (units, drop_ins, places)) = (env?, units?);
     env.present |= units.iter().any(|unit| {
         let files = unit.file.get_list("Service", "EnvironmentFile");
         files
@@ -149,19 +162,23 @@ pub(super) fn config<'d>(
         directories,
         env,
         shared,
+        secrets,
         units,
         instances,
         drop_ins,
         files,
         migrate,
         deploy,
+        lints,
+        lock: None,
         warnings: Vec::new(),
+        places,
     })
 }
 
 /// All that the units depend on.
-struct UnitParts<'a, 'd> {
-    doc: &'d Doc,
+struct UnitParts<'a> {
+    doc: &'a Doc,
     written: Written,
     package: &'a Package,
     layout: &'a Layout,
@@ -173,12 +190,10 @@ struct UnitParts<'a, 'd> {
     instances: &'a Instances,
     deploy: &'a Deploy,
     migrate: Option<&'a Migrate>,
-    migrate_table: Option<&'a Table<'d>>,
-    deploy_table: Option<&'a Table<'d>>,
 }
 
 /// The complete units; `None` when something is wrong with one (then it was reported).
-fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>)> {
+fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, UnitPlaces)> {
     // Where the user is wrong, the units are still worth checking.
     let someone = "app".parse().ok();
     let user = parts.user.map(|u| u.name.clone()).or(someone.clone())?;
@@ -200,10 +215,7 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
             like: migrate.like.clone(),
             timeout: migrate.timeout,
         }),
-        systemd: SYSTEMD,
-    };
-    let report = |written: &Written, error, warning| {
-        written.report(parts.doc, error, parts.migrate_table, parts.deploy_table, warning);
+        systemd: parts.package.target.systemd(),
     };
     let inputs = std::mem::take(&mut parts.written.inputs);
     let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);
@@ -221,13 +233,13 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
     match resolved {
         Ok((units, drop_ins, warnings)) => {
             for warning in &warnings {
-                report(&parts.written, &warning.0, true);
+                parts.written.report(parts.doc, &warning.0, true);
             }
-            Some((units, drop_ins))
+            Some((units, drop_ins, parts.written.places))
         }
         Err(errors) => {
             for error in &errors {
-                report(&parts.written, error, false);
+                parts.written.report(parts.doc, error, false);
             }
             None
         }
@@ -252,7 +264,7 @@ fn deploy_input(deploy: &Deploy) -> DeployInput {
 }
 
 /// Directories below which the services keep their data, each once; not the env file, which a link may show too.
-fn writable(directories: &[Directory], shared: &Shared, parts: &UnitParts<'_, '_>) -> Vec<AbsPath> {
+fn writable(directories: &[Directory], shared: &Shared, parts: &UnitParts<'_>) -> Vec<AbsPath> {
     let below = &parts.layout.shared;
     let links = shared.links.values().filter_map(|link| below.join(link).ok());
     let mut all: Vec<_> = directories

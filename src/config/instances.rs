@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use toml::de::DeValue;
+
 use super::reader::Table;
+use super::unit_places::{Places, UnitPlaces};
 use super::units::plain;
 use crate::model::{EnvName, InstanceName};
-use crate::systemd::Instances;
+use crate::systemd::{Instances, Origin};
 
 /// `[instances.blue] Environment.PORT = "3000"`, in the order of their names.
 pub(super) fn instances(table: &Table<'_>) -> Instances {
@@ -23,6 +26,20 @@ pub(super) fn instances(table: &Table<'_>) -> Instances {
         }
     }
     found
+}
+
+/// Where the variables of each instance stand.
+pub(super) fn add_places(table: &Table<'_>, places: &mut UnitPlaces) {
+    for (key, value) in table.entries() {
+        let Ok(name) = key.value.parse::<InstanceName>() else {
+            continue;
+        };
+        let DeValue::Table(_) = value.get_ref() else { continue };
+        let environment = table.entry_table(&key, value).and_then(|t| t.table("Environment"));
+        if let Some(environment) = environment {
+            places.insert(&Origin::Instance(name), Places::of_table(&environment));
+        }
+    }
 }
 
 fn environment(table: &Table<'_>) -> BTreeMap<EnvName, String> {

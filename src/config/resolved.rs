@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
-use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
+use super::lints::Lints;
+use super::lock_file::Lock;
+use super::unit_places::UnitPlaces;
+use crate::model::{
+    AbsPath, Arch, DebVersion, EnvName, PackageName, Packing, Seconds, Suite, TreePath, UnitName, UserName,
+};
 use crate::systemd;
 
 /// A checked configuration with every default filled in.
@@ -26,6 +31,8 @@ pub struct Config {
     pub env: Env,
     /// `[shared]`
     pub shared: Shared,
+    /// `[secrets]`
+    pub secrets: Secrets,
     /// `[units."…"]`, the ready-made files and what the migration needs, complete but for the release id.
     pub units: Vec<systemd::Unit>,
     /// `[instances]`, of the template `<name>@.service`.
@@ -38,8 +45,20 @@ pub struct Config {
     pub migrate: Option<Migrate>,
     /// `[deploy]`
     pub deploy: Deploy,
-    /// What is doubtful but builds.
+    /// `[lints]`
+    pub lints: Lints,
+    /// `relpack.lock`, where there is one.
+    pub lock: Option<Lock>,
+    /// What is doubtful but builds, and isn't allowed.
     pub warnings: Vec<Problem>,
+    pub(super) places: UnitPlaces,
+}
+
+impl Config {
+    /// What was found in a unit, at its place in the configuration.
+    pub fn problem(&self, found: &systemd::UnitError, warning: bool) -> Option<Problem> {
+        self.places.problem(found, warning)
+    }
 }
 
 /// What the control file and the copyright file say.
@@ -67,6 +86,8 @@ pub struct Package {
     pub copyright: Option<String>,
     /// `None`: what the build's programs tell.
     pub architecture: Option<Arch>,
+    /// The oldest distribution release that hosts run; `bookworm` unless given.
+    pub target: Suite,
     /// Relations in dpkg's form, in the order of the file; so the following.
     pub depends: Vec<String>,
     /// `Recommends`
@@ -98,8 +119,21 @@ pub struct Release {
     pub prefix: AbsPath,
     /// Directory of ready-made unit files, absolute.
     pub units_dir: Option<PathBuf>,
-    /// zstd's level, 1 to 19.
-    pub compression_level: Option<i32>,
+    /// How it travels in a package.
+    pub payload: Payload,
+    /// How its archives are compressed.
+    pub packing: Packing,
+}
+
+/// How a release travels in a package. It is the same release either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// As files where they are few, else as an archive.
+    Auto,
+    /// As files that dpkg lists and checks.
+    Files,
+    /// As one compressed archive.
+    Archive,
 }
 
 /// Whom the services run as.
@@ -155,6 +189,13 @@ pub struct Env {
 pub struct Shared {
     /// A path in the release → a path below `shared/`; no link lies in another.
     pub links: BTreeMap<TreePath, String>,
+}
+
+/// What may be packed although it looks like a secret.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// A path in the release, with all that is below it → the reason.
+    pub allow: BTreeMap<TreePath, String>,
 }
 
 /// The migration before a switch.

@@ -7,7 +7,7 @@ use crate::model::{AbsPath, ReleaseId};
 use crate::scripts::{self, ScriptError, Tokens, template};
 use crate::systemd::Unit;
 
-use super::{Plan, Sizes, bound_text, documents};
+use super::{Form, Plan, Sizes, bound_text, documents};
 
 /// One entry of the package's data archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +86,13 @@ impl Inputs {
             .chain(self.instances.iter().map(String::as_str))
             .collect();
         // Room for the payload, the release, and some slack for blocks and directories.
-        let need = (sizes.payload + sizes.unpacked) / 1024 * 21 / 20 + 1024;
+        let need = (sizes.payload + sizes.staged) / 1024 * 21 / 20 + 1024;
         Tokens::default()
             .word("NAME", plan.name.as_str())
             .word("PREFIX", plan.prefix.as_str())
             .word("VERSION", plan.version.as_str())
             .word("ID", id.as_str())
+            .word("PAYLOAD", &payload_word(plan.form))
             .raw("NEED_KIB", need)
             .raw("FAULT", ":")
             .word("ENV_FILE", &self.env_file)
@@ -151,6 +152,14 @@ impl Inputs {
             put(path, HostFileKind::File(0o644, bytes));
         }
         Ok(files)
+    }
+}
+
+/// What the payload's name ends with: nothing where it travels as files.
+fn payload_word(form: Form) -> String {
+    match form {
+        Form::Files => String::new(),
+        Form::Archive(compression) => format!(".tar.{}", compression.suffix()),
     }
 }
 

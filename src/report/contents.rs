@@ -17,6 +17,7 @@ const BIGGEST: usize = 10;
 #[derive(Debug)]
 pub struct Contents {
     format: &'static str,
+    payload: Option<&'static str>,
     size: u64,
     id: String,
     control: Vec<(String, String)>,
@@ -63,10 +64,11 @@ impl Contents {
             })
             .collect();
         Self {
-            format: match artifact.format() {
-                Format::Deb => "deb",
-                Format::TarZst => "tar.zst",
-                Format::TarGz => "tar.gz",
+            format: artifact.format().as_str(),
+            payload: match (artifact.format(), &release.compressed) {
+                (Format::Deb, Some(_)) => Some("archive"),
+                (Format::Deb, None) => Some("files"),
+                _ => None,
             },
             size: artifact.size(),
             id: release.manifest.id().to_string(),
@@ -121,7 +123,12 @@ impl Contents {
         }
         writeln!(text, "  release   {}", self.id)?;
         writeln!(text, "  artifact  {}, {}", self.format, human(self.size))?;
-        writeln!(text, "  content   {} files, {}", self.files, human(self.bytes))?;
+        let travels = match self.payload {
+            Some("files") => ", which dpkg lists",
+            Some(_) => ", in one archive",
+            None => "",
+        };
+        writeln!(text, "  content   {} files, {}{travels}", self.files, human(self.bytes))?;
         for field in ["Depends", "Recommends", "Conflicts", "Breaks", "Provides"] {
             if let Some(value) = self.field(field) {
                 writeln!(text, "  {:<9} {value}", field.to_lowercase())?;
@@ -172,6 +179,7 @@ impl Contents {
             .collect();
         json!({
             "format": self.format,
+            "payload": self.payload,
             "size": self.size,
             "name": self.field("Package"),
             "version": self.field("Version"),

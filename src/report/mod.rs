@@ -3,6 +3,8 @@
 mod artifact;
 mod contents;
 mod failure;
+mod findings;
+mod lock;
 mod plan;
 mod progress;
 mod size;
@@ -10,6 +12,8 @@ mod size;
 pub use artifact::{Built, built_json, built_text};
 pub use contents::Contents;
 pub use failure::{Failure, warn, warn_config};
+pub use findings::findings;
+pub use lock::{lock_json, lock_text};
 pub use plan::{plan_json, plan_text};
 pub use progress::Bar;
 pub use size::human;

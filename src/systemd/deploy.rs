@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AbsPath, EnvName, Seconds, TimeSpan, UnitKind, UnitName};
+use crate::model::{AbsPath, EnvName, Lint, Seconds, TimeSpan, UnitKind, UnitName};
 
 use super::check::X_RELPACK;
 use super::directives::closest;
@@ -72,9 +72,8 @@ pub(crate) fn settings(
             "give it ExecReload=, or choose \"restart\"".into(),
         );
     }
-    if let Some(drain) = drain.filter(|_| is_service) {
-        check_drain(drain, file, &mut fail);
-    }
+    let too_long = drain.filter(|_| is_service).and_then(|drain| check_drain(drain, file));
+    let mut unset = None;
     let mut health_env = BTreeMap::new();
     let health = get("Health").and_then(|text| {
         let app = if on_upgrade == OnUpgrade::Reload {
@@ -83,25 +82,42 @@ pub(crate) fn settings(
             ctx.app()
         };
         let parsed = parse_health(text, &app)
+            .map_err(|problem| (None, problem))
             .and_then(|health| health_environment(name, text, file, ctx).map(|env| (health, env)));
         match parsed {
             Ok((health, env)) => {
                 health_env = env;
                 Some(health)
             }
-            Err((message, hint)) => {
+            Err((Some(lint), problem)) => {
+                unset = Some((lint, problem));
+                None
+            }
+            Err((None, (message, hint))) => {
                 fail("Health", message, hint);
                 None
             }
         }
     });
+    let mut named = |lint: Lint, key: &str, (message, hint): Problem| {
+        report.error(UnitError::of(&origin, message, hint).at(X_RELPACK, key).named(lint));
+    };
+    if let Some(problem) = too_long {
+        named(Lint::DrainTooLong, "Drain", problem);
+    }
+    if let Some((lint, problem)) = unset {
+        named(lint, "Health", problem);
+    }
     for (key, text) in &ctx.deploy.addresses {
         if !is_service || !ctx.is_instances_template(name) {
             continue;
         }
         match health_environment(name, text, file, ctx) {
             Ok(env) => health_env.extend(env),
-            Err((message, hint)) => report.error(UnitError::of(&Origin::Deploy, message, hint).at_key(key)),
+            Err((lint, (message, hint))) => {
+                let error = UnitError::of(&Origin::Deploy, message, hint).at_key(key);
+                report.error(UnitError { lint, ..error });
+            }
         }
     }
     let gated = is_service
@@ -117,8 +133,23 @@ pub(crate) fn settings(
                 "the health check is never asked",
                 "a deploy waits only for long-running services that it restarts or reloads",
             )
-            .at(X_RELPACK, "Health"),
+            .at(X_RELPACK, "Health")
+            .named(Lint::HealthNeverAsked),
         );
+    }
+    if on_upgrade != OnUpgrade::None && (gated || name.kind() != UnitKind::Service) {
+        for key in ["RefuseManualStart", "RefuseManualStop"] {
+            if is_true(file, "Unit", key) {
+                report.error(
+                    UnitError::of(
+                        &origin,
+                        format!("with {key}= a deploy can't restart the unit"),
+                        "remove it, or leave the unit alone with X-Relpack.OnUpgrade = \"none\"",
+                    )
+                    .at("Unit", key),
+                );
+            }
+        }
     }
     UnitSettings {
         health,
@@ -157,14 +188,15 @@ fn default_on_upgrade(name: &UnitName, file: &UnitFile, job: bool) -> OnUpgrade 
     }
 }
 
-fn check_drain(drain: Seconds, file: &UnitFile, fail: &mut dyn FnMut(&str, String, String)) {
+/// What is wrong with a drain that systemd would cut short.
+fn check_drain(drain: Seconds, file: &UnitFile) -> Option<Problem> {
     let written = ["TimeoutStopSec", "TimeoutSec"]
         .into_iter()
         .find_map(|key| Some((key, file.get("Service", key)?)));
     let (named, limit) = match written {
         // 0 turns the limit off, as "infinity" does.
         Some((key, text)) => match text.parse::<TimeSpan>() {
-            Ok(TimeSpan::Micros(0)) | Err(_) => return,
+            Ok(TimeSpan::Micros(0)) | Err(_) => return None,
             Ok(limit) => (format!("{key}={text}"), limit),
         },
         None => (
@@ -172,16 +204,15 @@ fn check_drain(drain: Seconds, file: &UnitFile, fail: &mut dyn FnMut(&str, Strin
             TimeSpan::from(DEFAULT_TIMEOUT_STOP),
         ),
     };
-    if TimeSpan::from(drain) >= limit {
-        fail(
-            "Drain",
+    (TimeSpan::from(drain) >= limit).then(|| {
+        (
             format!("the drain of {drain} s does not end before {named} kills the service"),
             format!(
                 "set Service.TimeoutStopSec to more than {drain} s, for example \"{}s\"",
                 drain.get() + 5
             ),
-        );
-    }
+        )
+    })
 }
 
 type Problem = (String, String);
@@ -249,20 +280,23 @@ fn health_environment(
     text: &str,
     file: &UnitFile,
     ctx: &Context,
-) -> Result<BTreeMap<EnvName, String>, Problem> {
+) -> Result<BTreeMap<EnvName, String>, (Option<Lint>, Problem)> {
     let known = environment(file);
     let mut defaults = BTreeMap::new();
     for name in env_names(text) {
         let name: EnvName = name
             .parse()
-            .map_err(|e: crate::model::ValueError| (e.message(), e.hint().to_owned()))?;
+            .map_err(|e: crate::model::ValueError| (None, (e.message(), e.hint().to_owned())))?;
         match known.get(name.as_str()) {
             Some(value) => {
                 let literal = value.replace("%%", "");
                 if literal.contains('%') || value.chars().any(char::is_control) {
                     return Err((
-                        format!("{{env.{name}}} has the default {value:?}, which only systemd can fill in"),
-                        "give it a plain value".into(),
+                        None,
+                        (
+                            format!("{{env.{name}}} has the default {value:?}, which only systemd can fill in"),
+                            "give it a plain value".into(),
+                        ),
                     ));
                 }
                 defaults.insert(name, value.replace("%%", "%"));
@@ -271,8 +305,11 @@ fn health_environment(
             None if ctx.is_instances_template(unit) && ctx.instances.values().all(|set| set.contains_key(&name)) => {}
             None => {
                 return Err((
-                    format!("{{env.{name}}} is set nowhere"),
-                    format!("set Service.Environment.{name}, or name it in [env] required = [\"{name}\"]"),
+                    Some(Lint::HealthVariableUnset),
+                    (
+                        format!("{{env.{name}}} is set nowhere"),
+                        format!("set Service.Environment.{name}, or name it in [env] required = [\"{name}\"]"),
+                    ),
                 ));
             }
         }
@@ -281,7 +318,7 @@ fn health_environment(
 }
 
 /// What the unit's `Environment=` lines set; the last assignment of a name counts.
-fn environment(file: &UnitFile) -> BTreeMap<String, String> {
+pub(crate) fn environment(file: &UnitFile) -> BTreeMap<String, String> {
     let mut set = BTreeMap::new();
     for line in file.get_list("Service", "Environment") {
         for word in words(line).unwrap_or_default() {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AbsPath, EnvName, InstanceName, PackageName, Seconds, UnitName, UserName};
+use crate::model::{AbsPath, EnvName, InstanceName, Lint, PackageName, Seconds, UnitName, UserName};
 
-use super::unit_file::UnitFile;
+use super::unit_file::{Entry, UnitFile};
 
 /// A unit as the user wrote it.
 #[derive(Debug, Clone)]
@@ -93,6 +93,8 @@ pub enum Origin {
     Defaults,
     /// `[migrate]`
     Migrate,
+    /// `[instances.<name>]`
+    Instance(InstanceName),
     /// `[deploy]`
     Deploy,
 }
@@ -109,12 +111,14 @@ pub struct UnitError {
     pub key: Option<String>,
     /// Which of several assignments of the key, from 0.
     pub index: usize,
-    /// Line of a ready-made file, from 1.
+    /// Line of the file in which it was written, from 1.
     pub line: Option<usize>,
     /// A lowercase fragment.
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// Its name, where it is a known mistake.
+    pub lint: Option<Lint>,
 }
 
 /// What is suspicious about a unit; the same fields as an error.
@@ -186,6 +190,7 @@ impl UnitError {
             line: None,
             message: message.into(),
             hint: hint.into(),
+            lint: None,
         }
     }
 
@@ -200,6 +205,19 @@ impl UnitError {
         self.section = Some(section.to_owned());
         self.key = Some(key.to_owned());
         self
+    }
+
+    /// By name.
+    pub(crate) fn named(mut self, lint: Lint) -> UnitError {
+        self.lint = Some(lint);
+        self
+    }
+
+    /// About one assignment, the `index`th of its directive.
+    pub(crate) fn at_entry(mut self, section: &str, entry: &Entry, index: usize) -> UnitError {
+        self.line = entry.line;
+        self.index = index;
+        self.at(section, &entry.key)
     }
 
     /// About a key of the origin's own table.

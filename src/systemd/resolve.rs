@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{UnitKind, UnitName};
+use crate::model::{Lint, UnitKind, UnitName};
 
 use super::check::{Layer, X_RELPACK, resolve_layer};
 use super::complete::complete;
@@ -74,7 +74,8 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
                     "a timer starts the service, and its Type= is not oneshot: an upgrade leaves it alone",
                     "set Service.Type = \"oneshot\" for a job, or X-Relpack.OnUpgrade = \"restart\" for a server",
                 )
-                .in_section("Service"),
+                .in_section("Service")
+                .named(Lint::TimerStartsServer),
             );
         }
         let relpack = deploy::settings(&name, &file, by_clock, ctx, &mut report);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AbsPath, UnitKind, UnitName};
+use crate::model::{AbsPath, Lint, UnitKind, UnitName};
 
 use super::deploy::is_oneshot;
 use super::directives;
@@ -112,7 +112,8 @@ pub(crate) fn check_trigger(
         &Origin::Unit(name.clone()),
         format!("{name} starts {target}, which is not a unit of this package"),
         hint,
-    );
+    )
+    .named(Lint::TriggerWithoutUnit);
     report.error(match key {
         Some(key) => error.at(section, key),
         None => error.in_section(section),

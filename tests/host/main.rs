@@ -16,6 +16,7 @@ mod node_red;
 mod older_formats;
 mod operations;
 mod pairing;
+mod payload;
 mod piuparts;
 mod policy;
 mod power;

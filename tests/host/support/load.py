@@ -6,6 +6,7 @@ a `static` server, which computes nothing, a slow answer is /slow, and nothing i
 
 import asyncio
 import json
+import math
 import os
 import sys
 import time
@@ -19,6 +20,7 @@ sent = answered = in_flight = reopened = retried = 0
 failures = {}
 codes = {}
 times = []
+ends = []
 flight = []
 
 
@@ -89,11 +91,13 @@ async def one(number, connection):
             quick = await exchange(reader, writer, number, False)
             writer.close()
         answered += 1
+        ends.append((time.monotonic(), True))
         if quick:
             times.append((began, time.monotonic() - began))
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         failures[why] = failures.get(why, 0) + 1
+        ends.append((time.monotonic(), False))
         if connection:
             connection[0] = await asyncio.open_connection("127.0.0.1", PORT)
     finally:
@@ -138,7 +142,15 @@ async def main():
         values = sorted(values)
         return values[int(len(values) * 0.99)] if values else None
 
+    # By seconds from the mark: how many were answered, how many failed.
+    timeline = {}
+    for at, fine in sorted(ends):
+        second = math.floor(at - began)
+        timeline.setdefault(second, [second, 0, 0])[1 if fine else 2] += 1
+    good = sorted(at for at, fine in ends if fine) + [max(ends)[0]]
     print(json.dumps({
+        "timeline": list(timeline.values()),
+        "gap_s": max((later - earlier for earlier, later in zip(good, good[1:])), default=None),
         "sent": sent, "answered": answered, "reopened": reopened, "retried": retried, "failures": failures, "codes": codes,
         "p99_before_ms": 1000 * (p99([t for at, t in times if at < began]) or 0),
         "p99_during_ms": 1000 * (p99([t for at, t in times if began <= at <= ended]) or 0),

@@ -72,7 +72,9 @@ async def handle(reader, writer):
                     got += len(part)
                 if "ms=" in target:
                     await asyncio.sleep(int(target.split("ms=")[1]) / 1000)
-                status = "503 Unavailable" if target == "/healthz" and not ready() else "200 OK"
+                status = "200 OK"
+                if BEHAVIOUR == "broken" or (target == "/healthz" and not ready()):
+                    status = "503 Unavailable"
                 if target == "/health/late":
                     await asyncio.sleep(0.3 if BEHAVIOUR == "late" else 0)
                 # Which code it is, which instance (or which unit started it), and what was uploaded.

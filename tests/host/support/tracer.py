@@ -134,7 +134,10 @@ def kill_all(pids):
             pass
     try:
         while True:
-            os.waitpid(-1, WALL)
+            pid, status = os.waitpid(-1, WALL)
+            # A child that was just being made is known only now.
+            if os.WIFSTOPPED(status):
+                os.kill(pid, signal.SIGKILL)
     except ChildProcessError:
         return 137
 
