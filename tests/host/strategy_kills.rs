@@ -78,6 +78,7 @@ impl Sweep {
         sweep.live = 2;
         sweep.settled().unwrap_or_else(|why| panic!("without a kill: {why}"));
 
+        eprintln!("{suite}: points by RELPACK_SEED={}", sample::seed());
         let counts = if sample::full() { POINTS_FULL } else { POINTS };
         let mut tally = Tally::default();
         for (kind, count) in counts.into_iter().enumerate() {
@@ -87,9 +88,8 @@ impl Sweep {
                 _ => (Break::Kill, "never-healthy"),
             };
             let all: Vec<usize> = inside.clone().collect();
-            for part in sample::pick(1000, count.min(1000)).into_iter().take(count) {
-                let number = all[part * all.len() / 1000];
-                sweep.round(how, behaviour, number, &mut tally);
+            for at in sample::spread(all.len(), count) {
+                sweep.round(how, behaviour, all[at], &mut tally);
             }
         }
         let name = deploy.lines().next().unwrap_or_default();
@@ -113,6 +113,8 @@ impl Sweep {
             let command = self.next(behaviour);
             let breaking = sweep::breaking(how, number, &command);
             if matches!(how, Break::Hold) {
+                // What the last one has left would look like the point of this one.
+                self.site.m.ok("rm -f /tmp/points");
                 let mut running = self.site.m.spawn(&breaking);
                 while running.is_running() && !self.site.m.sh("[ -s /tmp/points ]").succeeded() {}
                 if running.is_running() {

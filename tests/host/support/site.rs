@@ -105,9 +105,14 @@ impl Site {
              Service.TimeoutStopSec = \"30s\"\nService.Environment.UNIT = \"{version}\"\n\
              X-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/healthz\"\n{}\n\n\
              [instances.blue]\nEnvironment.PORT = \"3000\"\n[instances.green]\nEnvironment.PORT = \"3001\"\n\n\
-             [deploy]\nproxy = \"nginx\"\nsettle = \"1s\"\nhealth_timeout = \"8s\"\n{}\n",
+             [deploy]\nproxy = \"nginx\"\n{}\n{}\n",
             head(version),
             self.service,
+            [("settle", "1s"), ("health_timeout", "8s")]
+                .iter()
+                .filter(|(key, _)| !self.deploy.contains(key))
+                .map(|(key, value)| format!("{key} = \"{value}\"\n"))
+                .collect::<String>(),
             self.deploy
         );
         self.build_of(version, &config, &[("behaviour", behaviour)])
