@@ -3,18 +3,25 @@
 mod architecture;
 mod control;
 mod documents;
+mod elf_needs;
 mod executed;
+mod form;
 mod host_files;
+mod needs;
 mod settings;
 
+use std::collections::BTreeSet;
+
 use crate::config::Config;
-use crate::model::{AbsPath, Arch, DebVersion, PackageName, ReleaseId, TreePath};
-use crate::scripts::ScriptError;
+use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, TreePath};
+use crate::scripts::{Packager, ScriptError};
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
-use crate::tree::{ReadError, Tree, TreeError};
+use crate::tree::{Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
 
 pub use control::Control;
+pub use form::Form;
 pub use host_files::{HostFile, HostFileKind};
+pub use needs::{Need, Needs};
 
 /// Why a plan cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +47,57 @@ pub enum PlanError {
     /// A unit executes something that the release doesn't hold, or that is not executable.
     #[error(transparent)]
     Unit(Box<UnitError>),
+    /// An ELF file needs a library, and there is no lock file.
+    #[error(
+        "\"{path}\" needs {library}{}, and there is no lock file that says which packages bring it (hint: run `relpack lock` on a host of the target's Debian, or with --root, and commit relpack.lock)",
+        if *.others > 0 { format!(" and {} other libraries are needed", .others) } else { String::new() }
+    )]
+    NoLock {
+        /// Path in the release.
+        path: String,
+        /// Its soname.
+        library: String,
+        /// How many more.
+        others: usize,
+    },
+    /// A file needs what the lock file doesn't have.
+    #[error(
+        "\"{path}\" needs {what}, which the lock file does not cover (hint: run `relpack lock`, and commit relpack.lock)"
+    )]
+    NotLocked {
+        /// Path in the release.
+        path: String,
+        /// The library or the Python.
+        what: String,
+    },
+    /// The lock file is for another architecture.
+    #[error(
+        "the lock file is for {locked}, and this package is for {arch} (hint: run `relpack lock`, and commit relpack.lock)"
+    )]
+    LockOfOther {
+        /// In the lock file.
+        locked: Arch,
+        /// Of the package.
+        arch: Arch,
+    },
+    /// A unit or a configuration file holds a secret.
+    #[error("\"{path}\" {problem} (hint: {hint})")]
+    Secret {
+        /// Path in the release.
+        path: TreePath,
+        /// What it holds.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// dpkg can't unpack the release as files.
+    #[error(
+        "release.payload is \"files\", but dpkg needs the name of {path} for itself while it unpacks (hint: write payload = \"archive\", or rename it)"
+    )]
+    NotAsFiles {
+        /// Path in the release.
+        path: TreePath,
+    },
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -78,18 +136,20 @@ pub struct Plan {
     pub control: Control,
     /// What the user may want to know.
     pub warnings: Vec<String>,
-    /// zstd level of the payload; `None`: the archive's default.
-    pub level: Option<i32>,
+    /// How the release travels in the package.
+    pub form: Form,
+    /// How archives are compressed.
+    pub packing: Packing,
     host: host_files::Inputs,
 }
 
 /// Size of what is delivered, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// The payload archive and its manifest.
+    /// What dpkg unpacks of the release: its archive or files, and the manifest.
     pub payload: u64,
-    /// The release on disk.
-    pub unpacked: u64,
+    /// What staging adds to that.
+    pub staged: u64,
 }
 
 /// What is known once the release has its id.
@@ -101,7 +161,7 @@ pub struct Bound {
     pub control_files: Vec<(&'static str, u32, Vec<u8>)>,
     /// What dpkg puts on the host beside the payload.
     pub host_files: Vec<HostFile>,
-    /// Where the payload lies: `…/payload/<id>`; suffixes are `.tar.zst` and `.manifest`.
+    /// Where the payload lies: `…/payload/<id>`, a directory of files or with a suffix the archive; and `<id>.manifest`.
     pub payload: AbsPath,
 }
 
@@ -119,6 +179,15 @@ impl Plan {
                 Arch::All
             }
         };
+        if errors.is_empty() {
+            match Needs::find(config, &executed, &tree, arch) {
+                Ok(needs) => {
+                    errors.extend(needs.check(config.lock.as_ref(), arch));
+                    warnings.extend(needs.warnings);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
         let version = match version {
             Some(version) if errors.is_empty() => version,
             Some(_) => return Err(errors),
@@ -129,9 +198,15 @@ impl Plan {
         };
         let settings = settings::render(config);
         put_metadata(&mut tree, config, &settings).map_err(|error| vec![error])?;
+        check_own_secrets(&tree, config, &mut errors, &mut warnings);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let packing = config.release.packing;
+        let form = Form::of(config.release.payload, packing.compression(), &tree).map_err(|error| vec![error])?;
         Ok(Self {
             name: config.package.name.clone(),
-            control: Control::new(config, &version, arch),
+            control: Control::new(config, &version, arch, form),
             version,
             arch,
             prefix: config.release.prefix.clone(),
@@ -142,9 +217,36 @@ impl Plan {
             files: config.files.iter().map(|file| (file.path.clone(), file.mode)).collect(),
             settings,
             warnings,
-            level: config.release.compression_level,
+            form,
+            packing,
             host: host_files::Inputs::new(config),
         })
+    }
+
+    /// What is delivered, with the length of the archive where the release travels as one.
+    pub fn sizes(&self, archive: u64, manifest: &Manifest) -> Sizes {
+        let manifest = manifest.as_str().len() as u64;
+        let unpacked = self.tree.file_bytes();
+        match self.form {
+            Form::Archive(_) => Sizes {
+                payload: archive + manifest,
+                staged: unpacked,
+            },
+            // Staging makes hardlinks of them.
+            Form::Files => Sizes {
+                payload: unpacked + manifest,
+                staged: 0,
+            },
+        }
+    }
+
+    /// How an archive of this compression is made: at the configured level, where that is the configured compression.
+    pub fn packing_as(&self, compression: Compression) -> Packing {
+        if self.packing.compression() == compression {
+            self.packing
+        } else {
+            Packing::of(compression)
+        }
     }
 
     /// Fills the id in: the maintainer scripts, the delivered unit texts, the files on the host.
@@ -157,9 +259,49 @@ impl Plan {
         Ok(Bound {
             id: id.clone(),
             control_files,
-            host_files: self.host.files(self, id, &tokens)?,
+            host_files: self.host.files(self, id, Packager::Dpkg, &tokens)?,
             payload: host_files::below(&self.prefix, &format!("payload/{id}")),
         })
+    }
+
+    /// What a tarball holds beside the release: units with the id filled in, settings, the scripts that install it, and
+    /// below `host/` what they put on the host. Path, whether it is executable, content.
+    pub fn beside_release(&self, id: &ReleaseId) -> Result<Vec<(TreePath, bool, Vec<u8>)>, ScriptError> {
+        let sizes = Sizes {
+            payload: 0,
+            staged: self.tree.file_bytes(),
+        };
+        let tokens = self.host.tokens(self, id, sizes);
+        let mut files = Vec::new();
+        let mut put = |path: String, executable: bool, bytes: Vec<u8>| {
+            let path = path.parse().expect("names of units and of our own files are paths");
+            files.push((path, executable, bytes));
+        };
+        for unit in &self.units {
+            put(format!("units/{}", unit.name), false, bound_text(unit, id).into_bytes());
+        }
+        for drop_in in &self.drop_ins {
+            put(
+                format!("units/{}", drop_in.path()),
+                false,
+                drop_in.file.render().into_bytes(),
+            );
+        }
+        put("settings".to_owned(), false, self.settings.clone().into_bytes());
+        for (name, script) in host_files::tarball_scripts(&tokens)? {
+            put(name.to_owned(), true, script.into_bytes());
+        }
+        for file in self.host.files(self, id, Packager::Tarball, &tokens)? {
+            let path = file.path.as_str();
+            // The units are the release's, and lintian looks at packages.
+            let left_out = ["/usr/lib/systemd/system/", "/usr/share/lintian/"];
+            if let (HostFileKind::File(mode, bytes), false) =
+                (file.kind, left_out.iter().any(|below| path.starts_with(below)))
+            {
+                put(format!("host{path}"), mode & 0o100 != 0, bytes);
+            }
+        }
+        Ok(files)
     }
 
     /// `<name>_<version>_<arch>.deb`, without the epoch, as dpkg-deb names it.
@@ -173,16 +315,77 @@ impl Plan {
     }
 }
 
+/// What a build needs of a host, and its architecture: what a lock file has to say.
+pub fn needs(config: &Config, tree: &Tree) -> Result<(Arch, Needs), Vec<PlanError>> {
+    let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
+    let mut errors = executed::check(&executed, tree);
+    let found = architecture::detect(config.package.architecture, &executed, tree, &mut Vec::new())
+        .and_then(|arch| Ok((arch, Needs::find(config, &executed, tree, arch)?)));
+    match found {
+        Ok(found) if errors.is_empty() => Ok(found),
+        Ok(_) => Err(errors),
+        Err(error) => {
+            errors.push(error);
+            Err(errors)
+        }
+    }
+}
+
 /// The text of a unit as it is delivered.
 pub fn bound_text(unit: &Unit, id: &ReleaseId) -> String {
     unit.file.render().replace(RELEASE_PLACEHOLDER, id.as_str())
 }
 
-/// Where the payload (`tar.zst`) or its manifest (`manifest`) lies on a host.
-pub fn payload_path(bound: &Bound, suffix: &str) -> AbsPath {
-    format!("{}.{suffix}", bound.payload)
-        .parse()
-        .expect("a suffix keeps the path valid")
+impl Bound {
+    /// The payload's archive, where it travels as one.
+    pub fn archive_path(&self, compression: Compression) -> AbsPath {
+        self.beside(&format!(".tar.{}", compression.suffix()))
+    }
+
+    /// The payload's manifest.
+    pub fn manifest_path(&self) -> AbsPath {
+        self.beside(".manifest")
+    }
+
+    /// Where a file of the release lies, where it travels as files.
+    pub fn file_path(&self, path: &TreePath) -> AbsPath {
+        self.beside(&format!("/{path}"))
+    }
+
+    fn beside(&self, rest: &str) -> AbsPath {
+        let path = format!("{}{rest}", self.payload);
+        path.parse().expect("what is added keeps the path valid")
+    }
+}
+
+/// The scan has looked at what is on the disk; this looks at what the configuration says.
+fn check_own_secrets(tree: &Tree, config: &Config, errors: &mut Vec<PlanError>, warnings: &mut Vec<String>) {
+    let mut allowed: BTreeSet<&TreePath> = config.secrets.allow.keys().filter(|path| is_own(path)).collect();
+    for (path, file) in tree.files().filter(|(path, _)| is_own(path)) {
+        let Source::Bytes(bytes) = &file.source else { continue };
+        let Some(kind) = secrets::of_file(path, bytes) else {
+            continue;
+        };
+        if config.secrets.allow.contains_key(path) {
+            allowed.remove(path);
+            continue;
+        }
+        let (problem, hint) = secrets::refusal(path, kind);
+        errors.push(PlanError::Secret {
+            path: path.clone(),
+            problem,
+            hint,
+        });
+    }
+    warnings.extend(
+        allowed
+            .into_iter()
+            .map(|path| Warning::UnusedAllow(path.to_string()).to_string()),
+    );
+}
+
+fn is_own(path: &TreePath) -> bool {
+    path.as_str().starts_with(".relpack/")
 }
 
 /// What a release knows about itself travels in it, so that a rollback follows the old release's own rules.

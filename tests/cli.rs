@@ -229,6 +229,7 @@ fn an_elf_file_that_a_unit_runs_decides_the_architecture() {
         .args(["--plan", "--json"])));
     assert_eq!(only["architecture"], "arm64", "the only one found");
     fs::copy("/bin/true", dir.join("build/bin/serve")).unwrap();
+    ok(relpack().arg("lock").arg("-C").arg(&dir));
     let output = relpack()
         .arg("build")
         .arg("-C")

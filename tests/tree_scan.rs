@@ -29,6 +29,7 @@ fn run(root: &Path, exclude: &[&str], links: &[(&str, &str)]) -> Scanned {
             exclude: &exclude,
             shared_links: &shared_links,
             prefix: &prefix,
+            allowed_secrets: &BTreeMap::new(),
         },
     )
 }
@@ -261,27 +262,54 @@ fn shared_links() {
 #[test]
 fn warnings_name_what_deserves_a_look() {
     let dir = source();
-    for (path, text) in [
-        ("Readme", ""),
-        ("README", ""),
-        (".env", "A=1"),
-        (".npmrc", "//r/:_authToken=x"),
-        ("a/.npmrc", "engine-strict=true"),
-        (".git/config", ""),
-    ] {
+    for (path, text) in [("Readme", ""), ("README", ""), ("a/.npmrc", "engine-strict=true")] {
         put(dir.path(), path, text);
     }
     let (_, warnings) = run(dir.path(), &[], &[]).unwrap();
-    let secret = |path: &str| Warning::Secret(path.into());
-    assert_eq!(
-        warnings,
-        [
-            secret(".env"),
-            secret(".git"),
-            secret(".npmrc"),
-            Warning::CaseCollision("README".into(), "Readme".into())
-        ]
-    );
+    assert_eq!(warnings, [Warning::CaseCollision("README".into(), "Readme".into())]);
+}
+
+#[test]
+fn a_secret_is_refused_unless_it_is_allowed_with_a_reason() {
+    let dir = source();
+    for (path, text) in [
+        (".env", "A=1"),
+        (".npmrc", "//r/:_authToken=x"),
+        (".git/config", ""),
+        (".git/objects/key.pem", "never looked at"),
+        ("fine", ""),
+    ] {
+        put(dir.path(), path, text);
+    }
+    let found = errors(run(dir.path(), &[], &[]));
+    let expected = [
+        "\".env\" holds an environment file (hint: ",
+        "\".git\" holds the history of a version control system (hint: ",
+        "\".npmrc\" holds a token or password of npm, Yarn or pnpm (hint: ",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            found.starts_with(expected) && found.contains("[secrets] allow = { \"."),
+            "{found}"
+        );
+    }
+    let allow = [".git", ".env", "fine", "missing"].map(|path| (path.parse().unwrap(), "known".to_owned()));
+    let allow = BTreeMap::from(allow);
+    let prefix: AbsPath = "/opt/acme".parse().unwrap();
+    let (tree, warnings) = scan(
+        dir.path(),
+        &ScanOptions {
+            exclude: &[".npmrc".to_owned()],
+            shared_links: &BTreeMap::new(),
+            prefix: &prefix,
+            allowed_secrets: &allow,
+        },
+    )
+    .unwrap();
+    assert!(paths(&tree).contains(&".git/objects/key.pem"));
+    let unused = ["fine", "missing"].map(|path| Warning::UnusedAllow(path.into()));
+    assert_eq!(warnings, unused);
 }
 
 #[test]

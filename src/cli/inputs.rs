@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{self, Config, Diagnostics, Overrides, Problem};
-use crate::model::DebVersion;
+use crate::config::{self, Config, Diagnostics, Overrides, Problem, Version};
 use crate::plan::PlanError;
 use crate::source_date::{self, Origin, SourceDateError};
 use crate::tree::{self, ScanError, ScanOptions, Tree};
@@ -19,9 +18,9 @@ pub struct Inputs {
     /// The configuration, relative to DIR.
     #[arg(long, value_name = "FILE", default_value = "relpack.toml")]
     pub config: PathBuf,
-    /// The package's version, instead of the configuration's.
+    /// The package's version, instead of the configuration's; `git` takes it from the newest tag.
     #[arg(long, value_name = "V")]
-    pub version: Option<DebVersion>,
+    pub version: Option<Version>,
 }
 
 impl Inputs {
@@ -57,6 +56,7 @@ pub fn scan(config: &Config) -> Result<(Tree, Vec<tree::Warning>), Vec<ScanError
         exclude: &config.release.exclude,
         shared_links: &config.shared.links,
         prefix: &config.release.prefix,
+        allowed_secrets: &config.secrets.allow,
     };
     tree::scan(&config.release.source, &options)
 }

@@ -10,13 +10,10 @@ use super::places::Layout;
 use super::reader::{Doc, Table};
 use super::unit_places::{Places, UnitPlaces};
 use super::units::Written;
-use super::{Config, Deploy, Directory, Env, Migrate, Overrides, Package, Shared, Strategy, User};
-use super::{deploy, files, instances, lints, package, places, ready_made};
+use super::{Check, Config, Deploy, Directory, Env, Migrate, Overrides, Package, Proxy, Shared, Strategy, User};
+use super::{deploy, files, instances, lints, package, places, ready_made, strategies};
 use crate::model::{AbsPath, UnitName};
-use crate::systemd::{self, Context, DropIn, Instances, MigrateInput, Origin};
-
-/// The systemd of the oldest Debian that packages are built for (12).
-const SYSTEMD: u32 = 252;
+use crate::systemd::{self, Context, DeployInput, DropIn, Instances, MigrateInput, Origin};
 
 /// Reads everything that can be read, whatever else is wrong; `None` when something is missing for the whole. With
 /// `intact` false (syntax errors), what needs the whole file is left out.
@@ -37,13 +34,14 @@ pub(super) fn config<'d>(
     let env_table = root.table("env");
     let migrate_table = root.table("migrate");
 
-    let package = package_table.as_ref().and_then(|t| package::read(t, overrides));
+    let package = package_table.as_ref().and_then(|t| package::read(t, dir, overrides));
     let name = package.as_ref().map(|p| p.name.clone());
     let prefix = places::prefix(release_table.as_ref(), name.as_ref())?;
     let layout = Layout::new(name.clone(), prefix)?;
+    let target = package.as_ref().map(|p| p.target).unwrap_or_default();
     let release = release_table
         .as_ref()
-        .and_then(|t| places::release(t, dir, layout.prefix.clone()));
+        .and_then(|t| places::release(t, dir, layout.prefix.clone(), target));
     let name_span = package_table.as_ref().map_or(0..0, |t| t.span_of("name"));
     let user = places::user(doc, user_table.as_ref(), &layout, name_span);
     let env = places::env(doc, env_table.as_ref(), &layout);
@@ -62,10 +60,15 @@ pub(super) fn config<'d>(
         shared
     });
     let shared = shared.unwrap_or_default();
+    let secrets = root.table("secrets").map(places::secrets).unwrap_or_default();
     let deploy_table = root.table("deploy");
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
     let instances_table = root.table("instances");
     let instances = instances_table.as_ref().map(instances::instances).unwrap_or_default();
+    let tables = strategies::Tables {
+        instances: instances_table.as_ref(),
+        deploy: deploy_table.as_ref(),
+    };
 
     let lints = root
         .table("lints")
@@ -94,12 +97,14 @@ pub(super) fn config<'d>(
     if let Some(table) = &migrate_table {
         written.places.insert(&Origin::Migrate, Places::of_table(table));
     }
+    if let Some(table) = &deploy_table {
+        written.places.insert(&Origin::Deploy, Places::of_table(table));
+    }
     if let Some(table) = &instances_table {
         instances::add_places(table, &mut written.places);
     }
     if let Some(name) = &name {
-        let (of_instances, of_deploy) = (instances_table.as_ref(), deploy_table.as_ref());
-        instances::check(of_instances, of_deploy, &instances, name, &written.names, &deploy);
+        strategies::check(&tables, &instances, name, &written.names, &deploy);
     }
     if written.names.is_empty() {
         doc.push(
@@ -127,6 +132,9 @@ pub(super) fn config<'d>(
         }),
         _ => None,
     };
+    if let (Some(name), Some((units, ..))) = (&name, &units) {
+        strategies::check_units(&tables, &instances, name, units, &deploy);
+    }
     for table in [
         package_table,
         release_table,
@@ -154,6 +162,7 @@ pub(super) fn config<'d>(
         directories,
         env,
         shared,
+        secrets,
         units,
         instances,
         drop_ins,
@@ -161,6 +170,7 @@ pub(super) fn config<'d>(
         migrate,
         deploy,
         lints,
+        lock: None,
         warnings: Vec::new(),
         places,
     })
@@ -199,13 +209,13 @@ fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, U
         writable: writable(parts.directories, parts.shared, &parts),
         defaults: std::mem::take(&mut parts.written.defaults),
         instances: parts.instances.clone(),
-        one_at_a_time: parts.deploy.strategy == Strategy::BlueGreen,
+        deploy: deploy_input(parts.deploy),
         migrate: parts.migrate.map(|migrate| MigrateInput {
             exec: migrate.exec.clone(),
             like: migrate.like.clone(),
             timeout: migrate.timeout,
         }),
-        systemd: SYSTEMD,
+        systemd: parts.package.target.systemd(),
     };
     let inputs = std::mem::take(&mut parts.written.inputs);
     let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);
@@ -233,6 +243,23 @@ fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, U
             }
             None
         }
+    }
+}
+
+fn deploy_input(deploy: &Deploy) -> DeployInput {
+    let server = match &deploy.proxy {
+        Proxy::None => None,
+        Proxy::Nginx { server } => Some(("server", server.clone())),
+    };
+    let check = deploy.check.as_ref().and_then(Check::url);
+    DeployInput {
+        one_at_a_time: deploy.strategy == Strategy::BlueGreen,
+        reload: deploy.strategy == Strategy::Reload,
+        lame_duck: deploy.lame_duck.is_some(),
+        addresses: server
+            .into_iter()
+            .chain(check.map(|url| ("check", url.to_owned())))
+            .collect(),
     }
 }
 

@@ -5,30 +5,38 @@ mod deploy;
 mod diagnostics;
 mod file;
 mod files;
+mod git;
 mod instances;
 mod lints;
+mod lock_file;
 mod package;
 mod places;
 mod reader;
 mod ready_made;
 mod relation;
 mod resolved;
+mod strategies;
+mod travel;
 mod unit_places;
 mod units;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::model::DebVersion;
+use crate::model::{DebVersion, ValueError};
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
 pub use lints::Lints;
+pub use lock_file::{Lock, Locked, NeedKind};
 pub use package::maintainer_problem;
+pub use relation::Relation;
 pub use resolved::{
-    Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Shared, Strategy, User,
+    Check, Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Payload, Proxy, Release, Secrets, Shared,
+    Strategy, User,
 };
 
 use diagnostics::Source;
@@ -38,11 +46,38 @@ use reader::Doc;
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--version`
-    pub version: Option<DebVersion>,
+    pub version: Option<Version>,
 }
 
-/// Reads, checks and resolves a configuration; on failure, all that is wrong with it at once.
+/// A version as it is asked for.
+#[derive(Debug, Clone)]
+pub enum Version {
+    /// `git`: what the newest tag and the commits behind it say.
+    Git,
+    /// This one.
+    Exactly(DebVersion),
+}
+
+impl FromStr for Version {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "git" => Ok(Version::Git),
+            _ => text.parse().map(Version::Exactly),
+        }
+    }
+}
+
+/// Reads, checks and resolves a configuration and its lock file; on failure, all that is wrong with it at once.
 pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Diagnostics> {
+    let mut config = load_without_lock(path, overrides)?;
+    config.lock = lock_file::read(&Lock::path_of(path))?;
+    Ok(config)
+}
+
+/// The same without the lock file, which may be about to be replaced.
+pub fn load_without_lock(path: &Path, overrides: Overrides) -> Result<Config, Diagnostics> {
     let text = file::read_text(path)?;
     let dir = std::path::absolute(path)
         .ok()

@@ -1,27 +1,29 @@
 //! Reads `[package]`: what becomes the control file's fields (Debian Policy 5.6).
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::diagnostics::Problem;
 use super::reader::{At, Table};
 use super::relation::Relation;
-use super::{Overrides, Package};
-use crate::model::{Arch, DebVersion, PackageName};
+use super::{Overrides, Package, Version, git};
+use crate::model::{Arch, DebVersion, PackageName, Suite};
 
 /// Longest synopsis that package tools show whole (Policy 5.6.13: under 80 characters).
 const SYNOPSIS_MAX: usize = 80;
 const PRIORITIES: [&str; 4] = ["required", "important", "standard", "optional"];
 
 /// The package as read; fields that are wrong hold a stand-in, and the problem is recorded.
-pub(super) fn read(table: &Table<'_>, overrides: &Overrides) -> Option<Package> {
+pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Option<Package> {
     table.need("name", "\"acme\"");
     table.need("maintainer", "\"Acme Ops <ops@acme.example>\"");
     table.need("description", "\"what it is, in a few words\"");
     let name = table.parsed::<PackageName>("name");
-    let version = version(table, overrides);
+    let version = version(table, dir, overrides);
     let maintainer = table.string("maintainer").filter(|m| is_maintainer(table, m));
     let (synopsis, description) = description(table);
     let architecture = table.parsed::<Arch>("architecture").map(|a| a.value);
+    let target = table.parsed::<Suite>("target").map(|suite| suite.value);
     let relations = |key| relations(table, key, name.as_ref().map(|n| &n.value));
     Some(Package {
         depends: relations("depends"),
@@ -42,24 +44,44 @@ pub(super) fn read(table: &Table<'_>, overrides: &Overrides) -> Option<Package> 
         synopsis,
         description,
         architecture,
+        target: target.unwrap_or_default(),
         name: name?.value,
     })
 }
 
-fn version(table: &Table<'_>, overrides: &Overrides) -> Option<DebVersion> {
+fn version(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Option<DebVersion> {
     let text = table.string("version");
-    if overrides.version.is_some() {
-        return overrides.version.clone();
+    let (asked, what, span) = match (&overrides.version, text) {
+        (Some(version), text) => {
+            let span = text.map_or_else(|| table.span.clone(), |text| text.span);
+            (version.clone(), "--version", span)
+        }
+        (None, Some(text)) => {
+            let version = table.doc.parse::<Version>("package.version", &text)?;
+            (version.value, "package.version", version.span)
+        }
+        (None, None) => return None,
+    };
+    if let Version::Exactly(version) = asked {
+        return Some(version);
     }
-    let text = text?;
-    if text.value == "git" {
-        table.doc.push(
-            Problem::new(text.span, "package.version: a version from git is not supported yet")
-                .help("write the version here, or remove the key and give --version"),
-        );
-        return None;
+    match git::version(dir) {
+        Ok(found) => {
+            if found.dirty {
+                let message = format!(
+                    "{what}: files that git knows differ from the commit: this is {}",
+                    found.version
+                );
+                let help = "commit them before you publish it: two builds of this version need not be the same";
+                table.doc.push(Problem::new(span, message).help(help).warning());
+            }
+            Some(found.version)
+        }
+        Err(error) => {
+            table.doc.push(Problem::new(span, format!("{what}: {error}")));
+            None
+        }
     }
-    Some(table.doc.parse::<DebVersion>("package.version", &text)?.value)
 }
 
 fn is_maintainer(table: &Table<'_>, text: &At<String>) -> bool {

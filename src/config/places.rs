@@ -8,8 +8,9 @@ use globset::GlobBuilder;
 
 use super::diagnostics::Problem;
 use super::reader::{At, Doc, Table};
-use super::{Directory, Env, Release, Shared, User};
-use crate::model::{AbsPath, EnvName, PackageName, TreePath, UserName};
+use super::travel;
+use super::{Directory, Env, Release, Secrets, Shared, User};
+use crate::model::{AbsPath, EnvName, PackageName, Suite, TreePath, UserName};
 
 /// Where the package's things lie on a host, for checks and placeholders.
 pub(super) struct Layout {
@@ -135,7 +136,7 @@ pub(super) fn prefix(table: Option<&Table<'_>>, name: Option<&PackageName>) -> O
 }
 
 /// `[release]`, whose prefix was read before.
-pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath) -> Option<Release> {
+pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath, target: Suite) -> Option<Release> {
     table.need("source", "\"build\"");
     let local = |key| {
         let text = table.string(key)?;
@@ -148,7 +149,6 @@ pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath) -> Option<
         }
         Some(dir.join(&text.value))
     };
-    let level = table.integer("compression_level", 1..20).map(|n| n.value);
     Some(Release {
         units_dir: local("units"),
         exclude: exclude(table),
@@ -156,7 +156,8 @@ pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath) -> Option<
             .integer("keep", 2..1001)
             .and_then(|n| u32::try_from(n.value).ok())
             .unwrap_or(5),
-        compression_level: level.and_then(|n| i32::try_from(n).ok()),
+        payload: travel::payload(table),
+        packing: travel::packing(table, target),
         prefix,
         source: local("source")?,
     })
@@ -409,6 +410,29 @@ fn env_file_problem(doc: &Doc, path: &At<AbsPath>, layout: &Layout) {
             "use \"{{shared}}/env\" (the default), \"/etc/{name}/env\" or \"/etc/default/{name}\""
         )),
     );
+}
+
+/// `[secrets]`: what may be packed, each with its reason.
+pub(super) fn secrets(table: Table<'_>) -> Secrets {
+    let mut secrets = Secrets::default();
+    for given in table.table("allow").iter() {
+        for (key, value) in given.entries() {
+            let what = format!("secrets.allow.{}", super::reader::shown_key(&key.value));
+            let path = table.doc.parse::<TreePath>(&what, &key);
+            let Some(reason) = given.entry_string(&key, value) else {
+                continue;
+            };
+            if reason.value.trim().is_empty() {
+                let problem = Problem::new(reason.span, format!("{what}: the reason is empty"));
+                let help = "say why everybody who gets the package may have it: \"a key for the tests\"";
+                table.doc.push(problem.help(help));
+            } else if let Some(path) = path {
+                secrets.allow.insert(path.value, reason.value);
+            }
+        }
+    }
+    table.finish();
+    secrets
 }
 
 /// `[shared] links`: a path in the release → a path below `shared/`.

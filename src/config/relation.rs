@@ -7,7 +7,7 @@ use crate::model::{Arch, DebVersion, PackageName};
 
 /// One entry of a dependency field: `nodejs (>= 18) | bun`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Relation {
+pub struct Relation {
     alternatives: Vec<Alternative>,
 }
 
@@ -22,7 +22,7 @@ struct Alternative {
 /// What is wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem} (hint: {hint})")]
-pub(super) struct RelationError {
+pub struct RelationError {
     problem: String,
     hint: String,
 }
@@ -33,6 +33,33 @@ impl Relation {
     /// The packages that it names.
     pub(super) fn packages(&self) -> impl Iterator<Item = &PackageName> {
         self.alternatives.iter().map(|a| &a.package)
+    }
+
+    /// The package and the lowest version that will do, of a relation that says nothing else.
+    fn lower_bound(&self) -> Option<(&PackageName, Option<&DebVersion>)> {
+        match self.alternatives.as_slice() {
+            [
+                Alternative {
+                    package,
+                    qualifier: None,
+                    bound,
+                },
+            ] => match bound {
+                None => Some((package, None)),
+                Some((">=", version)) => Some((package, Some(version))),
+                Some(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether every host that fulfils this one fulfils the other, too, as far as can be told without a repository.
+    pub fn implies(&self, other: &Relation) -> bool {
+        self == other
+            || match (self.lower_bound(), other.lower_bound()) {
+                (Some((ours, version)), Some((theirs, least))) => ours == theirs && version >= least,
+                _ => false,
+            }
     }
 
     /// Fields that say what can't be installed together take no alternatives (Policy 7.1).

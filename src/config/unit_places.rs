@@ -8,7 +8,7 @@ use super::diagnostics::{Problem, Source};
 use super::reader::{At, Table};
 use crate::systemd::{Origin, UnitError, UnitFile};
 
-/// The places of all units, of `[defaults]`, `[migrate]` and `[instances]`.
+/// The places of all units, of `[defaults]`, `[migrate]`, `[deploy]` and `[instances]`.
 #[derive(Debug, Clone)]
 pub(super) struct UnitPlaces {
     /// `relpack.toml` itself.
@@ -95,6 +95,7 @@ impl Places {
 
 const DEFAULTS: &str = "[defaults]";
 const MIGRATE: &str = "[migrate]";
+const DEPLOY: &str = "[deploy]";
 
 /// The name under which an origin's places are kept, which is its title in messages too.
 fn title(origin: &Origin) -> String {
@@ -103,6 +104,7 @@ fn title(origin: &Origin) -> String {
         Origin::DropIn(path) => path.clone(),
         Origin::Defaults => DEFAULTS.to_owned(),
         Origin::Migrate => MIGRATE.to_owned(),
+        Origin::Deploy => DEPLOY.to_owned(),
         Origin::Instance(name) => format!("[instances.{name}]"),
     }
 }
@@ -129,12 +131,26 @@ impl UnitPlaces {
         let Some(places) = self.of.get(&title) else {
             return Some(problem(0..0, &title, error, warning).placed(&self.main, 0));
         };
-        if error.origin == Origin::Migrate {
+        if matches!(error.origin, Origin::Migrate | Origin::Deploy) {
+            let table = title.trim_matches(['[', ']']);
             let field = error
                 .key
                 .as_ref()
-                .map_or("migrate".to_owned(), |key| format!("migrate.{key}"));
-            let span = places.exact(error, &self.main).unwrap_or_else(|| places.whole());
+                .map_or(table.to_owned(), |key| format!("{table}.{key}"));
+            let span = places
+                .exact(error, &self.main)
+                .or_else(|| {
+                    // What is left out has its default by the proxy.
+                    let proxy = ("server" == error.key.as_deref()?).then_some("proxy")?;
+                    places.exact(
+                        &UnitError {
+                            key: Some(proxy.to_owned()),
+                            ..error.clone()
+                        },
+                        &self.main,
+                    )
+                })
+                .unwrap_or_else(|| places.whole());
             return Some(problem(span, &field, error, warning).placed(&self.main, 0));
         }
         let exact = places.exact(error, &self.main);

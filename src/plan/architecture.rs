@@ -75,7 +75,7 @@ const HEADER: u64 = 64;
 
 /// Every ELF file of a known architecture, in the tree's order.
 fn elf_files(tree: &Tree) -> Result<Vec<(TreePath, Arch)>, PlanError> {
-    let files: Vec<(&TreePath, &FileNode)> = tree.files().filter(|(_, file)| file.size >= 52).collect();
+    let files: Vec<(&TreePath, &FileNode)> = tree.files().filter(|(_, file)| file.is_elf).collect();
     let found: Result<Vec<Option<(TreePath, Arch)>>, PlanError> = files
         .into_par_iter()
         .map(|(path, file)| Ok(elf_arch(&file.head(path, HEADER)?).map(|arch| (path.clone(), arch))))

@@ -1,10 +1,10 @@
 //! Owns the control file of the package (Debian Policy 5.3).
 
-use crate::config::Config;
-use crate::model::{Arch, DebVersion};
-use crate::systemd::Health;
+use crate::config::{Check, Config, Lock, Relation};
+use crate::model::{Arch, Compression, DebVersion};
+use crate::systemd::{Health, Unit};
 
-use super::Sizes;
+use super::{Form, Sizes};
 
 /// Control fields in Policy's order, but for `Installed-Size`.
 #[derive(Debug, Clone)]
@@ -12,8 +12,6 @@ pub struct Control {
     fields: Vec<(&'static str, String)>,
 }
 
-/// What the payload archive needs on a host.
-const PAYLOAD_NEEDS: &str = "zstd";
 /// What sysusers.d and tmpfiles.d need; containers have the standalone ones.
 const SYSTEMD_NEEDS: [&str; 2] = [
     "systemd | systemd-standalone-sysusers | systemd-sysusers",
@@ -22,12 +20,13 @@ const SYSTEMD_NEEDS: [&str; 2] = [
 
 impl Control {
     /// The fields of a package.
-    pub fn new(config: &Config, version: &DebVersion, arch: Arch) -> Self {
+    pub fn new(config: &Config, version: &DebVersion, arch: Arch, form: Form) -> Self {
         let package = &config.package;
-        let mut depends = package.depends.clone();
+        let given = with_locked(&package.depends, config.lock.as_ref());
+        let mut depends = given.clone();
         let mut need = |relation: &str| {
             let names = |name: &str| {
-                package.depends.iter().any(|given| {
+                given.iter().any(|given| {
                     given
                         .split([',', '|'])
                         .any(|r| r.split([' ', '(', ':']).find(|w| !w.is_empty()) == Some(name))
@@ -37,12 +36,9 @@ impl Control {
                 depends.push(relation.to_owned());
             }
         };
-        need(PAYLOAD_NEEDS);
-        if config
-            .units
-            .iter()
-            .any(|unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. })))
-        {
+        payload_needs(form).into_iter().for_each(&mut need);
+        let asks = |unit: &Unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. }));
+        if config.units.iter().any(asks) || matches!(config.deploy.check, Some(Check::Http { .. })) {
             need("curl");
         }
         SYSTEMD_NEEDS.iter().for_each(|relation| need(relation));
@@ -95,12 +91,36 @@ impl Control {
         let mut text = String::new();
         for (name, value) in &self.fields {
             if *name == "Section" {
-                let kib = (sizes.payload + sizes.unpacked).div_ceil(1024);
+                let kib = (sizes.payload + sizes.staged).div_ceil(1024);
                 text.push_str(&format!("Installed-Size: {kib}\n"));
             }
             text.push_str(&format!("{name}: {value}\n"));
         }
         text
+    }
+}
+
+/// The locked relations behind the written ones; of two of which one implies the other, the stronger stays.
+fn with_locked(written: &[String], lock: Option<&Lock>) -> Vec<String> {
+    let mut all: Vec<Relation> = written.iter().filter_map(|text| text.parse().ok()).collect();
+    for locked in lock.map(Lock::depends).unwrap_or_default() {
+        if all.iter().any(|relation| relation.implies(locked)) {
+            continue;
+        }
+        match all.iter_mut().find(|relation| locked.implies(relation)) {
+            Some(weaker) => *weaker = locked.clone(),
+            None => all.push(locked.clone()),
+        }
+    }
+    all.iter().map(ToString::to_string).collect()
+}
+
+/// What unpacks the payload on a host; gzip is essential, and files are unpacked by dpkg itself.
+fn payload_needs(form: Form) -> Option<&'static str> {
+    match form {
+        Form::Archive(Compression::Zstd) => Some("zstd"),
+        Form::Archive(Compression::Xz) => Some("xz-utils"),
+        Form::Archive(Compression::Gzip) | Form::Files => None,
     }
 }
 

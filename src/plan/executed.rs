@@ -1,7 +1,7 @@
 //! Finds the files of the release that units execute, and checks that they are there.
 
 use crate::model::{AbsPath, Lint, TreePath};
-use crate::systemd::{DropIn, Origin, Unit, UnitError, UnitFile};
+use crate::systemd::{DropIn, Entry, Origin, Section, Unit, UnitError, UnitFile};
 use crate::tree::{Node, Tree};
 
 use super::PlanError;
@@ -26,15 +26,7 @@ pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Ex
         let Some(service) = file.section("Service") else {
             continue;
         };
-        for (at, entry) in service.entries.iter().enumerate() {
-            if !entry.key.starts_with("Exec") || entry.key == "ExecPaths" || entry.key == "ExecSearchPath" {
-                continue;
-            }
-            // systemd.service(5): "@", "-", ":", "+", "!" and "|" may stand before the program.
-            let word = entry
-                .value
-                .trim_start_matches(['@', '-', ':', '+', '!', '|', '"', '\'']);
-            let word = word.split([' ', '\t', '"', '\'']).next().unwrap_or_default();
+        for (at, entry, word) in programs(service) {
             if let Some(path) = places.iter().find_map(|place| word.strip_prefix(place.as_str())) {
                 if path.contains('%') {
                     continue; // only the host knows what a specifier becomes
@@ -68,6 +60,44 @@ fn origin(unit: &Unit) -> (Origin, &UnitFile) {
         Origin::Unit(unit.name.clone())
     };
     (origin, &unit.file)
+}
+
+/// Every program outside of the release that a unit names as the first word of an `Exec…=` line, with the unit.
+pub fn outside(units: &[Unit], drop_ins: &[DropIn]) -> Vec<(String, String)> {
+    let files = units
+        .iter()
+        .filter(|unit| !unit.generated)
+        .map(|unit| (unit.name.to_string(), &unit.file));
+    let added = drop_ins.iter().map(|drop_in| (drop_in.path(), &drop_in.file));
+    let mut found = Vec::new();
+    for (unit, file) in files.chain(added) {
+        for word in file
+            .section("Service")
+            .into_iter()
+            .flat_map(programs)
+            .map(|(_, _, word)| word)
+        {
+            if ["/usr/", "/bin/", "/sbin/"].iter().any(|top| word.starts_with(top)) && !word.contains('%') {
+                found.push((unit.clone(), word.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// The programs of a section's `Exec…=` lines, each with its entry and the place of that.
+fn programs(service: &Section) -> impl Iterator<Item = (usize, &Entry, &str)> {
+    let commands = service.entries.iter().enumerate().filter(|(_, entry)| {
+        entry.key.starts_with("Exec") && entry.key != "ExecPaths" && entry.key != "ExecSearchPath"
+    });
+    commands.map(|(at, entry)| {
+        // systemd.service(5): "@", "-", ":", "+", "!" and "|" may stand before the program.
+        let word = entry
+            .value
+            .trim_start_matches(['@', '-', ':', '+', '!', '|', '"', '\'']);
+        let word = word.split([' ', '\t', '"', '\'']).next().unwrap_or_default();
+        (at, entry, word)
+    })
 }
 
 /// What is missing or not executable.

@@ -108,6 +108,18 @@ pub(crate) fn settings(
     if let Some((lint, problem)) = unset {
         named(lint, "Health", problem);
     }
+    for (key, text) in &ctx.deploy.addresses {
+        if !is_service || !ctx.is_instances_template(name) {
+            continue;
+        }
+        match health_environment(name, text, file, ctx) {
+            Ok(env) => health_env.extend(env),
+            Err((lint, (message, hint))) => {
+                let error = UnitError::of(&Origin::Deploy, message, hint).at_key(key);
+                report.error(UnitError { lint, ..error });
+            }
+        }
+    }
     let gated = is_service
         && !is_oneshot(file)
         && matches!(
@@ -124,6 +136,20 @@ pub(crate) fn settings(
             .at(X_RELPACK, "Health")
             .named(Lint::HealthNeverAsked),
         );
+    }
+    if on_upgrade != OnUpgrade::None && (gated || name.kind() != UnitKind::Service) {
+        for key in ["RefuseManualStart", "RefuseManualStop"] {
+            if is_true(file, "Unit", key) {
+                report.error(
+                    UnitError::of(
+                        &origin,
+                        format!("with {key}= a deploy can't restart the unit"),
+                        "remove it, or leave the unit alone with X-Relpack.OnUpgrade = \"none\"",
+                    )
+                    .at("Unit", key),
+                );
+            }
+        }
     }
     UnitSettings {
         health,
@@ -199,14 +225,8 @@ fn parse_health(text: &str, app: &str) -> Result<Health, Problem> {
     if let Some(bad) = text.chars().find(|c| c.is_control()) {
         return Err((format!("it contains {bad:?}"), examples()));
     }
-    if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
-        let host = rest.split('/').next().unwrap_or("");
-        if host.is_empty() || host.starts_with(':') {
-            return Err(("the URL names no host".into(), examples()));
-        }
-        if let Some(bad) = text.chars().find(|&c| !is_url_char(c)) {
-            return Err((format!("the URL contains {bad:?}"), "write it percent-encoded".into()));
-        }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        check_url(text)?;
         return Ok(Health::Http { url: text.to_owned() });
     }
     if let Some(rest) = text.strip_prefix("unix:") {
@@ -234,6 +254,19 @@ fn parse_health(text: &str, app: &str) -> Result<Health, Problem> {
         return Ok(Health::Exec { command });
     }
     Err(("it is neither http, unix nor exec".into(), examples()))
+}
+
+/// Checks an `http://…` that a host will ask for, placeholders and all.
+pub(crate) fn check_url(text: &str) -> Result<(), Problem> {
+    let host = text.split('/').nth(2).unwrap_or("");
+    if host.is_empty() || host.starts_with(':') {
+        let hint = "for example \"http://127.0.0.1:{env.PORT}/healthz\"";
+        return Err(("the URL names no host".into(), hint.into()));
+    }
+    match text.chars().find(|&c| !is_url_char(c)) {
+        Some(bad) => Err((format!("the URL contains {bad:?}"), "write it percent-encoded".into())),
+        None => Ok(()),
+    }
 }
 
 fn is_url_char(c: char) -> bool {

@@ -35,6 +35,19 @@ pub struct MigrateInput {
     pub timeout: Seconds,
 }
 
+/// What `[deploy]` asks of the units.
+#[derive(Debug, Clone, Default)]
+pub struct DeployInput {
+    /// Whether only one of the instances serves at a time.
+    pub one_at_a_time: bool,
+    /// Whether the services that can be reloaded are.
+    pub reload: bool,
+    /// Whether a service is told before it is stopped.
+    pub lame_duck: bool,
+    /// The keys of `[deploy]` that hold an address of an instance, with their text; it may hold `{env.NAME}`.
+    pub addresses: Vec<(&'static str, String)>,
+}
+
 /// Instances of the template that is named like the package, with the environment that each has of its own.
 pub type Instances = BTreeMap<InstanceName, BTreeMap<EnvName, String>>;
 
@@ -59,8 +72,8 @@ pub struct Context {
     pub writable: Vec<AbsPath>,
     /// `[instances]`, of the template named like the package.
     pub instances: Instances,
-    /// Whether only one of the instances serves at a time.
-    pub one_at_a_time: bool,
+    /// `[deploy]`
+    pub deploy: DeployInput,
     /// `[defaults]`
     pub defaults: Defaults,
     /// `[migrate]`
@@ -82,6 +95,8 @@ pub enum Origin {
     Migrate,
     /// `[instances.<name>]`
     Instance(InstanceName),
+    /// `[deploy]`
+    Deploy,
 }
 
 /// What is wrong with a unit.
@@ -92,7 +107,7 @@ pub struct UnitError {
     pub origin: Origin,
     /// The section, for example `Service`.
     pub section: Option<String>,
-    /// The directive; for `Origin::Migrate` and for `preset` in `Origin::Defaults` the key of that table.
+    /// The directive; for `Origin::Migrate`, `Origin::Deploy` and for `preset` in `Origin::Defaults` the key of that table.
     pub key: Option<String>,
     /// Which of several assignments of the key, from 0.
     pub index: usize,

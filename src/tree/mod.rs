@@ -4,6 +4,7 @@ mod exclude;
 mod links;
 mod manifest;
 mod scan;
+pub mod secrets;
 mod source;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use crate::model::{TreePath, ValueError};
 
 pub use manifest::{Entry, EntryKind, Manifest, ManifestBuilder, ManifestError, digest};
 pub use scan::{ScanError, ScanOptions, Warning, scan};
-pub use source::{FileReader, Fingerprint, ReadError, Source};
+pub use source::{FileReader, Fingerprint, ReadError, Seekable, Source};
 
 /// What stands at one path of a release.
 #[derive(Debug, Clone)]
@@ -33,14 +34,25 @@ pub struct FileNode {
     pub executable: bool,
     /// Bytes of content.
     pub size: u64,
+    /// Whether it begins as an ELF file does.
+    pub is_elf: bool,
     /// Where the content comes from.
     pub source: Source,
 }
 
 impl FileNode {
+    pub(crate) fn begins_as_elf(start: &[u8]) -> bool {
+        start.starts_with(b"\x7fELF")
+    }
+
     /// Opens the content; `path` names the file in errors.
     pub fn open<'a>(&'a self, path: &TreePath) -> Result<FileReader<'a>, ReadError> {
         FileReader::open(self, path)
+    }
+
+    /// Opens the content for reading here and there; `path` names the file in errors.
+    pub fn seekable(&self, path: &TreePath) -> Result<Seekable, ReadError> {
+        Seekable::open(self, path)
     }
 
     /// At most `max` bytes from the start of the content.
@@ -124,12 +136,14 @@ impl Tree {
     ) -> Result<(), TreeError> {
         let bytes = bytes.into();
         let size = bytes.len() as u64;
+        let is_elf = FileNode::begins_as_elf(&bytes);
         let source = Source::Bytes(bytes);
         self.insert(
             path,
             Node::File(FileNode {
                 executable,
                 size,
+                is_elf,
                 source,
             }),
         )

@@ -14,7 +14,8 @@ use rustix::fs::{Access, AtFlags, CWD};
 
 use super::exclude::Excludes;
 use super::links::{self, Checker};
-use super::{FileNode, Fingerprint, Node, Source, Tree};
+use super::secrets::{self, Allowed, Kind};
+use super::{FileNode, Fingerprint, Node, ReadError, Source, Tree};
 use crate::model::{AbsPath, TreePath};
 
 /// Errors shown at once; more are counted.
@@ -29,6 +30,8 @@ pub struct ScanOptions<'a> {
     pub shared_links: &'a BTreeMap<TreePath, String>,
     /// Where the package lives on the host.
     pub prefix: &'a AbsPath,
+    /// Paths that may hold a secret, and why.
+    pub allowed_secrets: &'a BTreeMap<TreePath, String>,
 }
 
 /// Why the source can't be packed. Paths are relative to the source directory.
@@ -70,6 +73,9 @@ pub enum ScanError {
         /// What to do.
         hint: String,
     },
+    /// A file changed or vanished.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// More errors than are worth showing.
     #[error("{count} more entries are refused (hint: correct or exclude those above first)")]
     More {
@@ -85,8 +91,8 @@ pub enum Warning {
     CaseCollision(String, String),
     /// An exclude pattern that matched nothing.
     UnusedExclude(String),
-    /// Something that usually holds a secret or the history.
-    Secret(String),
+    /// A path that is allowed to be a secret and is none.
+    UnusedAllow(String),
 }
 
 impl std::fmt::Display for Warning {
@@ -94,7 +100,10 @@ impl std::fmt::Display for Warning {
         match self {
             Warning::CaseCollision(a, b) => write!(f, "{a:?} and {b:?} differ only in case"),
             Warning::UnusedExclude(pattern) => write!(f, "exclude pattern {pattern:?} matches nothing"),
-            Warning::Secret(path) => write!(f, "{path:?} is packed and may hold secrets (hint: exclude it)"),
+            Warning::UnusedAllow(path) => write!(
+                f,
+                "[secrets] allow names {path:?}, and no secret is there (hint: remove the entry)"
+            ),
         }
     }
 }
@@ -119,6 +128,7 @@ pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning
     let context = Context {
         root: real_root.as_path().into(),
         excludes: &excludes,
+        allowed: Allowed::new(options.allowed_secrets),
         euid: rustix::process::geteuid().as_raw(),
     };
     let mut found = Found::default();
@@ -144,9 +154,20 @@ pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning
         let unused = excludes
             .unused()
             .map(|pattern| Warning::UnusedExclude(pattern.to_owned()));
+        // What relpack itself puts there is looked at when it is known.
+        let allowed = context
+            .allowed
+            .unused()
+            .filter(|path| !path.as_str().starts_with(".relpack/"));
+        let allowed = allowed.map(|path| Warning::UnusedAllow(path.to_string()));
         Ok((
             tree,
-            warnings.into_iter().map(|(_, warning)| warning).chain(unused).collect(),
+            warnings
+                .into_iter()
+                .map(|(_, warning)| warning)
+                .chain(unused)
+                .chain(allowed)
+                .collect(),
         ))
     } else {
         Err(capped(found.errors))
@@ -195,6 +216,7 @@ impl Found {
 struct Context<'a> {
     root: Arc<Path>,
     excludes: &'a Excludes,
+    allowed: Allowed<'a>,
     euid: u32,
 }
 
@@ -290,9 +312,6 @@ impl Context<'_> {
             );
             None
         }?;
-        if let Some(reason) = looks_secret(&path, &node) {
-            found.warnings.push((path.to_string(), reason));
-        }
         if is_dir {
             found.subdirs.push(path.clone());
         }
@@ -308,6 +327,9 @@ impl Context<'_> {
             );
             found.refuse(path.as_str(), problem, "chmod u+rx, or exclude it");
             return None;
+        }
+        if let Some(kind) = secrets::of_dir(path) {
+            self.secret(path, kind, found)?;
         }
         Some(Node::Dir)
     }
@@ -330,17 +352,41 @@ impl Context<'_> {
             found.fail("read", path.as_str(), error.into());
         }
         self.check_xattrs(path.as_str(), on_disk, found);
-        (found.errors.len() == before).then(|| {
-            let source = Source::Disk {
+        if found.errors.len() > before {
+            return None;
+        }
+        let mut file = FileNode {
+            executable: mode & 0o111 != 0,
+            size: meta.len(),
+            is_elf: false,
+            source: Source::Disk {
                 root: Arc::clone(&self.root),
                 fingerprint: Fingerprint::of(meta),
-            };
-            Node::File(FileNode {
-                executable: mode & 0o111 != 0,
-                size: meta.len(),
-                source,
-            })
-        })
+            },
+        };
+        match file.head(path, secrets::wanted(path)) {
+            Ok(start) => {
+                file.is_elf = FileNode::begins_as_elf(&start);
+                if let Some(kind) = secrets::of_file(path, &start) {
+                    self.secret(path, kind, found)?;
+                }
+            }
+            Err(error) => {
+                found.errors.push((path.to_string(), error.into()));
+                return None;
+            }
+        }
+        Some(Node::File(file))
+    }
+
+    /// Refuses a secret, unless the configuration says why it may be packed.
+    fn secret(&self, path: &TreePath, kind: &Kind, found: &mut Found) -> Option<()> {
+        if self.allowed.covers(path) {
+            return Some(());
+        }
+        let (problem, hint) = secrets::refusal(path, kind);
+        found.refuse(path.as_str(), problem, hint);
+        None
     }
 
     fn check_xattrs(&self, path: &str, on_disk: &Path, found: &mut Found) {
@@ -406,7 +452,10 @@ fn add_shared_links(tree: &mut Tree, options: &ScanOptions<'_>, errors: &mut Vec
                     .keys()
                     .find(|other| *other != path && other.starts_with(path));
                 if let Some(held) = held {
-                    let problem = format!("is to be a link into shared/, but the source has {held:?} in it");
+                    let problem = format!(
+                        "is to be a link into shared/, but the source has {:?} in it",
+                        held.as_str()
+                    );
                     refuse(
                         path,
                         problem,
@@ -494,27 +543,6 @@ fn xattr_names(on_disk: &Path) -> io::Result<Vec<String>> {
         .collect();
     names.sort_unstable();
     Ok(names)
-}
-
-fn looks_secret(path: &TreePath, node: &Node) -> Option<Warning> {
-    let name = path.file_name();
-    let suspicious = match node {
-        Node::Dir => matches!(name, ".git" | ".ssh" | ".gnupg"),
-        Node::File(file) => match name {
-            ".env" | ".env.local" | ".env.production" | ".netrc" | ".pypirc" | ".pgpass" => true,
-            "id_rsa" | "id_dsa" | "id_ecdsa" | "id_ed25519" => true,
-            ".npmrc" => {
-                let start = file.head(path, 64 * 1024).unwrap_or_default();
-                let text = String::from_utf8_lossy(&start);
-                ["_authToken", "_auth", "_password"]
-                    .iter()
-                    .any(|word| text.contains(word))
-            }
-            _ => false,
-        },
-        Node::Symlink(_) => false,
-    };
-    suspicious.then(|| Warning::Secret(path.to_string()))
 }
 
 fn special(meta: &Metadata) -> &'static str {

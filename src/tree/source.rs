@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,18 +89,7 @@ impl<'a> FileReader<'a> {
         let content = match &node.source {
             Source::Bytes(bytes) => Content::Bytes(bytes),
             Source::Disk { root, fingerprint } => {
-                let on_disk = root.join(path.as_str());
-                // Without NONBLOCK, a FIFO put in the file's place would hang the build.
-                let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-                let file = OpenOptions::new()
-                    .read(true)
-                    .custom_flags(flags.bits().cast_signed())
-                    .open(&on_disk)
-                    .map_err(|source| ReadError::Io {
-                        action: "open",
-                        path: on_disk.clone(),
-                        source,
-                    })?;
+                let (file, on_disk) = open_on_disk(root, path)?;
                 Content::Disk {
                     file,
                     left: node.size,
@@ -187,6 +176,61 @@ impl<'a> FileReader<'a> {
     }
 }
 
+fn open_on_disk(root: &Path, path: &TreePath) -> Result<(File, PathBuf), ReadError> {
+    let on_disk = root.join(path.as_str());
+    // Without NONBLOCK, a FIFO put in the file's place would hang the build.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(&on_disk);
+    match opened {
+        Ok(file) => Ok((file, on_disk)),
+        Err(source) => Err(ReadError::Io {
+            action: "open",
+            path: on_disk,
+            source,
+        }),
+    }
+}
+
+/// A file's content, read here and there.
+#[derive(Debug)]
+pub enum Seekable {
+    /// On the disk.
+    Disk(File),
+    /// In memory.
+    Bytes(io::Cursor<Arc<[u8]>>),
+}
+
+impl Seekable {
+    /// Opens the content; that it stays the same until it is packed is seen when it is packed.
+    pub(super) fn open(node: &FileNode, path: &TreePath) -> Result<Self, ReadError> {
+        match &node.source {
+            Source::Bytes(bytes) => Ok(Self::Bytes(io::Cursor::new(Arc::clone(bytes)))),
+            Source::Disk { root, .. } => open_on_disk(root, path).map(|(file, _)| Self::Disk(file)),
+        }
+    }
+}
+
+impl Read for Seekable {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Disk(file) => file.read(buffer),
+            Self::Bytes(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Seek for Seekable {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::Disk(file) => file.seek(to),
+            Self::Bytes(bytes) => bytes.seek(to),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -202,6 +246,7 @@ mod tests {
         FileNode {
             executable: false,
             size: meta.len(),
+            is_elf: false,
             source,
         }
     }

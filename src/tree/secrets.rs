@@ -1,0 +1,724 @@
+//! Owns what counts as a secret in a release: kinds that are known by their name, by how they begin, or by a token inside.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use regex::bytes::{Regex, RegexSet};
+
+use crate::model::TreePath;
+
+/// A kind of secret, as errors and `docs/secrets.md` name it.
+#[derive(Debug)]
+pub struct Kind {
+    /// A few words: `a private key in PEM`.
+    pub name: &'static str,
+    /// How it is known, for `docs/secrets.md`.
+    pub known_by: &'static str,
+    signs: &'static [Sign],
+}
+
+#[derive(Debug)]
+enum Sign {
+    /// A directory of one of these names.
+    Dir(&'static [&'static str]),
+    /// A file whose path fits one of these globs.
+    Named(&'static [&'static str]),
+    /// The same, if its content fits too.
+    NamedWith(&'static [&'static str], &'static str),
+    /// The content of any file that is looked into.
+    Content(&'static str),
+}
+
+use Sign::{Content, Dir, Named, NamedWith};
+
+/// Every kind; where several fit, the first is told.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "the history of a version control system",
+        known_by: "a directory `.git`, `.svn`, `.hg`, `.bzr` or `CVS`",
+        signs: &[Dir(&[".git", ".svn", ".hg", ".bzr", "CVS"])],
+    },
+    Kind {
+        name: "a person's SSH or GnuPG directory",
+        known_by: "a directory `.ssh` or `.gnupg`",
+        signs: &[Dir(&[".ssh", ".gnupg"])],
+    },
+    Kind {
+        name: "an environment file",
+        known_by: "`.env`, `.env.*` (not `.env.example`, `.sample`, `.template`, `.dist`), `.envrc`",
+        signs: &[Named(&["**/.env", "**/.env.*", "**/.envrc"])],
+    },
+    Kind {
+        name: "a GCP service account",
+        known_by: "`\"type\": \"service_account\"`; `application_default_credentials.json`",
+        signs: &[
+            Named(&["**/application_default_credentials.json"]),
+            Content(r#""type"\s*:\s*"service_account""#),
+        ],
+    },
+    Kind {
+        name: "an OpenSSH private key",
+        known_by: "`BEGIN OPENSSH PRIVATE KEY`; `id_rsa`, `id_dsa`, `id_ecdsa`, `id_ed25519`",
+        signs: &[
+            Named(&[
+                "**/id_rsa",
+                "**/id_dsa",
+                "**/id_ecdsa",
+                "**/id_ed25519",
+                "**/id_ed25519_sk",
+                "**/id_ecdsa_sk",
+            ]),
+            Content(r"-----BEGIN OPENSSH PRIVATE KEY-----(?:\s|\\n|\\r)+[A-Za-z0-9+/=]{16}"),
+        ],
+    },
+    Kind {
+        name: "a private key in PEM",
+        known_by: "`BEGIN PRIVATE KEY` (PKCS#8), `BEGIN ENCRYPTED PRIVATE KEY`, `BEGIN RSA`, `EC` or `DSA PRIVATE KEY`",
+        signs: &[Content(
+            r"-----BEGIN (?:(?:RSA|EC|DSA|ENCRYPTED) )?PRIVATE KEY-----(?:\s|\\n|\\r)+(?:[A-Za-z0-9+/=]{16}|Proc-Type:)",
+        )],
+    },
+    Kind {
+        name: "a PuTTY private key",
+        known_by: "`PuTTY-User-Key-File-` at its start",
+        signs: &[Content(r"\A\s*PuTTY-User-Key-File-[123]:")],
+    },
+    Kind {
+        name: "an OpenPGP private key",
+        known_by: "`BEGIN PGP PRIVATE KEY BLOCK`",
+        signs: &[Content(r"-----BEGIN PGP PRIVATE KEY BLOCK-----\r?\n")],
+    },
+    Kind {
+        name: "an age or WireGuard private key",
+        known_by: "`AGE-SECRET-KEY-1…`; `PrivateKey = ` with 32 bytes in Base64",
+        signs: &[Content(
+            r"\bAGE-SECRET-KEY-1[A-Z0-9]{50}|(?m:^\s*PrivateKey\s*=\s*[A-Za-z0-9+/]{43}=)",
+        )],
+    },
+    Kind {
+        name: "a key store",
+        known_by: "`*.p12`, `*.pfx`, `*.jks`, `*.keystore`, `*.kdbx` (not `*trust*`)",
+        signs: &[Named(&[
+            "**/*.p12",
+            "**/*.pfx",
+            "**/*.jks",
+            "**/*.keystore",
+            "**/*.kdbx",
+        ])],
+    },
+    Kind {
+        name: "a private JSON web key",
+        known_by: "`\"kty\"` with a private `\"d\"`",
+        signs: &[Content(
+            r#""d"\s*:\s*"[A-Za-z0-9_-]{20,}"[^{}]*"kty"\s*:|"kty"\s*:[^{}]*"d"\s*:\s*"[A-Za-z0-9_-]{20,}""#,
+        )],
+    },
+    Kind {
+        name: "Git's stored passwords",
+        known_by: "`.git-credentials`",
+        signs: &[Named(&["**/.git-credentials"])],
+    },
+    Kind {
+        name: "a token or password of npm, Yarn or pnpm",
+        known_by: "`.npmrc`, `.yarnrc` with `_authToken`, `_auth` or `_password`; `.yarnrc.yml` with `npmAuthToken` (not `${…}`); `npm_…`",
+        signs: &[
+            NamedWith(
+                &["**/.npmrc", "**/npmrc", "**/.yarnrc"],
+                r#"(?m)(?:_authToken|_auth|_password)["']?\s*[=\s]\s*["']?[^\s"'$]"#,
+            ),
+            NamedWith(&["**/.yarnrc.yml"], r#"(?m)npmAuth(?:Token|Ident)\s*:\s*["']?[^\s"'$]"#),
+            Content(r"\bnpm_[A-Za-z0-9]{36}\b"),
+        ],
+    },
+    Kind {
+        name: "a token or password of pip or PyPI",
+        known_by: "`pip.conf` with `user:password@`; `.pypirc` with a password; `pypi-AgEIcHlwaS5vcmc…`",
+        signs: &[
+            NamedWith(
+                &["**/pip.conf", "**/pip.ini", "**/uv.toml", "**/requirements*.txt"],
+                r"://[^/\s:@$]+:[^/\s@$]+@",
+            ),
+            NamedWith(&["**/.pypirc"], r"(?m)^\s*password\s*[:=]\s*\S"),
+            Content(r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{20}"),
+        ],
+    },
+    Kind {
+        name: "a token of Cargo, RubyGems or Composer",
+        known_by: "`.cargo/credentials`, `.gem/credentials`; Composer's `auth.json`",
+        signs: &[
+            Named(&[
+                "**/.cargo/credentials",
+                "**/.cargo/credentials.toml",
+                "**/.gem/credentials",
+            ]),
+            NamedWith(
+                &["**/auth.json"],
+                r#""(?:http-basic|github-oauth|gitlab-token|bearer)"\s*:\s*\{\s*""#,
+            ),
+        ],
+    },
+    Kind {
+        name: "passwords of Maven or Gradle",
+        known_by: "`settings.xml` with `<password>`; `gradle.properties` with a password (not `${…}`)",
+        signs: &[
+            NamedWith(
+                &["**/settings.xml", "**/settings-security.xml"],
+                r"<(?:password|passphrase|master)>\s*[^<$\s]",
+            ),
+            NamedWith(
+                &["**/gradle.properties"],
+                r"(?mi)^\s*[\w.]*(?:password|token)\s*[:=]\s*[^\s$]",
+            ),
+        ],
+    },
+    Kind {
+        name: "passwords of a person's programs",
+        known_by: "`.netrc`, `_netrc`, `.pgpass`, `.my.cnf`, `.mylogin.cnf`, `.htpasswd`, `.s3cfg`, `.boto`",
+        signs: &[Named(&[
+            "**/.netrc",
+            "**/_netrc",
+            "**/.pgpass",
+            "**/.my.cnf",
+            "**/.mylogin.cnf",
+            "**/.htpasswd",
+            "**/.s3cfg",
+            "**/.boto",
+        ])],
+    },
+    Kind {
+        name: "a shell's or database's history",
+        known_by: "`.bash_history`, `.zsh_history`, `.python_history`, `.psql_history`, `.mysql_history`",
+        signs: &[Named(&[
+            "**/.bash_history",
+            "**/.zsh_history",
+            "**/.python_history",
+            "**/.psql_history",
+            "**/.mysql_history",
+        ])],
+    },
+    Kind {
+        name: "AWS credentials",
+        known_by: "`.aws/credentials`; `aws_secret_access_key` with a value; `AKIA…`",
+        signs: &[
+            Named(&["**/.aws/credentials"]),
+            Content(
+                r#"(?i:aws_?secret_?access_?key)["']?\s*[:=]\s*["']?[A-Za-z0-9/+]{40}(?:[^A-Za-z0-9/+]|\z)|\bAKIA[A-Z2-7]{16}\b"#,
+            ),
+        ],
+    },
+    Kind {
+        name: "Azure credentials",
+        known_by: "`.azure/` tokens; `AccountKey=…==`; `SharedAccessKey=…`",
+        signs: &[
+            Named(&[
+                "**/.azure/accessTokens.json",
+                "**/.azure/msal_token_cache.*",
+                "**/.azure/service_principal_entries.*",
+            ]),
+            Content(r"\bAccountKey=[A-Za-z0-9+/]{86}==|\bSharedAccessKey=[A-Za-z0-9+/]{43}="),
+        ],
+    },
+    Kind {
+        name: "a login of a container registry",
+        known_by: "`.dockercfg`, `.dockerconfigjson`; `\"auths\"` with an `\"auth\"`; `dckr_pat_…`",
+        signs: &[
+            Named(&["**/.dockercfg", "**/.dockerconfigjson"]),
+            Content(r#""auths"\s*:\s*\{[^}]*"auth"\s*:\s*"[A-Za-z0-9+/=]{8}|\bdckr_pat_[A-Za-z0-9_-]{27}"#),
+        ],
+    },
+    Kind {
+        name: "a kubeconfig with credentials",
+        known_by: "`.kube/config`; `client-key-data:`; `kind: Config` with a `token:`",
+        signs: &[
+            Named(&["**/.kube/config", "**/kubeconfig"]),
+            Content(
+                r"\bclient-key-data:\s*[A-Za-z0-9+/=]{16}|(?s)\bkind:\s*Config\b.*\n\s+token:\s*[A-Za-z0-9._-]{16}",
+            ),
+        ],
+    },
+    Kind {
+        name: "Terraform's state or credentials",
+        known_by: "`*.tfstate`, `*.tfstate.backup`, `.terraformrc`, `credentials.tfrc.json`",
+        signs: &[Named(&[
+            "**/*.tfstate",
+            "**/*.tfstate.backup",
+            "**/*.tfstate.*.backup",
+            "**/.terraformrc",
+            "**/credentials.tfrc.json",
+        ])],
+    },
+    Kind {
+        name: "a vault's password or token",
+        known_by: "`.vault-token`, `.vault_pass*`, Rails' `config/master.key`; `hvs.…`",
+        signs: &[
+            Named(&[
+                "**/.vault-token",
+                "**/.vault_pass*",
+                "**/.vault-password*",
+                "**/config/master.key",
+            ]),
+            Content(r"\bhvs\.[A-Za-z0-9_-]{24}"),
+        ],
+    },
+    Kind {
+        name: "a GitHub token",
+        known_by: "`ghp_…`, `gho_…`, `ghu_…`, `ghs_…`, `ghr_…`, `github_pat_…`",
+        signs: &[Content(
+            r"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b",
+        )],
+    },
+    Kind {
+        name: "a GitLab token",
+        known_by: "`glpat-…`, `gldt-…`, `glrt-…`, `glcbt-…`",
+        signs: &[Content(r"\bgl(?:pat|dt|rt|cbt)-[A-Za-z0-9_.-]{20}")],
+    },
+    Kind {
+        name: "a Slack token or webhook",
+        known_by: "`xoxb-…`, `xoxp-…`, `xapp-…`; `hooks.slack.com/services/T…`",
+        signs: &[Content(
+            r"\bxox[abeprs]-[0-9]+-[A-Za-z0-9-]{10}|\bxapp-[0-9]-[A-Z0-9]+-[0-9]+-|hooks\.slack\.com/services/T[A-Z0-9]{7,}/B[A-Z0-9]{7,}/[A-Za-z0-9]{20}",
+        )],
+    },
+    Kind {
+        name: "a Stripe key",
+        known_by: "`sk_live_…`, `rk_live_…`, `whsec_…`",
+        signs: &[Content(r"\b[sr]k_live_[A-Za-z0-9]{20}|\bwhsec_[A-Za-z0-9+/]{32}")],
+    },
+    Kind {
+        name: "a key of a mail service",
+        known_by: "SendGrid's `SG.….…`, Mailgun's `key-…` as `api_key`, Mailchimp's `…-us1`",
+        signs: &[Content(
+            r#"\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\b|(?i:api_?key)["']?\s*[:=]\s*["']?(?:key-[0-9a-f]{32}\b|[0-9a-f]{32}-us[0-9]{1,2}\b)"#,
+        )],
+    },
+    Kind {
+        name: "a key of an AI service",
+        known_by: "`sk-ant-…`, `sk-proj-…`, `sk-…T3BlbkFJ…`, `hf_…`",
+        signs: &[Content(
+            r"\bsk-ant-[A-Za-z0-9_-]{24}|\bsk-proj-[A-Za-z0-9_-]{24}|\bsk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}|\bhf_[A-Za-z]{34}\b",
+        )],
+    },
+    Kind {
+        name: "a token of a hosting provider",
+        known_by: "DigitalOcean's `dop_v1_…`, Fly's `FlyV1 fm…`, Shopify's `shpat_…`, Linear's `lin_api_…`",
+        signs: &[Content(
+            r"\bdop_v1_[0-9a-f]{64}\b|\bFlyV1 fm[0-9]+_[A-Za-z0-9+/=]{20}|\bshp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}\b|\blin_api_[A-Za-z0-9]{40}\b",
+        )],
+    },
+];
+
+/// Endings of names that say: nothing real in here.
+const EXAMPLES: &[&str] = &[
+    ".example",
+    ".sample",
+    ".template",
+    ".tmpl",
+    ".dist",
+    ".defaults",
+    ".schema",
+    "-example",
+    "-sample",
+];
+/// Below these, files come from a registry: what their name says is of their author, and their tests bring keys.
+const THIRD_PARTY: &[&str] = &["node_modules", "site-packages", "dist-packages"];
+/// Directories of third-party code that hold what no host uses.
+const TESTS: &[&str] = &[
+    "test",
+    "tests",
+    "__tests__",
+    "testing",
+    "testdata",
+    "test-data",
+    "spec",
+    "fixtures",
+    "fixture",
+    "example",
+    "examples",
+    "demo",
+    "docs",
+];
+/// A file that people write settings into, or a key: looked into as a whole.
+const SETTINGS: &str = "**/{.*,*.{env,json,json5,jsonc,yml,yaml,toml,ini,conf,config,cfg,cnf,properties,xml,txt,pem,key,crt,cer,cert,ppk,asc,age,service,sh},*rc,config,credentials,kubeconfig}";
+/// Bytes that are looked at of such a file, and of any other.
+const SETTINGS_MAX: u64 = 64 * 1024;
+const START: u64 = 256;
+
+struct Rules {
+    dirs: Vec<(&'static str, usize)>,
+    named: GlobSet,
+    /// Which kind, and what the content has to be too.
+    named_of: Vec<(usize, Option<Regex>)>,
+    content: RegexSet,
+    content_of: Vec<usize>,
+    settings: globset::GlobMatcher,
+}
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let glob = |text: &str| -> Glob {
+        let built = GlobBuilder::new(text)
+            .literal_separator(true)
+            .empty_alternates(true)
+            .build();
+        built.expect("the table's globs are right, a test builds them")
+    };
+    let mut rules = Rules {
+        dirs: Vec::new(),
+        named: GlobSet::empty(),
+        named_of: Vec::new(),
+        content: RegexSet::empty(),
+        content_of: Vec::new(),
+        settings: glob(SETTINGS).compile_matcher(),
+    };
+    let mut globs = GlobSetBuilder::new();
+    let mut contents = Vec::new();
+    let regex = |text: &str| Regex::new(&ascii(text)).expect("the table's patterns are right, a test builds them");
+    for (index, kind) in KINDS.iter().enumerate() {
+        for sign in kind.signs {
+            let (names, content) = match sign {
+                Dir(names) => {
+                    rules.dirs.extend(names.iter().map(|name| (*name, index)));
+                    continue;
+                }
+                Content(pattern) => {
+                    contents.push(ascii(pattern));
+                    rules.content_of.push(index);
+                    continue;
+                }
+                Named(names) => (names, None),
+                NamedWith(names, pattern) => (names, Some(*pattern)),
+            };
+            for name in *names {
+                globs.add(glob(name));
+                rules.named_of.push((index, content.map(regex)));
+            }
+        }
+    }
+    rules.named = globs.build().expect("the table's globs are right, a test builds them");
+    rules.content = RegexSet::new(contents).expect("the table's patterns are right, a test builds them");
+    rules
+});
+
+/// Secrets are ASCII, and classes of Unicode make tables large and searches slow.
+fn ascii(pattern: &str) -> String {
+    format!("(?-u){pattern}")
+}
+
+/// The kind of a directory by its name.
+pub(super) fn of_dir(path: &TreePath) -> Option<&'static Kind> {
+    let name = path.file_name();
+    let found = RULES.dirs.iter().find(|(dir, _)| *dir == name);
+    found.map(|(_, index)| &KINDS[*index])
+}
+
+/// How many bytes of a file [`of_file`] wants to see.
+pub(super) fn wanted(path: &TreePath) -> u64 {
+    let candidate = Candidate::new(path.as_str());
+    let rules = &*RULES;
+    if rules.settings.is_match_candidate(&candidate) || rules.named.is_match_candidate(&candidate) {
+        SETTINGS_MAX
+    } else {
+        START
+    }
+}
+
+/// The kind of a file by its path and how it begins.
+pub fn of_file(path: &TreePath, start: &[u8]) -> Option<&'static Kind> {
+    let rules = &*RULES;
+    let mut third_party = false;
+    let mut before = "";
+    let dirs = path.as_str().rsplit_once('/').map_or("", |(dirs, _)| dirs);
+    for part in dirs.split('/') {
+        // Behind node_modules stands the name of a package, which may be "test".
+        if third_party && !THIRD_PARTY.contains(&before) && TESTS.contains(&part) {
+            return None;
+        }
+        third_party |= THIRD_PARTY.contains(&part);
+        before = part;
+    }
+    let example = EXAMPLES.iter().any(|ending| path.file_name().ends_with(ending));
+    let trust = path.file_name().contains("trust");
+    let named = rules.named.matches(path.as_str()).into_iter().filter_map(|at| {
+        let (kind, content) = &rules.named_of[at];
+        let fits = match content {
+            Some(regex) => regex.is_match(start),
+            None => !third_party && !example && !trust,
+        };
+        fits.then_some(*kind)
+    });
+    let inside = rules.content.matches(start).into_iter().map(|at| rules.content_of[at]);
+    named.chain(inside).min().map(|index| &KINDS[index])
+}
+
+/// What an error says of a secret: the problem and what to do.
+pub fn refusal(path: &TreePath, kind: &Kind) -> (String, String) {
+    (
+        format!("holds {}", kind.name),
+        format!(
+            "everybody who gets the package reads it: exclude it and put it into shared/ on the host, or say why it may be packed: [secrets] allow = {{ {:?} = \"…\" }}",
+            path.as_str()
+        ),
+    )
+}
+
+/// The paths that the configuration allows, which remember whether there was anything to allow.
+pub(super) struct Allowed<'a> {
+    paths: BTreeMap<&'a TreePath, AtomicBool>,
+}
+
+impl<'a> Allowed<'a> {
+    pub(super) fn new(allow: &'a BTreeMap<TreePath, String>) -> Self {
+        Self {
+            paths: allow.keys().map(|path| (path, AtomicBool::new(false))).collect(),
+        }
+    }
+
+    /// Whether a path, or a directory that it lies in, is allowed.
+    pub(super) fn covers(&self, path: &TreePath) -> bool {
+        let mut at = Some(path.clone());
+        while let Some(path) = at {
+            if let Some(used) = self.paths.get(&path) {
+                used.store(true, Ordering::Relaxed);
+                return true;
+            }
+            at = path.parent();
+        }
+        false
+    }
+
+    /// Those that allowed nothing, in their order.
+    pub(super) fn unused(&self) -> impl Iterator<Item = &TreePath> {
+        self.paths
+            .iter()
+            .filter(|(_, used)| !used.load(Ordering::Relaxed))
+            .map(|(path, _)| *path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(path: &str, content: &str) -> Option<&'static str> {
+        let path: TreePath = path.parse().unwrap();
+        let seen = usize::try_from(wanted(&path)).unwrap().min(content.len());
+        of_file(&path, &content.as_bytes()[..seen]).map(|kind| kind.name)
+    }
+
+    fn pem(what: &str) -> String {
+        format!("-----BEGIN {what}-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END {what}-----\n")
+    }
+
+    /// Put together here, so that this file holds none.
+    fn token(prefix: &str, length: usize) -> String {
+        let letters = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0fG";
+        format!(
+            "token: {prefix}{}\n",
+            letters.chars().cycle().take(length).collect::<String>()
+        )
+    }
+
+    #[test]
+    fn every_kind_is_known_by_what_the_table_says() {
+        let upper = |text: String| {
+            text.to_uppercase()
+                .replace("TOKEN: ", "token: ")
+                .replace(['0', '1', '8', '9'], "A")
+        };
+        let gcp = format!(
+            "{{\"type\": \"service_account\", \"private_key\": \"{}\"}}",
+            pem("PRIVATE KEY").replace('\n', "\\n")
+        );
+        let jwk = token("{\"kty\": \"EC\", \"crv\": \"P-256\", \"d\": \"", 43) + "\"}";
+        let cases: &[(&str, &str, String)] = &[
+            ("an environment file", "config/.env.production", "A=1".into()),
+            ("an environment file", ".envrc", "export A=1".into()),
+            ("a GCP service account", "deploy/account.json", gcp),
+            ("an OpenSSH private key", "deploy/id_ed25519", String::new()),
+            ("an OpenSSH private key", "deploy/key", pem("OPENSSH PRIVATE KEY")),
+            ("a private key in PEM", "server", pem("PRIVATE KEY")),
+            ("a private key in PEM", "server.js", pem("RSA PRIVATE KEY")),
+            (
+                "a private key in PEM",
+                "tls/both.pem",
+                pem("CERTIFICATE").repeat(30) + &pem("EC PRIVATE KEY"),
+            ),
+            (
+                "a private key in PEM",
+                "app.yml",
+                format!("key: |\n  {}", pem("ENCRYPTED PRIVATE KEY").replace('\n', "\n  ")),
+            ),
+            (
+                "a PuTTY private key",
+                "deploy.ppk",
+                "PuTTY-User-Key-File-3: ssh-ed25519\n".into(),
+            ),
+            ("an OpenPGP private key", "sign.asc", pem("PGP PRIVATE KEY BLOCK")),
+            (
+                "an age or WireGuard private key",
+                "keys.txt",
+                upper(token("AGE-SECRET-KEY-", 58)).replace("KEY-", "KEY-1"),
+            ),
+            (
+                "an age or WireGuard private key",
+                "wg0.conf",
+                token("x\nPrivateKey = ", 43) + "=",
+            ),
+            ("a key store", "tls/server.p12", String::new()),
+            (
+                "a private JSON web key",
+                "jwk.json",
+                jwk.replace("token: ", "").replace('\n', ""),
+            ),
+            ("Git's stored passwords", ".git-credentials", String::new()),
+            (
+                "a token or password of npm, Yarn or pnpm",
+                ".npmrc",
+                token("//registry/:_authToken=", 30),
+            ),
+            (
+                "a token or password of npm, Yarn or pnpm",
+                ".yarnrc.yml",
+                token("npmAuthToken: ", 30),
+            ),
+            (
+                "a token or password of pip or PyPI",
+                "venv/pip.conf",
+                "index-url = https://me:secret@pypi.example/".into(),
+            ),
+            (
+                "a token or password of pip or PyPI",
+                ".pypirc",
+                "[pypi]\npassword = x".into(),
+            ),
+            (
+                "a token of Cargo, RubyGems or Composer",
+                ".cargo/credentials.toml",
+                String::new(),
+            ),
+            (
+                "passwords of Maven or Gradle",
+                "settings.xml",
+                "<server><password>x</password>".into(),
+            ),
+            ("passwords of a person's programs", "home/.netrc", String::new()),
+            ("a shell's or database's history", ".psql_history", String::new()),
+            ("AWS credentials", "app.toml", upper(token("AKIA", 16))),
+            ("AWS credentials", "app.ini", token("aws_secret_access_key = ", 40)),
+            (
+                "Azure credentials",
+                "app.json",
+                token("DefaultEndpointsProtocol=https;AccountKey=", 86).replace('\n', "") + "==",
+            ),
+            (
+                "a login of a container registry",
+                "config.json",
+                "{\"auths\": {\"r\": {\"auth\": \"dXNlcjpwYXNz\"}}}".into(),
+            ),
+            (
+                "a kubeconfig with credentials",
+                "cluster.yaml",
+                token("    client-key-data: ", 40),
+            ),
+            ("Terraform's state or credentials", "infra/prod.tfstate", String::new()),
+            ("a vault's password or token", "config/master.key", String::new()),
+            ("a GitHub token", "app.yaml", token("ghp_", 36)),
+            ("a GitLab token", "ci.yml", token("glpat-", 20)),
+            ("a Slack token or webhook", "app.conf", token("xoxb-123456789012-", 24)),
+            ("a Stripe key", "app.properties", token("sk_live_", 24)),
+            (
+                "a key of a mail service",
+                "app.cfg",
+                token("SG.", 22).replace('\n', ".") + token("", 43).trim_start_matches("token: "),
+            ),
+            ("a key of an AI service", "settings.json", token("sk-ant-", 40)),
+            (
+                "a token of a hosting provider",
+                "app.json",
+                token("shpat_", 0).replace('\n', "") + &"0123456789abcdef".repeat(2),
+            ),
+        ];
+        for (name, path, content) in cases {
+            assert_eq!(kind(path, content), Some(*name), "{path}: {content}");
+        }
+        let told: std::collections::BTreeSet<&str> = cases.iter().map(|(name, _, _)| *name).collect();
+        let dirs = [".git", "a/.ssh"].map(|dir| of_dir(&dir.parse().unwrap()).unwrap().name);
+        let untold: Vec<&str> = KINDS
+            .iter()
+            .map(|kind| kind.name)
+            .filter(|name| !told.contains(name) && !dirs.contains(name))
+            .collect();
+        assert_eq!(untold, [""; 0]);
+        assert!(KINDS.len() >= 20);
+    }
+
+    #[test]
+    fn what_only_looks_like_one_is_none() {
+        for (path, content) in [
+            (".env.example", "DATABASE_URL=".to_owned()),
+            ("env", "A=1".into()),
+            ("app/environment.js", "x".into()),
+            (".npmrc", "engine-strict=true\n//r/:_authToken=${NPM_TOKEN}".into()),
+            ("pip.conf", "index-url = https://${USER}:${TOKEN}@pypi.example/".into()),
+            ("tls/ca.pem", pem("CERTIFICATE")),
+            ("tls/public.pem", pem("PUBLIC KEY")),
+            (
+                "docs/keys.txt",
+                "begins with -----BEGIN PRIVATE KEY----- and so on".into(),
+            ),
+            (
+                "lib/pem.js",
+                "if (text.startsWith('-----BEGIN RSA PRIVATE KEY-----')) parse(text)".into(),
+            ),
+            ("lib/key.js", format!("// {}\n{}", "x".repeat(300), pem("PRIVATE KEY"))),
+            ("truststore.jks", String::new()),
+            ("settings.xml", "<password>${env.PASS}</password>".into()),
+            ("public.jwk.json", token("{\"kty\": \"EC\", \"x\": \"", 43)),
+            ("compose.json", "{\"auths\": {}}".into()),
+            ("node_modules/bottleneck/.env", "REDIS_HOST=".into()),
+            ("node_modules/tls/test/key.pem", pem("PRIVATE KEY")),
+            (
+                "venv/lib/python3.11/site-packages/tornado/test/test.key",
+                pem("PRIVATE KEY"),
+            ),
+        ] {
+            assert_eq!(kind(path, &content), None, "{path}: {content}");
+        }
+        // The name of a package, and what is not third-party code, say nothing.
+        for path in [
+            "node_modules/test/key.pem",
+            "test/key.pem",
+            "node_modules/tls/lib/key.pem",
+        ] {
+            assert_eq!(kind(path, &pem("PRIVATE KEY")), Some("a private key in PEM"), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_covers_what_is_below() {
+        let allow = ["test/keys", "a.pem", "unused"].map(|path| (path.parse().unwrap(), "why".to_owned()));
+        let allow = BTreeMap::from(allow);
+        let allowed = Allowed::new(&allow);
+        let covers = |path: &str| allowed.covers(&path.parse().unwrap());
+        assert!(covers("test/keys/x/y.pem") && covers("a.pem"));
+        assert!(!covers("test") && !covers("test/keys2") && !covers("b/a.pem"));
+        let unused: Vec<&str> = allowed.unused().map(TreePath::as_str).collect();
+        assert_eq!(unused, ["unused"]);
+    }
+
+    #[test]
+    fn the_documentation_has_this_table() {
+        let page = include_str!("../../docs/secrets.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+        let table: Vec<String> = KINDS
+            .iter()
+            .map(|kind| format!("| {} | {} |", kind.name, kind.known_by))
+            .collect();
+        let table: Vec<&str> = table.iter().map(String::as_str).collect();
+        assert_eq!(rows, table);
+        for directory in THIRD_PARTY.iter().chain(TESTS).chain(EXAMPLES) {
+            assert!(page.contains(&format!("`{directory}`")), "{directory}");
+        }
+    }
+}
