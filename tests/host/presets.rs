@@ -42,6 +42,8 @@ struct Program {
     /// What the answer holds.
     says: &'static str,
     reloads: bool,
+    /// Its program loads libraries of the host.
+    links: bool,
 }
 
 /// Long, and its packages are large.
@@ -66,6 +68,7 @@ Service.MemoryMax = \"300M\"",
         url: "http://127.0.0.1:3000/",
         says: "{\"mode\":\"production\",\"greeting\":\"for $5\",",
         reloads: true,
+        links: false,
     };
     proves(suite, &program, |_, dir| {
         put(dir, "server.js", include_str!("programs/server.js"), 0o644);
@@ -84,6 +87,7 @@ Service.ExecReload = \"/bin/kill -HUP $MAINPID\"",
         url: "http://127.0.0.1:8000/",
         says: "all is well",
         reloads: true,
+        links: false,
     };
     in_full(suite, &program, |_, dir| {
         put(dir, "wsgi.py", include_str!("programs/wsgi.py"), 0o644);
@@ -99,6 +103,7 @@ fn go(suite: Suite) {
         url: "http://127.0.0.1:9200/metrics",
         says: "node_memory_MemTotal_bytes",
         reloads: false,
+        links: true,
     };
     in_full(suite, &program, |suite, dir| {
         let from = root::cached(suite, SERVERS).join("usr/bin/prometheus-node-exporter");
@@ -116,6 +121,7 @@ X-Relpack.Health = \"http://127.0.0.1:1414/\"",
         url: "http://127.0.0.1:1414/",
         says: "hello",
         reloads: false,
+        links: false,
     };
     in_full(suite, &program, |_, dir| {
         put(
@@ -142,6 +148,7 @@ fn java(suite: Suite) {
         url: "http://127.0.0.1:8082/",
         says: "H2",
         reloads: false,
+        links: false,
     };
     in_full(suite, &program, |suite, dir| {
         fs::create_dir(dir.join("lib")).expect("the directory can be made");
@@ -162,6 +169,7 @@ Service.RuntimeDirectory = \"acme\"",
         url: "http://127.0.0.1:8080/",
         says: "hello",
         reloads: true,
+        links: false,
     };
     in_full(suite, &program, |_, dir| {
         put(dir, "site/index.html", "<p>hello</p>\n", 0o644);
@@ -223,9 +231,13 @@ fn packages(suite: Suite, program: &Program, files: fn(Suite, &Path), dir: &Path
         program.preset, program.unit
     );
     put(dir, "relpack.toml", &config, 0o644);
+    let shown = dir.display().to_string();
+    if program.links {
+        let root = root::cached(suite, program.packages).display().to_string();
+        relpack(&["lock", "-C", &shown, "--root", &root]).expect_ok();
+    }
     ["1.0", "1.1"].map(|version| {
         put(&build, "VERSION", &format!("{version}\n"), 0o644);
-        let shown = dir.display().to_string();
         artifact(&relpack(&["build", "--json", "-C", &shown, "--version", version]).expect_ok()).0
     })
 }
