@@ -51,6 +51,25 @@ impl<'a> Input<'a> {
         self.config.units.iter().filter(|unit| !unit.generated)
     }
 
+    /// The unit that a text is of; a drop-in may be of an instance, whose unit is the template.
+    fn unit_of(&self, origin: &Origin) -> Option<&'a Unit> {
+        let name = match origin {
+            Origin::Unit(name) => name,
+            Origin::DropIn(path) => {
+                &self
+                    .config
+                    .drop_ins
+                    .iter()
+                    .find(|drop_in| drop_in.path() == *path)?
+                    .unit
+            }
+            _ => return None,
+        };
+        let template = name.template();
+        self.units()
+            .find(|unit| unit.name == *name || Some(&unit.name) == template.as_ref())
+    }
+
     /// The texts of units and drop-ins.
     fn texts(&self) -> impl Iterator<Item = (Origin, &'a UnitFile)> {
         let units = self.units().map(|unit| (Origin::Unit(unit.name.clone()), &unit.file));

@@ -66,7 +66,11 @@ fn python(dir: &Path) {
         "def application(environ, start):\n    pass\n",
         0o644,
     );
-    write(&dir.join("venv/pyvenv.cfg"), "home = /usr/bin\n", 0o644);
+    write(
+        &dir.join("venv/pyvenv.cfg"),
+        "home = /usr/bin\nversion = 3.11.2\n",
+        0o644,
+    );
     write(
         &dir.join("venv/lib/python3.11/site-packages/gunicorn/__init__.py"),
         "",
@@ -121,6 +125,17 @@ fn every_runtime_gets_a_configuration_that_builds_as_it_stands() {
         let output = init(&dir).output().unwrap();
         assert!(output.status.success(), "{runtime}: {}", both(&output));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{runtime}");
+        // A program of this machine needs its C library.
+        let wants_lock = String::from_utf8_lossy(&output.stdout).contains("next: relpack lock");
+        assert_eq!(
+            wants_lock,
+            ["go", "rust"].contains(runtime),
+            "{runtime}: {}",
+            both(&output)
+        );
+        if wants_lock {
+            ok(relpack().args(["lock", "-C"]).arg(&dir));
+        }
         let text = fs::read_to_string(dir.join("relpack.toml")).unwrap();
         let config: toml::Table = text
             .parse()
@@ -154,6 +169,7 @@ fn every_runtime_gets_a_configuration_that_builds_as_it_stands() {
             .arg(built["artifacts"][0]["path"].as_str().unwrap()));
         for left_out in [
             "relpack.toml",
+            "relpack.lock",
             ".env",
             "Cargo.toml",
             "libx.rlib",

@@ -192,6 +192,47 @@ fn what_build_refuses_check_refuses() {
     assert!(!temp.path().join("dist").exists(), "nothing is written");
 }
 
+/// Ready-made files and instances are looked at as units of the configuration are, each finding in its own file.
+#[test]
+fn drop_ins_and_instances_are_looked_at() {
+    let temp = tempfile::tempdir().unwrap();
+    release(temp.path());
+    let config = format!(
+        "{}\n[units.\"acme-x.service\"]\nService.ExecStart = \"bin/serve\"\n\
+         [instances.blue]\nEnvironment.URL = \"x://$HOST\"\n[instances.green]\n",
+        BASE.replace("source = \"build\"", "source = \"build\"\nunits = \"units\"")
+            .trim_end()
+    );
+    write(&temp.path().join("relpack.toml"), &config, 0o644);
+    let unit = "[Unit]\nWants=network-online.target\n[Service]\nExecStart=/usr/bin/node x\nUser=root\n";
+    write(&temp.path().join("units/acme@.service"), unit, 0o644);
+    let drop_in = "[Unit]\nAfter=network-online.target\n[Service]\nReadWritePaths=/srv/x /var/lib/acme /tmp/y\nUser=0\nMemoryDenyWriteExecute=yes\n";
+    write(&temp.path().join("units/acme@blue.service.d/10-x.conf"), drop_in, 0o644);
+    let (status, found) = check(temp.path());
+    assert_eq!(status, 0, "{found:#?}");
+    let places: BTreeSet<(&str, &str, u64)> = found
+        .iter()
+        .filter_map(|f| {
+            Some((
+                f["lint"].as_str()?,
+                f["file"].as_str()?.rsplit('/').next()?,
+                f["line"].as_u64()?,
+            ))
+        })
+        .filter(|(lint, ..)| !matches!(*lint, "exposure" | "systemd-verify"))
+        .collect();
+    let line = u64::try_from(config.lines().position(|line| line.contains("$HOST")).unwrap()).unwrap() + 1;
+    let expected = [
+        ("env-file-dollar", "relpack.toml", line),
+        ("service-as-root", "acme@.service", 5),
+        ("service-as-root", "10-x.conf", 5),
+        ("writable-elsewhere", "10-x.conf", 4),
+        ("write-execute-jit", "10-x.conf", 6),
+    ];
+    assert_eq!(places, expected.into_iter().collect(), "{found:#?}");
+    assert_eq!(named(&found, Lint::WritableElsewhere).len(), 1, "{found:#?}");
+}
+
 #[test]
 fn a_lint_is_allowed_by_name_with_a_reason() {
     let unit = "[units.\"acme.service\"]\nService.ExecStart = \"bin/serve\"\nService.User = \"root\"\n";
@@ -238,6 +279,8 @@ fn what_a_build_only_warns_of_is_allowed_there_too() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(said(format!("{BASE}{unit}")).contains("directive-too-new"));
+    // Whether this machine's systemd knows it says nothing about the target's.
+    assert!(named(&check(temp.path()).1, Lint::SystemdVerify).is_empty());
     let allow = "[lints]\nallow = { \"directive-too-new\" = \"better where it is known\" }\n";
     assert_eq!(said(format!("{BASE}{allow}{unit}")), "");
 }

@@ -6,11 +6,14 @@ use std::process::{Command, Stdio};
 
 use clap::Args as ClapArgs;
 
-use crate::config;
+use crate::config::{self, Overrides};
 use crate::init::{self, Answers, Runtime, Seen};
 use crate::model::PackageName;
 use crate::output;
+use crate::plan::{Plan, PlanError};
 use crate::report::{self, Failure};
+
+use super::inputs;
 
 /// Which application.
 #[derive(Debug, ClapArgs)]
@@ -50,11 +53,27 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         dir => format!(" -C {}", dir.display()),
     };
     report::out(&format!(
-        "{}\n  runtime  {}\n  starts   {}\nnext: relpack check{place}, then relpack build{place}\n",
+        "{}\n  runtime  {}\n  starts   {}\nnext: {}relpack check{place}, then relpack build{place}\n",
         file.display(),
         seen.runtime.word(),
-        seen.exec
+        seen.exec,
+        match wants_lock(&file) {
+            true => format!("relpack lock{place} on the target's Debian, "),
+            false => String::new(),
+        }
     ))
+}
+
+/// Whether a build would ask for a lock file; what else it asks for is said by `check`.
+fn wants_lock(file: &Path) -> bool {
+    let Ok(config) = config::load(file, Overrides::default()) else {
+        return false;
+    };
+    let Ok((tree, _)) = inputs::scan(&config) else {
+        return false;
+    };
+    let lacking = |error: &PlanError| matches!(error, PlanError::NoLock { .. });
+    Plan::new(&config, tree, 0).is_err_and(|errors| errors.iter().any(lacking))
 }
 
 /// Why there is no configuration afterwards.

@@ -133,11 +133,20 @@ fn verify(config: &Config, units: &Rendered<'_>, analysis: &mut Analysis) -> Res
     Ok(())
 }
 
+/// What depends on this machine and not on the target. Programs of the release and the directives that the target's
+/// systemd knows are checked without systemd-analyze.
+const TOLD_BETTER: &[&str] = &[
+    "is not executable",
+    "Failed to execute",
+    "command cannot be executed",
+    "Unknown key",
+    "Unknown lvalue",
+    "Unknown section",
+];
+
 /// A line that is about one of our units: `/tmp/x/acme.service:12: …` or `acme.service: …`.
 fn remark(line: &str, units: &Rendered<'_>) -> Option<UnitError> {
-    // The programs are the target's: what of them lies in the release is checked there.
-    let of_programs = ["is not executable", "Failed to execute", "command cannot be executed"];
-    if of_programs.iter().any(|word| line.contains(word)) {
+    if TOLD_BETTER.iter().any(|words| line.contains(words)) {
         return None;
     }
     let dir = format!("{}/", units.dir.path().display());
@@ -242,19 +251,20 @@ fn run(args: &[&str], units: Option<&Path>) -> Result<String, AnalyzeError> {
         io::ErrorKind::NotFound => AnalyzeError::Absent,
         _ => AnalyzeError::Run(error),
     })?;
-    wait(&mut child)?;
+    wait(&mut child, LIMIT)?;
     let mut bytes = Vec::new();
     io::Seek::rewind(&mut said).map_err(AnalyzeError::Run)?;
     said.read_to_end(&mut bytes).map_err(AnalyzeError::Run)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn wait(child: &mut Child) -> Result<(), AnalyzeError> {
+/// Waits for its end; at the limit it is killed.
+fn wait(child: &mut Child, limit: Duration) -> Result<(), AnalyzeError> {
     let started = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(_)) => return Ok(()),
-            Ok(None) if started.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -268,6 +278,14 @@ fn wait(child: &mut Child) -> Result<(), AnalyzeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_hangs_is_ended() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let waited = wait(&mut child, Duration::from_millis(50));
+        assert!(matches!(waited, Err(AnalyzeError::Slow)), "{waited:?}");
+        assert!(child.try_wait().unwrap().is_some(), "it is gone");
+    }
 
     #[test]
     fn the_exposure_is_in_the_last_line() {

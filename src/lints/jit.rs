@@ -2,7 +2,7 @@
 
 use crate::model::TreePath;
 use crate::systemd::directives::is_yes;
-use crate::systemd::{Origin, UnitError, UnitFile, exec};
+use crate::systemd::{UnitError, UnitFile, exec};
 use crate::tree::{Node, Tree};
 
 use super::{Input, assignments};
@@ -19,8 +19,7 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
         let Some((index, entry)) = assignments(file, "Service", &["MemoryDenyWriteExecute"]).last() else {
             continue;
         };
-        let owner = input.units().find(|unit| Origin::Unit(unit.name.clone()) == origin);
-        let executed = owner.map_or(file, |unit| &unit.file);
+        let executed = input.unit_of(&origin).map_or(file, |unit| &unit.file);
         if let Some(runtime) = compiler(executed, input).filter(|_| is_yes(&entry.value)) {
             found.push(
                 UnitError::of(

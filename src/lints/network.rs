@@ -1,6 +1,6 @@
 //! `network-online-not-wanted`: an order alone starts nothing, so the target may not even be in the boot.
 
-use crate::systemd::{Origin, UnitError, UnitFile};
+use crate::systemd::{UnitError, UnitFile};
 
 use super::{Input, assignments};
 
@@ -18,13 +18,7 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
     };
     let mut found = Vec::new();
     for (origin, file) in input.texts() {
-        let owner = match &origin {
-            Origin::DropIn(path) => input
-                .units()
-                .find(|unit| path.starts_with(&format!("{}.d/", unit.name))),
-            _ => None,
-        };
-        if pulls(file) || owner.is_some_and(|unit| pulls(&unit.file)) {
+        if pulls(file) || input.unit_of(&origin).is_some_and(|unit| pulls(&unit.file)) {
             continue;
         }
         for (index, entry) in assignments(file, "Unit", &["After"]) {

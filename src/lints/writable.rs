@@ -72,7 +72,7 @@ fn own_places(origin: &Origin, file: &UnitFile, input: &Input<'_>) -> Vec<String
     let mut places = vec![shared(input)];
     places.extend(["/tmp", "/var/tmp", "/dev/shm"].map(str::to_owned));
     places.extend(input.config.directories.iter().map(|d| d.path.to_string()));
-    let unit = input.units().find(|unit| Origin::Unit(unit.name.clone()) == *origin);
+    let unit = input.unit_of(origin);
     for (key, top) in STATE {
         places.push(format!("{top}/{name}"));
         for list in unit.map_or(file, |unit| &unit.file).get_list("Service", key) {

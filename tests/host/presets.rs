@@ -14,13 +14,14 @@ use crate::support::repo::{Repo, Transport};
 use crate::support::root::{self, Suite};
 use crate::support::sample;
 
-on_each_suite![python, go, rust, java, static_site; sampled: node];
+on_each_suite![python, go, rust, java, static_site, what_init_writes_for_a_site; sampled: node];
 
 /// What `systemd-analyze security` may say of the unit that runs, of 10.
 const EXPOSURE_MAX: f64 = 2.5;
 
 /// One root for all that the machines run besides Node.js.
 const SERVERS: &[&str] = &[
+    "busybox",
     "default-jre-headless",
     "gunicorn",
     "libh2-java",
@@ -41,6 +42,8 @@ struct Program {
     /// What the answer holds.
     says: &'static str,
     reloads: bool,
+    /// Its program loads libraries of the host.
+    links: bool,
 }
 
 /// Long, and its packages are large.
@@ -65,6 +68,7 @@ Service.MemoryMax = \"300M\"",
         url: "http://127.0.0.1:3000/",
         says: "{\"mode\":\"production\",\"greeting\":\"for $5\",",
         reloads: true,
+        links: false,
     };
     proves(suite, &program, |_, dir| {
         put(dir, "server.js", include_str!("programs/server.js"), 0o644);
@@ -83,6 +87,7 @@ Service.ExecReload = \"/bin/kill -HUP $MAINPID\"",
         url: "http://127.0.0.1:8000/",
         says: "all is well",
         reloads: true,
+        links: false,
     };
     in_full(suite, &program, |_, dir| {
         put(dir, "wsgi.py", include_str!("programs/wsgi.py"), 0o644);
@@ -98,6 +103,7 @@ fn go(suite: Suite) {
         url: "http://127.0.0.1:9200/metrics",
         says: "node_memory_MemTotal_bytes",
         reloads: false,
+        links: true,
     };
     in_full(suite, &program, |suite, dir| {
         let from = root::cached(suite, SERVERS).join("usr/bin/prometheus-node-exporter");
@@ -115,6 +121,7 @@ X-Relpack.Health = \"http://127.0.0.1:1414/\"",
         url: "http://127.0.0.1:1414/",
         says: "hello",
         reloads: false,
+        links: false,
     };
     in_full(suite, &program, |_, dir| {
         put(
@@ -141,6 +148,7 @@ fn java(suite: Suite) {
         url: "http://127.0.0.1:8082/",
         says: "H2",
         reloads: false,
+        links: false,
     };
     in_full(suite, &program, |suite, dir| {
         fs::create_dir(dir.join("lib")).expect("the directory can be made");
@@ -161,11 +169,32 @@ Service.RuntimeDirectory = \"acme\"",
         url: "http://127.0.0.1:8080/",
         says: "hello",
         reloads: true,
+        links: false,
     };
     in_full(suite, &program, |_, dir| {
         put(dir, "site/index.html", "<p>hello</p>\n", 0o644);
         put(dir, "nginx.conf", include_str!("programs/nginx.conf"), 0o644);
     });
+}
+
+/// From an index.html to a site that is served, with what `init` decides.
+fn what_init_writes_for_a_site(suite: Suite) {
+    if !sample::full() {
+        eprintln!("{suite}: a site by init is served with RELPACK_FULL=1");
+        return;
+    }
+    let temp = tempfile::tempdir().expect("a temporary directory can be made");
+    let dir = temp.path().display().to_string();
+    put(temp.path(), "public/index.html", "<p>hello</p>\n", 0o644);
+    relpack(&["init", "-C", &dir, "--name", "acme"]).expect_ok();
+    let (deb, _) = artifact(&relpack(&["build", "--json", "-C", &dir]).expect_ok());
+    let m = Machine::boot_with(suite, SERVERS);
+    Repo::new(&m, Transport::File).add(&m, &[&deb]);
+    m.ok("apt-get install -y -q acme");
+    m.ok("curl -sSf http://127.0.0.1:8080/").expect_says("hello");
+    let exposure = exposure(&m);
+    assert!(exposure <= EXPOSURE_MAX, "{exposure} of {EXPOSURE_MAX}");
+    m.ok("systemctl stop acme.service && ! systemctl -q is-failed acme.service");
 }
 
 fn put(dir: &Path, path: &str, text: &str, mode: u32) {
@@ -202,9 +231,13 @@ fn packages(suite: Suite, program: &Program, files: fn(Suite, &Path), dir: &Path
         program.preset, program.unit
     );
     put(dir, "relpack.toml", &config, 0o644);
+    let shown = dir.display().to_string();
+    if program.links {
+        let root = root::cached(suite, program.packages).display().to_string();
+        relpack(&["lock", "-C", &shown, "--root", &root]).expect_ok();
+    }
     ["1.0", "1.1"].map(|version| {
         put(&build, "VERSION", &format!("{version}\n"), 0o644);
-        let shown = dir.display().to_string();
         artifact(&relpack(&["build", "--json", "-C", &shown, "--version", version]).expect_ok()).0
     })
 }
@@ -259,7 +292,7 @@ fn serves(m: &Machine, program: &Program) {
 
 /// 120 requests, eight at a time: none fails.
 fn under_load(m: &Machine, program: &Program) {
-    let one = format!("curl -sf -o /dev/null {}", program.url);
+    let one = format!("curl -sSf -o /dev/null {}", program.url);
     m.ok(&format!("seq 120 | xargs -P 8 -I{{}} {one}"));
 }
 
