@@ -23,13 +23,16 @@ set -eu
 @include stop@
 @include instances@
 @include proxy@
+@include lame-duck@
 @include roll@
 @include blue-green@
+@include host-instances@
 @include pin@
 @include keep@
 @include heal@
 @include revert@
 @include activate@
+@include packager@
 
 configure() {
     with_lock "$@"

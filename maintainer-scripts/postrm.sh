@@ -6,102 +6,8 @@ set -eu
 @include say@
 @include systemd@
 @include forget@
-
-env_file=@ENV_FILE@
-made_dirs=@MADE_DIRS@
-service_dirs=@SERVICE_DIRS@
-units=@UNITS@
-purge_shared=@PURGE_SHARED@
-
-remove() {
-    stop_units
-    # Asked before deb-systemd-helper runs, which must not reach a systemd that is not ours.
-    systemd_runs || :
-    rm -f "$pinfile"
-    forget_units
-    rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances" "$unitstore"
-    [ ! -d "$base/releases" ] || rm -rf "$base/releases"
-    rmdir "$root/usr/lib/relpack" 2>/dev/null || :
-    # A later install starts clean: what served, failed or waited is forgotten; the history stays until the purge.
-    for _f in journal pending-migration incoming reason activations restaged lock proxy.new proxy.old proxy.workers; do rm -f "$state/$_f"; done
-    rm -rf "$state/seals" "$state/debs" "$state/idle" "$state"/work.*
-    if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed (hint: run it again)"; fi
-}
-
-# dpkg calls no prerm for a package that is half installed, or that disappears, nor a second one where it was killed in a
-# removal; a boot or a person may have started units meanwhile.
-stop_units() {
-    systemd_runs || return 0
-    _all=
-    for _u in $units; do
-        case $_u in
-        *@.*) _all="$_all ${_u%%@*}@*.${_u##*.}" ;;
-        *) _all="$_all $_u" ;;
-        esac
-    done
-    set -f
-    # shellcheck disable=SC2086
-    systemctl stop $_all 2>/dev/null || :
-    set +f
-}
-
-# Links that we made are removed and forgotten; where an admin had disabled a unit, that is remembered until the purge.
-forget_units() {
-    command -v deb-systemd-helper >/dev/null || return 0
-    for _u in $units; do
-        unit_forget "$_u"
-        if systemd_runs; then systemctl reset-failed "$_u" 2>/dev/null || :; fi
-    done
-}
-
-purge() {
-    systemd_runs || :
-    for _u in $units; do
-        ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper purge "$_u" >/dev/null 2>&1 || :
-        # When a timer with Persistent= last ran.
-        case $_u in *.timer) rm -f "$root/var/lib/systemd/timers/stamp-$_u" ;; esac
-    done
-    if [ "$purge_shared" = yes ]; then
-        rm -rf "$base/shared"
-    elif [ -n "$env_file" ] && [ -e "$state/env-created" ] && [ -f "$root$env_file" ] &&
-        [ "$(sha256sum <"$root$env_file")" = "$(cat "$state/env-created")" ]; then
-        rm -f "$root$env_file"
-    fi
-    purge_files
-    # Deepest first; what is not empty is the user's.
-    printf '%s\n' "$made_dirs" | sort -r | while IFS= read -r _d; do
-        [ -z "$_d" ] || rmdir "$root$_d" 2>/dev/null || :
-    done
-    for _d in $service_dirs "$prefix/shared" "$prefix/app" "$prefix/payload" "$prefix"; do rmdir "$root$_d" 2>/dev/null || :; done
-    purge_users
-    rm -rf "$state"
-    rmdir "$root/var/lib/relpack" 2>/dev/null || :
-}
-
-# Configuration files go as dpkg's own do: the edited ones too.
-purge_files() {
-    [ -e "$state/files" ] || return 0
-    cut -f 2 "$state/files" | sort -u | while IFS= read -r _f; do
-        rm -f "$root$_f" "$root$_f.dpkg-dist"
-        _d=${_f%/*}
-        while [ "${_d%/*}" != "" ] && rmdir "$root$_d" 2>/dev/null; do _d=${_d%/*}; done
-    done
-}
-
-# A user that we made goes, unless something on this host still belongs to it.
-purge_users() {
-    [ -e "$state/users-created" ] && [ -z "$root" ] || return 0
-    sort -u "$state/users-created" | while IFS= read -r _user; do
-        id "$_user" >/dev/null 2>&1 || continue
-        for _d in "$base" $service_dirs $made_dirs; do
-            if [ -d "$_d" ] && [ -n "$(find "$_d" -user "$_user" -print -quit)" ]; then
-                say "user $_user is kept: $_d still holds files of it (hint: find $_d -user $_user)"
-                continue 2
-            fi
-        done
-        userdel "$_user" || say "warning: user $_user could not be removed (hint: userdel $_user)"
-    done
-}
+@include remove@
+@include packager@
 
 case ${1:-} in
 remove) remove ;;
@@ -109,7 +15,9 @@ purge) purge ;;
 disappear) remove ;;
 # dpkg has renamed the next version's files into place, and now records that as done; but it syncs the names only where
 # its own records lie. A power cut must not leave an unpacked version without its payload.
-upgrade | failed-upgrade) [ ! -d "$base/payload" ] || sync "$base/payload" || say "warning: $base/payload cannot be synced" ;;
+upgrade | failed-upgrade)
+    [ ! -d "$base/payload" ] || find "$base/payload" -type d -exec sync {} + || say "warning: $base/payload cannot be synced"
+    ;;
 abort-upgrade) ;;
 abort-install) rm -f "$state/incoming" "$state/lock"; rmdir "$state" "$root/var/lib/relpack" 2>/dev/null || : ;;
 *) die "postrm called with unknown argument '${1:-}' (hint: dpkg calls it, as deb-postrm(5) says)" ;;

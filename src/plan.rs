@@ -5,6 +5,7 @@ mod control;
 mod documents;
 mod elf_needs;
 mod executed;
+mod form;
 mod host_files;
 mod needs;
 mod settings;
@@ -12,12 +13,13 @@ mod settings;
 use std::collections::BTreeSet;
 
 use crate::config::Config;
-use crate::model::{AbsPath, Arch, DebVersion, PackageName, ReleaseId, TreePath};
-use crate::scripts::ScriptError;
-use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit};
-use crate::tree::{ReadError, Source, Tree, TreeError, Warning, secrets};
+use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, TreePath};
+use crate::scripts::{Packager, ScriptError};
+use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
+use crate::tree::{Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
 
 pub use control::Control;
+pub use form::Form;
 pub use host_files::{HostFile, HostFileKind};
 pub use needs::{Need, Needs};
 
@@ -42,28 +44,9 @@ pub enum PlanError {
         /// Its architecture.
         found: Arch,
     },
-    /// A unit executes something that the release doesn't hold.
-    #[error(
-        "{unit}: {directive} runs {path}, which is not in the release (hint: build it first, or check release.source and release.exclude)"
-    )]
-    NotInRelease {
-        /// The unit's name.
-        unit: String,
-        /// `ExecStart`, …
-        directive: String,
-        /// Path in the release.
-        path: String,
-    },
-    /// A unit executes a file without the executable bit.
-    #[error("{unit}: {directive} runs {path}, which is not executable (hint: chmod +x {path})")]
-    NotExecutable {
-        /// The unit's name.
-        unit: String,
-        /// `ExecStart`, …
-        directive: String,
-        /// Path in the release.
-        path: String,
-    },
+    /// A unit executes something that the release doesn't hold, or that is not executable.
+    #[error(transparent)]
+    Unit(Box<UnitError>),
     /// An ELF file needs a library, and there is no lock file.
     #[error(
         "\"{path}\" needs {library}{}, and there is no lock file that says which packages bring it (hint: run `relpack lock` on a host of the target's Debian, or with --root, and commit relpack.lock)",
@@ -107,6 +90,14 @@ pub enum PlanError {
         /// What to do.
         hint: String,
     },
+    /// dpkg can't unpack the release as files.
+    #[error(
+        "release.payload is \"files\", but dpkg needs the name of {path} for itself while it unpacks (hint: write payload = \"archive\", or rename it)"
+    )]
+    NotAsFiles {
+        /// Path in the release.
+        path: TreePath,
+    },
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -145,18 +136,20 @@ pub struct Plan {
     pub control: Control,
     /// What the user may want to know.
     pub warnings: Vec<String>,
-    /// zstd level of the payload; `None`: the archive's default.
-    pub level: Option<i32>,
+    /// How the release travels in the package.
+    pub form: Form,
+    /// How archives are compressed.
+    pub packing: Packing,
     host: host_files::Inputs,
 }
 
 /// Size of what is delivered, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// The payload archive and its manifest.
+    /// What dpkg unpacks of the release: its archive or files, and the manifest.
     pub payload: u64,
-    /// The release on disk.
-    pub unpacked: u64,
+    /// What staging adds to that.
+    pub staged: u64,
 }
 
 /// What is known once the release has its id.
@@ -168,16 +161,14 @@ pub struct Bound {
     pub control_files: Vec<(&'static str, u32, Vec<u8>)>,
     /// What dpkg puts on the host beside the payload.
     pub host_files: Vec<HostFile>,
-    /// Where the payload lies: `…/payload/<id>`; suffixes are `.tar.zst` and `.manifest`.
+    /// Where the payload lies: `…/payload/<id>`, a directory of files or with a suffix the archive; and `<id>.manifest`.
     pub payload: AbsPath,
 }
 
 impl Plan {
     /// Decides everything. All mistakes are returned at once.
     pub fn new(config: &Config, mut tree: Tree, source_date: u64) -> Result<Self, Vec<PlanError>> {
-        let Some(version) = config.package.version.clone() else {
-            return Err(vec![PlanError::NoVersion]);
-        };
+        let version = config.package.version.clone();
         let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
         let mut errors = executed::check(&executed, &tree);
         let mut warnings = Vec::new();
@@ -197,18 +188,25 @@ impl Plan {
                 Err(error) => errors.push(error),
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let version = match version {
+            Some(version) if errors.is_empty() => version,
+            Some(_) => return Err(errors),
+            None => {
+                errors.insert(0, PlanError::NoVersion);
+                return Err(errors);
+            }
+        };
         let settings = settings::render(config);
         put_metadata(&mut tree, config, &settings).map_err(|error| vec![error])?;
         check_own_secrets(&tree, config, &mut errors, &mut warnings);
         if !errors.is_empty() {
             return Err(errors);
         }
+        let packing = config.release.packing;
+        let form = Form::of(config.release.payload, packing.compression(), &tree).map_err(|error| vec![error])?;
         Ok(Self {
             name: config.package.name.clone(),
-            control: Control::new(config, &version, arch),
+            control: Control::new(config, &version, arch, form),
             version,
             arch,
             prefix: config.release.prefix.clone(),
@@ -219,9 +217,36 @@ impl Plan {
             files: config.files.iter().map(|file| (file.path.clone(), file.mode)).collect(),
             settings,
             warnings,
-            level: config.release.compression_level,
+            form,
+            packing,
             host: host_files::Inputs::new(config),
         })
+    }
+
+    /// What is delivered, with the length of the archive where the release travels as one.
+    pub fn sizes(&self, archive: u64, manifest: &Manifest) -> Sizes {
+        let manifest = manifest.as_str().len() as u64;
+        let unpacked = self.tree.file_bytes();
+        match self.form {
+            Form::Archive(_) => Sizes {
+                payload: archive + manifest,
+                staged: unpacked,
+            },
+            // Staging makes hardlinks of them.
+            Form::Files => Sizes {
+                payload: unpacked + manifest,
+                staged: 0,
+            },
+        }
+    }
+
+    /// How an archive of this compression is made: at the configured level, where that is the configured compression.
+    pub fn packing_as(&self, compression: Compression) -> Packing {
+        if self.packing.compression() == compression {
+            self.packing
+        } else {
+            Packing::of(compression)
+        }
     }
 
     /// Fills the id in: the maintainer scripts, the delivered unit texts, the files on the host.
@@ -234,9 +259,49 @@ impl Plan {
         Ok(Bound {
             id: id.clone(),
             control_files,
-            host_files: self.host.files(self, id, &tokens)?,
+            host_files: self.host.files(self, id, Packager::Dpkg, &tokens)?,
             payload: host_files::below(&self.prefix, &format!("payload/{id}")),
         })
+    }
+
+    /// What a tarball holds beside the release: units with the id filled in, settings, the scripts that install it, and
+    /// below `host/` what they put on the host. Path, whether it is executable, content.
+    pub fn beside_release(&self, id: &ReleaseId) -> Result<Vec<(TreePath, bool, Vec<u8>)>, ScriptError> {
+        let sizes = Sizes {
+            payload: 0,
+            staged: self.tree.file_bytes(),
+        };
+        let tokens = self.host.tokens(self, id, sizes);
+        let mut files = Vec::new();
+        let mut put = |path: String, executable: bool, bytes: Vec<u8>| {
+            let path = path.parse().expect("names of units and of our own files are paths");
+            files.push((path, executable, bytes));
+        };
+        for unit in &self.units {
+            put(format!("units/{}", unit.name), false, bound_text(unit, id).into_bytes());
+        }
+        for drop_in in &self.drop_ins {
+            put(
+                format!("units/{}", drop_in.path()),
+                false,
+                drop_in.file.render().into_bytes(),
+            );
+        }
+        put("settings".to_owned(), false, self.settings.clone().into_bytes());
+        for (name, script) in host_files::tarball_scripts(&tokens)? {
+            put(name.to_owned(), true, script.into_bytes());
+        }
+        for file in self.host.files(self, id, Packager::Tarball, &tokens)? {
+            let path = file.path.as_str();
+            // The units are the release's, and lintian looks at packages.
+            let left_out = ["/usr/lib/systemd/system/", "/usr/share/lintian/"];
+            if let (HostFileKind::File(mode, bytes), false) =
+                (file.kind, left_out.iter().any(|below| path.starts_with(below)))
+            {
+                put(format!("host{path}"), mode & 0o100 != 0, bytes);
+            }
+        }
+        Ok(files)
     }
 
     /// `<name>_<version>_<arch>.deb`, without the epoch, as dpkg-deb names it.
@@ -271,11 +336,26 @@ pub fn bound_text(unit: &Unit, id: &ReleaseId) -> String {
     unit.file.render().replace(RELEASE_PLACEHOLDER, id.as_str())
 }
 
-/// Where the payload (`tar.zst`) or its manifest (`manifest`) lies on a host.
-pub fn payload_path(bound: &Bound, suffix: &str) -> AbsPath {
-    format!("{}.{suffix}", bound.payload)
-        .parse()
-        .expect("a suffix keeps the path valid")
+impl Bound {
+    /// The payload's archive, where it travels as one.
+    pub fn archive_path(&self, compression: Compression) -> AbsPath {
+        self.beside(&format!(".tar.{}", compression.suffix()))
+    }
+
+    /// The payload's manifest.
+    pub fn manifest_path(&self) -> AbsPath {
+        self.beside(".manifest")
+    }
+
+    /// Where a file of the release lies, where it travels as files.
+    pub fn file_path(&self, path: &TreePath) -> AbsPath {
+        self.beside(&format!("/{path}"))
+    }
+
+    fn beside(&self, rest: &str) -> AbsPath {
+        let path = format!("{}{rest}", self.payload);
+        path.parse().expect("what is added keeps the path valid")
+    }
 }
 
 /// The scan has looked at what is on the disk; this looks at what the configuration says.

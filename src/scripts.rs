@@ -8,28 +8,38 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("activate", include_str!("../maintainer-scripts/lib/activate.sh")),
     ("app", include_str!("../maintainer-scripts/lib/app.sh")),
     ("blue-green", include_str!("../maintainer-scripts/lib/blue-green.sh")),
+    ("by-dpkg", include_str!("../maintainer-scripts/lib/by-dpkg.sh")),
+    ("by-tarball", include_str!("../maintainer-scripts/lib/by-tarball.sh")),
     ("deadline", include_str!("../maintainer-scripts/lib/deadline.sh")),
     ("fault", include_str!("../maintainer-scripts/lib/fault.sh")),
     ("files", include_str!("../maintainer-scripts/lib/files.sh")),
     ("forget", include_str!("../maintainer-scripts/lib/forget.sh")),
     ("heal", include_str!("../maintainer-scripts/lib/heal.sh")),
     ("health", include_str!("../maintainer-scripts/lib/health.sh")),
+    (
+        "host-instances",
+        include_str!("../maintainer-scripts/lib/host-instances.sh"),
+    ),
     ("instances", include_str!("../maintainer-scripts/lib/instances.sh")),
     ("journal", include_str!("../maintainer-scripts/lib/journal.sh")),
     ("keep", include_str!("../maintainer-scripts/lib/keep.sh")),
+    ("lame-duck", include_str!("../maintainer-scripts/lib/lame-duck.sh")),
     ("lock", include_str!("../maintainer-scripts/lib/lock.sh")),
     ("migrate", include_str!("../maintainer-scripts/lib/migrate.sh")),
     ("names", include_str!("../maintainer-scripts/lib/names.sh")),
     ("pin", include_str!("../maintainer-scripts/lib/pin.sh")),
     ("prepare", include_str!("../maintainer-scripts/lib/prepare.sh")),
     ("proxy", include_str!("../maintainer-scripts/lib/proxy.sh")),
+    ("remove", include_str!("../maintainer-scripts/lib/remove.sh")),
     ("revert", include_str!("../maintainer-scripts/lib/revert.sh")),
     ("roll", include_str!("../maintainer-scripts/lib/roll.sh")),
+    ("room", include_str!("../maintainer-scripts/lib/room.sh")),
     ("say", include_str!("../maintainer-scripts/lib/say.sh")),
     ("settings", include_str!("../maintainer-scripts/lib/settings.sh")),
     ("stage", include_str!("../maintainer-scripts/lib/stage.sh")),
     ("start", include_str!("../maintainer-scripts/lib/start.sh")),
     ("status", include_str!("../maintainer-scripts/lib/status.sh")),
+    ("stop-all", include_str!("../maintainer-scripts/lib/stop-all.sh")),
     ("stop", include_str!("../maintainer-scripts/lib/stop.sh")),
     ("switch", include_str!("../maintainer-scripts/lib/switch.sh")),
     ("systemd", include_str!("../maintainer-scripts/lib/systemd.sh")),
@@ -44,6 +54,25 @@ pub struct Template {
     text: &'static str,
 }
 
+/// Who brings a release to a host: `@include packager@` stands for what is different then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Packager {
+    /// dpkg, and apt above it.
+    #[default]
+    Dpkg,
+    /// A person, with the script in the tarball.
+    Tarball,
+}
+
+impl Packager {
+    fn fragment(self) -> &'static str {
+        match self {
+            Packager::Dpkg => "by-dpkg",
+            Packager::Tarball => "by-tarball",
+        }
+    }
+}
+
 /// Everything that can be rendered.
 pub mod template {
     use super::Template;
@@ -52,7 +81,7 @@ pub mod template {
         ($($(#[$doc:meta])* $id:ident = $name:literal, $file:literal;)*) => {
             $($(#[$doc])* pub const $id: Template = Template { name: $name, text: include_str!($file) };)*
             /// Every shell script.
-            pub const SCRIPTS: &[Template] = &[PREINST, POSTINST, PRERM, POSTRM, GENERATOR, RELEASE];
+            pub const SCRIPTS: &[Template] = &[PREINST, POSTINST, PRERM, POSTRM, GENERATOR, RELEASE, INSTALL, ROLLBACK, UNINSTALL];
         };
     }
 
@@ -69,6 +98,12 @@ pub mod template {
         GENERATOR = "generator", "../maintainer-scripts/generator.sh";
         /// `<name>-release`.
         RELEASE = "release", "../maintainer-scripts/release.sh";
+        /// In the tarball: the activation, for a person.
+        INSTALL = "install", "../maintainer-scripts/install.sh";
+        /// In the tarball.
+        ROLLBACK = "rollback", "../maintainer-scripts/rollback.sh";
+        /// In the tarball, and on the host beside its units.
+        UNINSTALL = "uninstall", "../maintainer-scripts/uninstall.sh";
         /// sysusers.d(5).
         SYSUSERS = "sysusers.d", "../pkg-templates/sysusers.d/package.conf";
         /// tmpfiles.d(5).
@@ -81,6 +116,18 @@ pub mod template {
         MAN = "man page", "../pkg-templates/man/release.1";
         /// A server block for an application behind nginx.
         NGINX = "nginx.conf", "../pkg-templates/proxy/nginx.conf";
+        /// `relpack.toml` of a Node.js application.
+        INIT_NODE = "relpack.toml for node", "../pkg-templates/init/node.toml";
+        /// `relpack.toml` of a Python application.
+        INIT_PYTHON = "relpack.toml for python", "../pkg-templates/init/python.toml";
+        /// `relpack.toml` of a Go program.
+        INIT_GO = "relpack.toml for go", "../pkg-templates/init/go.toml";
+        /// `relpack.toml` of a Rust program.
+        INIT_RUST = "relpack.toml for rust", "../pkg-templates/init/rust.toml";
+        /// `relpack.toml` of a Java application.
+        INIT_JAVA = "relpack.toml for java", "../pkg-templates/init/java.toml";
+        /// `relpack.toml` of a static site.
+        INIT_STATIC = "relpack.toml for static", "../pkg-templates/init/static.toml";
         /// What lintian is told, with reasons.
         LINTIAN = "lintian overrides", "../pkg-templates/lintian/overrides";
     }
@@ -138,9 +185,15 @@ pub fn shell_word(value: &str) -> String {
 
 /// Renders a template: fragments first, then tokens.
 pub fn render(template: Template, tokens: &Tokens) -> Result<String, ScriptError> {
+    render_for(Packager::Dpkg, template, tokens)
+}
+
+/// The same for who brings the release.
+pub fn render_for(packager: Packager, template: Template, tokens: &Tokens) -> Result<String, ScriptError> {
     let mut text = String::new();
     for line in template.text.lines() {
         let fragment = line.strip_prefix("@include ").and_then(|rest| rest.strip_suffix('@'));
+        let fragment = fragment.map(|name| if name == "packager" { packager.fragment() } else { name });
         match fragment {
             None => text.push_str(line),
             Some(name) => {

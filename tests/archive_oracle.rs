@@ -11,10 +11,11 @@ use std::time::{Duration, SystemTime};
 
 use relpack::archive::read::{Artifact, Format, InfoKind};
 use relpack::archive::{
-    ControlFile, DataEntry, DataKind, DebParts, Digests, StoredFile, TarballFormat, TarballParts, TrailingFile,
-    write_deb, write_payload, write_tarball,
+    ControlFile, DataEntry, DataKind, DebParts, Digests, StoredFile, TarballParts, TrailingFile, write_deb,
+    write_payload, write_tarball,
 };
-use relpack::tree::{Manifest, Node, ScanOptions, Tree, digest, scan};
+use relpack::model::{Compression, Packing};
+use relpack::tree::{EntryKind, Manifest, Node, ScanOptions, Tree, digest, scan};
 
 fn spool() -> File {
     tempfile::tempfile().unwrap()
@@ -122,14 +123,23 @@ fn scanned(top: &Path) -> Tree {
 struct Built {
     deb: Vec<u8>,
     zst: Vec<u8>,
+    xz: Vec<u8>,
     gz: Vec<u8>,
     payload: Vec<u8>,
     manifest: Manifest,
 }
 
+fn packing(compression: Compression) -> Packing {
+    Packing::new(compression, 3).unwrap()
+}
+
 fn build(tree: &Tree) -> Built {
+    build_as(tree, Compression::Zstd)
+}
+
+fn build_as(tree: &Tree, compression: Compression) -> Built {
     let mut file = tempfile::tempfile().unwrap();
-    let payload = write_payload(tree, MTIME, 3, &(), &file).unwrap();
+    let payload = write_payload(tree, MTIME, packing(compression), &(), &file).unwrap();
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).unwrap();
     file.read_to_end(&mut bytes).unwrap();
@@ -162,7 +172,7 @@ fn build(tree: &Tree) -> Built {
         ],
         data: vec![
             entry(
-                format!("/opt/acme/payload/{id}.tar.zst"),
+                format!("/opt/acme/payload/{id}.tar.{}", compression.suffix()),
                 DataKind::Stored {
                     mode: 0o644,
                     file: stored,
@@ -182,36 +192,79 @@ fn build(tree: &Tree) -> Built {
             ),
         ],
         mtime: MTIME,
-        level: 3,
+        packing: packing(compression),
     };
     let mut deb = Vec::new();
     assert_eq!(write_deb(&parts, spool(), &mut deb).unwrap(), Digests::of(&deb));
     let top = "acme-1.0-all".parse().unwrap();
-    let tarball = |format| {
+    let tarball = |compression| {
         let mut out = Vec::new();
         let parts = TarballParts {
             top: &top,
             tree,
             mtime: MTIME,
-            level: 3,
+            packing: packing(compression),
         };
         let unit = |manifest: &Manifest| TrailingFile {
             path: "units/acme.service".parse().unwrap(),
             executable: false,
             bytes: manifest.id().as_str().as_bytes().into(),
         };
-        let summary = write_tarball(format, &parts, &mut |manifest| vec![unit(manifest)], &(), &mut out).unwrap();
+        let summary = write_tarball(&parts, &mut |manifest| vec![unit(manifest)], &(), &mut out).unwrap();
         assert_eq!(summary.digests, Digests::of(&out));
         assert_eq!(summary.manifest, payload.manifest);
         out
     };
     Built {
         deb,
-        zst: tarball(TarballFormat::Zst),
-        gz: tarball(TarballFormat::Gz),
+        zst: tarball(Compression::Zstd),
+        xz: tarball(Compression::Xz),
+        gz: tarball(Compression::Gzip),
         payload: bytes,
         manifest: payload.manifest,
     }
+}
+
+/// The package whose payload travels as files.
+fn as_files(tree: &Tree) -> Vec<u8> {
+    let manifest = digest(tree).unwrap();
+    let id = manifest.id();
+    let mut data = vec![DataEntry {
+        path: format!("/opt/acme/payload/{id}.manifest").parse().unwrap(),
+        kind: DataKind::Bytes {
+            mode: 0o644,
+            bytes: manifest.as_str().as_bytes().into(),
+        },
+    }];
+    for ((path, node), entry) in tree.iter().zip(manifest.entries()) {
+        let kind = match (node, entry.kind) {
+            (Node::Dir, _) => DataKind::Dir,
+            (Node::Symlink(target), _) => DataKind::Symlink(target.clone()),
+            (Node::File(file), EntryKind::File { sha256, .. }) => DataKind::Release {
+                path: path.clone(),
+                file: file.clone(),
+                sha256,
+            },
+            _ => unreachable!("the manifest is the tree's"),
+        };
+        data.push(DataEntry {
+            path: format!("/opt/acme/payload/{id}/{path}").parse().unwrap(),
+            kind,
+        });
+    }
+    let parts = DebParts {
+        control_files: vec![ControlFile {
+            name: "control".into(),
+            mode: 0o644,
+            bytes: CONTROL.to_vec(),
+        }],
+        data,
+        mtime: MTIME,
+        packing: packing(Compression::Zstd),
+    };
+    let mut deb = Vec::new();
+    write_deb(&parts, spool(), &mut deb).unwrap();
+    deb
 }
 
 /// Every entry below `top` with kind, mode, content and time, as `find` would list them.
@@ -271,6 +324,7 @@ fn the_same_tree_gives_the_same_bytes_wherever_it_is() {
     assert!(one.payload == two.payload, "payload");
     assert!(one.deb == two.deb, "deb");
     assert!(one.zst == two.zst, "tar.zst");
+    assert!(one.xz == two.xz, "tar.xz");
     assert!(one.gz == two.gz, "tar.gz");
 }
 
@@ -286,6 +340,7 @@ fn tar_and_sha256sum_take_the_payload_and_the_tarballs() {
     for (name, bytes, strip) in [
         ("p.tar.zst", &built.payload, 0),
         ("t.tar.zst", &built.zst, 2),
+        ("t.tar.xz", &built.xz, 2),
         ("t.tar.gz", &built.gz, 2),
     ] {
         let archive = temp.path().join(name);
@@ -329,7 +384,7 @@ fn tar_and_sha256sum_take_the_payload_and_the_tarballs() {
 }
 
 /// A package whose data archive holds all the hard paths themselves.
-fn hard_deb(compressed: bool) -> (Tree, Vec<u8>) {
+fn hard_deb(compression: Compression, stored: bool) -> (Tree, Vec<u8>) {
     let mut tree = Tree::new();
     let mut paths = hard_paths();
     paths.push(vec!["p".repeat(199); 19].join("/") + "/" + &"q".repeat(189));
@@ -360,7 +415,7 @@ fn hard_deb(compressed: bool) -> (Tree, Vec<u8>) {
             }
         })
         .collect();
-    if !compressed {
+    if stored {
         let stored = StoredFile {
             file: Arc::new(tempfile::tempfile().unwrap()),
             digests: Digests::of(b""),
@@ -385,7 +440,7 @@ fn hard_deb(compressed: bool) -> (Tree, Vec<u8>) {
             control_files: vec![control],
             data,
             mtime: MTIME,
-            level: 9,
+            packing: Packing::of(compression),
         },
         spool(),
         &mut out,
@@ -396,8 +451,14 @@ fn hard_deb(compressed: bool) -> (Tree, Vec<u8>) {
 
 #[test]
 fn dpkg_deb_takes_every_path() {
-    for compressed in [true, false] {
-        let (tree, bytes) = hard_deb(compressed);
+    for (compression, stored, suffix) in [
+        (Compression::Zstd, false, "zst"),
+        (Compression::Zstd, true, "zst"),
+        (Compression::Xz, false, "xz"),
+        (Compression::Xz, true, "gz"),
+        (Compression::Gzip, false, "gz"),
+    ] {
+        let (tree, bytes) = hard_deb(compression, stored);
         let temp = tempfile::tempdir().unwrap();
         let deb = temp.path().join("x.deb");
         fs::write(&deb, &bytes).unwrap();
@@ -428,7 +489,7 @@ fn dpkg_deb_takes_every_path() {
             .arg(control.join("md5sums"))
             .current_dir(&out));
         let members = run(Command::new("ar").arg("t").arg(&deb));
-        assert_eq!(members, format!("debian-binary\ncontrol.tar.gz\ndata.tar{}\n", ".zst"));
+        assert_eq!(members, format!("debian-binary\ncontrol.tar.gz\ndata.tar.{suffix}\n"));
 
         let artifact = Artifact::open(&deb).unwrap();
         let entries = artifact.entries().unwrap();
@@ -488,6 +549,7 @@ fn our_reader_gives_back_what_was_written() {
     for (name, bytes, format) in [
         ("x.deb", &built.deb, Format::Deb),
         ("x.tar.zst", &built.zst, Format::TarZst),
+        ("x.tar.xz", &built.xz, Format::TarXz),
         ("x.tar.gz", &built.gz, Format::TarGz),
     ] {
         let path = temp.path().join(name);
@@ -525,6 +587,33 @@ fn our_reader_gives_back_what_was_written() {
     }
 }
 
+#[test]
+fn a_release_as_files_is_the_same_release() {
+    let temp = tempfile::tempdir().unwrap();
+    source(&temp.path().join("src"), false, 0o022, 1);
+    let tree = scanned(&temp.path().join("src"));
+    let path = temp.path().join("x.deb");
+    fs::write(&path, as_files(&tree)).unwrap();
+    let artifact = Artifact::open(&path).unwrap();
+    let release = artifact.release().unwrap();
+    let archive = build(&tree).manifest;
+    assert_eq!(
+        (&release.manifest, release.named.clone()),
+        (&archive, Some(archive.id()))
+    );
+    assert_eq!(release.delivered.as_deref(), Some(archive.as_str().as_bytes()));
+    assert!(release.oddities.is_empty() && release.compressed.is_none());
+    assert_eq!(artifact.check_md5sums().unwrap(), [""; 0]);
+    let out = temp.path().join("out");
+    run(Command::new("dpkg-deb").arg("-x").arg(&path).arg(&out));
+    assert_is_tree(&out.join(format!("opt/acme/payload/{}", archive.id())), &tree);
+
+    // A file that isn't any more what gave the release its name.
+    fs::write(temp.path().join("src/empty"), "not").unwrap();
+    let manifest = digest(&tree);
+    assert!(manifest.is_err(), "it changed");
+}
+
 /// Everything that `inspect` and `verify` would do.
 fn read_all(path: &Path) -> Result<(), relpack::archive::read::ArtifactError> {
     let artifact = Artifact::open(path)?;
@@ -542,7 +631,15 @@ fn small() -> Vec<(&'static str, Vec<u8>)> {
         .unwrap();
     tree.insert_symlink("l".parse().unwrap(), "bin/app").unwrap();
     let built = build(&tree);
-    vec![("deb", built.deb), ("tar.zst", built.zst), ("tar.gz", built.gz)]
+    let as_xz = build_as(&tree, Compression::Xz).deb;
+    vec![
+        ("deb", built.deb),
+        ("tar.zst", built.zst),
+        ("tar.xz", built.xz),
+        ("tar.gz", built.gz),
+        ("xz.deb", as_xz),
+        ("files.deb", as_files(&tree)),
+    ]
 }
 
 #[test]
@@ -718,7 +815,12 @@ fn a_bomb_stops_at_the_limit() {
         .unwrap();
     let built = build(&tree);
     let temp = tempfile::tempdir().unwrap();
-    for (name, bytes) in [("x.deb", built.deb), ("x.tar.zst", built.zst), ("x.tar.gz", built.gz)] {
+    for (name, bytes) in [
+        ("x.deb", built.deb),
+        ("x.tar.zst", built.zst),
+        ("x.tar.xz", built.xz),
+        ("x.tar.gz", built.gz),
+    ] {
         let path = temp.path().join(name);
         fs::write(&path, bytes).unwrap();
         assert!(Artifact::open(&path).unwrap().release().is_ok());

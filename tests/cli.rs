@@ -144,11 +144,11 @@ fn wrong_input_is_status_1_and_every_mistake_is_told() {
     write(&dir.join("relpack.toml"), &config, 0o644);
     let said = fails(relpack().arg("build").arg("-C").arg(&dir), 1);
     assert!(
-        said.contains("acme.service: ExecStart runs bin/missing, which is not in the release"),
+        said.contains("acme.service: ExecStart= runs bin/missing, which is not in the release"),
         "{said}"
     );
     assert!(
-        said.contains("acme-backup.service: ExecStart runs public/app.js, which is not executable"),
+        said.contains("acme-backup.service: ExecStart= runs public/app.js, which is not executable"),
         "{said}"
     );
     assert!(said.matches("(hint: ").count() >= 2, "{said}");

@@ -62,7 +62,7 @@ Health=http://127.0.0.1:{env.PORT}/healthz
         env_file: Some(parse("/opt/acme/shared/env")),
         env_required: vec![parse("DATABASE_URL")],
         instances: Default::default(),
-        one_at_a_time: false,
+        deploy: Default::default(),
         writable: vec![parse("/opt/acme/shared/uploads")],
         defaults: Defaults {
             preset: Some("node".into()),

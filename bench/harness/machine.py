@@ -1,5 +1,6 @@
 """A booted Debian host: systemd as process 1 in a container, its root a directory on a real disk."""
 
+import hashlib
 import itertools
 import os
 import shutil
@@ -14,13 +15,14 @@ INCLUDE = "systemd,systemd-sysv,dbus,apt,curl,zstd,nodejs,strace"
 _numbers = itertools.count(1)
 
 
-def base_system(cache, suite):
-    """The host's base system as a tar file, made once."""
-    archive = cache / f"{suite}-nodejs-strace.tar"
+def base_system(cache, suite, include=INCLUDE):
+    """The host's base system as a tar file, made once for each list of packages."""
+    name = f"{suite}-{hashlib.sha256(include.encode()).hexdigest()[:12]}"
+    archive = cache / f"{name}.tar"
     if not archive.exists():
         log(f"mmdebstrap {suite}")
-        part = cache / f"{suite}-nodejs-strace.part.tar"
-        run_quiet(["mmdebstrap", "--variant=minbase", f"--include={INCLUDE}", suite, str(part)])
+        part = cache / f"{name}.part.tar"
+        run_quiet(["mmdebstrap", "--variant=minbase", f"--include={include}", suite, str(part)])
         part.rename(archive)
     return archive
 

@@ -42,7 +42,7 @@ def goals(results):
 
 def text(results):
     lines = []
-    environment, tree = results["environment"], results["tree"]
+    environment, tree = results["environment"], results.get("tree")
     lines.append(
         f"{environment['date']}: {environment['cpu']}, {environment['cpus']} CPUs, "
         f"{environment['memory_bytes'] / 2**30:.0f} GiB, Linux {environment['kernel']}, "
@@ -50,8 +50,9 @@ def text(results):
         f"fsync {environment['fsync_seconds'] * 1000:.2f} ms; "
         f"load before {environment['load_before'][0]:.1f}, after {environment['load_after'][0]:.1f}"
     )
-    lines.append(f"Tree: {tree['files']} files, {tree['bytes'] / 1e6:.0f} MB, {tree['symlinks']} symlinks.")
-    lines.append(f"Medians of {results['rounds']} interleaved rounds, [min–max]; a tool over 20 s ran once.")
+    if tree:
+        lines.append(f"Tree: {tree['files']} files, {tree['bytes'] / 1e6:.0f} MB, {tree['symlinks']} symlinks.")
+        lines.append(f"Medians of {results['rounds']} interleaved rounds, [min–max]; a tool over 20 s ran once.")
     build = results.get("build")
     if build:
         lines += ["", f"Building the package (zstd level {results['level']} for relpack and dpkg-deb)", ""]
@@ -67,6 +68,9 @@ def text(results):
         delay = f", each fsync, fdatasync and syncfs made {slower:g} ms slower" if slower else ""
         lines += ["", f"On a booted host ({install['suite']}, {install['versions']}), its root {disk} on that disk{delay}", ""]
         lines += install_table(install["steps"])
+    if "strategies" in results:
+        lines += ["", f"Deploys under {results['strategies']['rate']} requests a second ({results['strategies']['suite']})", ""]
+        lines += strategies_table(results["strategies"]["ways"])
     if results["goals"]:
         rows = [["goal", "measured", "wanted", ""]]
         for goal in results["goals"]:
@@ -118,6 +122,28 @@ def install_table(steps):
                 spread(ours["total"]) if ours else "–",
             ]
         )
+    return table(rows)
+
+
+def strategies_table(ways):
+    rows = [["way", "release", "failed", "sent", "longest gap s", "p99 before ms", "p99 during ms", "deploy s", "memory MiB", "peak MiB"]]
+    for way in ways:
+        for what in ("good", "bad"):
+            one = way[what]
+            rows.append(
+                [
+                    way["name"],
+                    what,
+                    str(one["failed"]),
+                    str(one["sent"]),
+                    f"{one['gap_seconds']:.2f}",
+                    f"{one['p99_before_ms']:.0f}",
+                    f"{one['p99_during_ms']:.0f}",
+                    f"{one['seconds']:.1f}",
+                    f"{one['memory_before_bytes'] / MIB:.0f}",
+                    f"{one['memory_peak_bytes'] / MIB:.0f}",
+                ]
+            )
     return table(rows)
 
 

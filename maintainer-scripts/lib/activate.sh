@@ -73,7 +73,7 @@ activation_begin() {
     event=upgrade
     if [ -z "$j_from_version" ]; then
         event=install
-    elif dpkg --compare-versions "$2" lt "$j_from_version"; then
+    elif version_is "$2" lt "$j_from_version"; then
         event=rollback
     elif [ "$2" = "$j_from_version" ]; then
         event=reinstall
@@ -197,6 +197,8 @@ activation_live() {
 }
 
 switch_live() {
+    # shellcheck disable=SC2046
+    lame_duck "$1" $(restarted_at_once "$1")
     switch_to "$1"
     instances_follow "$1"
     files_deliver "$1" "$j_from_id"
@@ -219,6 +221,8 @@ activation_finish() {
         attempt stop_dropped "$j_from_id" "$j_live_id"
         [ "$rc" = 0 ] || say "warning: units that $j_live_version no longer has could not all be stopped (hint: $name-release status)"
     fi
+    attempt host_instances "$j_live_id"
+    [ "$rc" = 0 ] || say "warning: the instances that $facts names could not be brought in line (hint: $name-release status)"
     if has_unit "$j_live_id" "$name@.service"; then
         attempt instances_finish "$j_live_id"
         [ "$rc" = 0 ] || say "warning: the instances of $name could not all be brought in line (hint: $name-release status)"
@@ -227,11 +231,12 @@ activation_finish() {
     keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
     pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
     history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
+    rm -rf "$ducks" || say "warning: $ducks could not be removed (hint: rm -r $ducks)"
     attempt prune
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
     rm -rf "$base"/releases/.*.damaged || say "warning: a damaged release could not be removed (hint: look at the disk)"
     [ ! -e "$state/restaged" ] || rm -f "$state/restaged" || say "warning: $state/restaged could not be removed: the next activation restarts everything"
-    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; dpkg --configure $name)"
+    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; $(finish_by))"
 }
 
 live_becomes() {
@@ -241,7 +246,7 @@ live_becomes() {
     fi
     j_live_id=$j_to_id
     j_live_version=$j_to_version
-    if [ -n "$j_failed_version" ] && dpkg --compare-versions "$j_to_version" ge "$j_failed_version"; then
+    if [ -n "$j_failed_version" ] && version_is "$j_to_version" ge "$j_failed_version"; then
         j_failed_id=
         j_failed_version=
         j_failed_reason=

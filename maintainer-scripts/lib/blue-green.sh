@@ -58,13 +58,15 @@ swap() {
 # swap_start ID UNIT
 swap_start() {
     systemctl stop "relpack-drain-$name.service" 2>/dev/null || :
+    # Also what has happened to it since an interrupted run says nothing about this deploy.
+    systemctl reset-failed "$2" 2>/dev/null || :
     # Just rolled back from, and not drained yet: it still is what is wanted.
     if [ "$(unit_show "$2" ActiveState)" != active ] || [ "$(unit_release "$2")" != "$1" ]; then
         bounded systemctl stop "$2"
         instance_point "$2" "$1"
         mark_serving "$2"
         daemon_reload
-        systemctl reset-failed "$2" 2>/dev/null || :
+        fault swap-pointed
         start_run start "$2"
     fi
     mark_serving "$2"

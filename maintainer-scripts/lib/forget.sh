@@ -4,9 +4,9 @@ unit_forget() {
     _mark=$state/forgetting.$1
     _again=n
     [ ! -e "$_mark" ] || _again=y
-    if [ "$_again" = n ] && ! deb-systemd-helper --quiet was-enabled "$1"; then return 0; fi
+    if [ "$_again" = n ] && ! enabling --quiet was-enabled "$1"; then return 0; fi
     printf '' >"$_mark" || :
-    deb-systemd-helper purge "$1" >/dev/null 2>&1 || say "warning: $1 cannot be disabled (hint: systemctl disable $1)"
+    enabling purge "$1" >/dev/null 2>&1 || say "warning: $1 cannot be disabled (hint: systemctl disable $1)"
     if [ "$_again" = y ]; then
         for _l in "$root"/etc/systemd/system/*/"$1" "$root"/var/lib/systemd/deb-systemd-helper-enabled/*/"$1"; do
             if [ -e "$_l" ] || [ -L "$_l" ]; then rm -f "$_l" || say "warning: $_l cannot be removed (hint: rm it)"; fi

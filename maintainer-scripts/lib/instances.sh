@@ -56,12 +56,45 @@ gate_instance() {
     deploy_check "$1" "$2"
 }
 
-# deploy_check ID UNIT: the command of [deploy] check, run as that instance.
+# deploy_check ID UNIT: what [deploy] check says, a command that is run as that instance, or a request to it.
 deploy_check() {
     _cmd=$(setting "$1" check)
-    [ -n "$_cmd" ] || return 0
-    _why=$(health_exec "$1" "$2" "$_cmd") || {
+    _request=$(settings_text "$1" | sed -n "s/^check-http$tab//p")
+    if [ -n "$_cmd" ]; then
+        _why=$(health_exec "$1" "$2" "$_cmd")
+    elif [ -n "$_request" ]; then
+        check_request "$1" "$2" "$_request"
+    fi || {
         health_failed "$2" "the check of $2 failed: $_why"
         return 1
     }
+}
+
+# What the requests of a check saw, for the message: how many answers, and the slowest.
+check_saw=
+check_slowest=0
+
+# check_request ID UNIT SPEC: an answer with a status and within a time that SPEC allows (least, most, milliseconds, URL).
+check_request() {
+    _spec=$3
+    _least=${_spec%%"$tab"*}
+    _spec=${_spec#*"$tab"}
+    _most=${_spec%%"$tab"*}
+    _spec=${_spec#*"$tab"}
+    _within=${_spec%%"$tab"*}
+    _url=$(health_expand "$1" "$2" "${_spec#*"$tab"}")
+    # It may answer later than it should, so that the message can say how late.
+    _said=$(curl -q -g -sS -o /dev/null --noproxy '*' --max-time $((_within / 1000 + 5)) -w '%{http_code} %{time_total}' "$_url" 2>&1) || {
+        _why="$_url: $(one_line "$_said")"
+        return 1
+    }
+    _status=${_said%% *}
+    _took=$(printf '%s\n' "${_said#* }" | awk '{ printf "%d", $1 * 1000 }')
+    _why="$_url answered $_status in $_took ms"
+    if [ "$_status" -lt "$_least" ] || [ "$_status" -gt "$_most" ] || [ "$_took" -gt "$_within" ]; then
+        _why="$_why, and not with $_least to $_most within $_within ms"
+        return 1
+    fi
+    [ "$_took" -le "$check_slowest" ] || check_slowest=$_took
+    check_saw="the last request was answered with $_status, the slowest in $check_slowest ms"
 }

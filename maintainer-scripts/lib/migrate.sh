@@ -6,7 +6,7 @@ migration_wanted() {
     [ -n "$(setting "$j_to_id" migrate)" ] || return 1
     [ ! -e "$state/migrated/$j_to_id" ] || return 1
     [ "$(fact migrate)" != no ] || return 1
-    [ -z "$j_from_version" ] || dpkg --compare-versions "$j_to_version" ge "$j_from_version"
+    [ -z "$j_from_version" ] || version_is "$j_to_version" ge "$j_from_version"
 }
 
 migration_mark() {

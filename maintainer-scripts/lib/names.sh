@@ -1,13 +1,17 @@
-# Where everything is. The four values are rendered in, already quoted for the shell.
+# Where everything is. The first values are rendered in, already quoted for the shell.
 name=@NAME@
 prefix=@PREFIX@
 version=@VERSION@
 id=@ID@
+# What the name of the delivered archive ends with; nothing where the release was delivered as files.
+packed=@PAYLOAD@
 
 # dpkg sets DPKG_ROOT when it installs into a foreign root without chroot.
 root=${DPKG_ROOT:-}
 base=$root$prefix
 state=$root/var/lib/relpack/$name
+# The release as it was brought here, with its manifest beside it.
+delivered=$base/payload/$id
 # On the root file system: generators read it before $prefix or /var are mounted.
 unitstore=$root/usr/lib/relpack/$name
 unitdir=$root/usr/lib/systemd/system

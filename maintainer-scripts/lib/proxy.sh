@@ -5,24 +5,28 @@ proxy_conf=$root/etc/nginx/conf.d/relpack-$name.conf
 proxy_used() { [ "$(setting "$1" proxy)" = nginx ]; }
 
 # proxy_with ID: all instances that run.
-proxy_with() { proxy_without "$1" -; }
+proxy_with() { proxy_without "$1"; }
 
-# proxy_without ID UNIT: all instances that run, but this one.
+# proxy_without ID UNIT…: all instances that run, but these.
 proxy_without() {
     proxy_used "$1" || return 0
     _members=
+    _for=$1
+    shift
     for _m in $(systemctl list-units --plain --no-legend --state=active "$name@*.service" | awk '{ print $1 }' | sort); do
-        if [ "$_m" != "$2" ] && ! is_idle "$_m"; then _members="$_members $_m"; fi
+        case " $* " in *" $_m "*) continue ;; esac
+        if ! is_idle "$_m"; then _members="$_members $_m"; fi
     done
     # shellcheck disable=SC2086
-    proxy_set "$1" $_members
+    proxy_set "$_for" $_members
 }
 
 # proxy_set ID UNIT…: exactly these.
 proxy_set() {
     proxy_used "$1" || return 0
     proxy_text "$@" >"$state/proxy.new"
-    if [ -e "$proxy_conf" ] && cmp -s "$state/proxy.new" "$proxy_conf"; then
+    # A run that was killed may have written the file, and not told nginx.
+    if [ -e "$proxy_conf" ] && [ ! -e "$state/proxy.pending" ] && cmp -s "$state/proxy.new" "$proxy_conf"; then
         rm -f "$state/proxy.new"
         return 0
     fi
@@ -35,40 +39,67 @@ proxy_text() {
     shift
     echo "# Written by relpack at every change of $name. Include it by proxy_pass http://$name; (see /usr/share/$name/nginx.conf)."
     echo "upstream $name {"
-    for _m in "$@"; do printf '    server %s;\n' "$(health_expand "$_of" "$_m" "$(setting "$_of" proxy-server)")"; done
+    for _m in "$@"; do
+        printf '    server %s%s;\n' "$(health_expand "$_of" "$_m" "$(setting "$_of" proxy-server)")" "$(proxy_weight "$_of" "$_m" $#)"
+    done
     # nginx refuses an upstream without servers.
     [ $# -gt 0 ] || echo '    server 127.0.0.1:9 down;'
     echo '    keepalive 32;'
     echo '}'
 }
 
+# The canary that soaks, and gets its share of the requests.
+proxy_canary=
+
+# proxy_weight ID UNIT NUMBER: of that many servers the canary has "weight" percent of the requests, the others the rest.
+proxy_weight() {
+    _share=$(setting "$1" weight)
+    if [ -z "$_share" ] || [ -z "$proxy_canary" ] || [ "$3" -lt 2 ]; then return 0; fi
+    if [ "$2" = "$proxy_canary" ]; then _share=$((_share * ($3 - 1))); else _share=$((100 - _share)); fi
+    printf ' weight=%s' "$_share"
+}
+
 proxy_change() {
     mkdir -p "${proxy_conf%/*}"
     rm -f "$state/proxy.old"
+    _pending=y
+    if [ ! -e "$state/proxy.pending" ]; then
+        _pending=
+        write_file "$state/proxy.pending" 0644 </dev/null || return 1
+    fi
     [ ! -e "$proxy_conf" ] || cp "$proxy_conf" "$state/proxy.old"
-    write_file "$proxy_conf" 0644 <"$state/proxy.new"
+    write_file "$proxy_conf" 0644 <"$state/proxy.new" || return 1
     rm -f "$state/proxy.new"
-    command -v nginx >/dev/null || return 0
+    fault proxy-written
+    if ! command -v nginx >/dev/null; then
+        rm -f "$state/proxy.pending"
+        return 0
+    fi
     if ! _said=$(nginx -t 2>&1); then
         if [ -e "$state/proxy.old" ]; then
             write_file "$proxy_conf" 0644 <"$state/proxy.old"
         else
             rm -f "$proxy_conf"
         fi
+        [ -n "$_pending" ] || rm -f "$state/proxy.pending"
         say "nginx refuses its configuration: $(printf '%s' "$_said" | grep -m 1 emerg || printf '%s' "$_said" | head -n 1)"
         more "(hint: nginx -t; the upstream of $name was left as it was)"
         printf '%s\n' "nginx refuses its configuration" >"$state/reason"
         return 1
     fi
     _master=$(unit_show nginx.service MainPID)
-    [ "${_master:-0}" != 0 ] || return 0
+    if [ "${_master:-0}" = 0 ]; then
+        rm -f "$state/proxy.pending"
+        return 0
+    fi
     _old=$(cat "/proc/$_master/task/$_master/children" 2>/dev/null) || _old=
-    bounded systemctl reload nginx.service
-    fault proxy-reloaded
     printf '%s\n' "$_old" >"$state/proxy.workers"
-    [ -n "$proxy_wait" ] || return 0
+    bounded systemctl reload nginx.service || return 1
+    fault proxy-reloaded
     # shellcheck disable=SC2086
-    proxy_drained "$j_to_id" $_old
+    [ -z "$proxy_wait" ] || proxy_drained "$j_to_id" $_old
+    # Only now: a rerun has to wait for those workers, too.
+    rm -f "$state/proxy.pending"
 }
 
 # Whether a change waits until the requests that the proxy had sent before it have ended.

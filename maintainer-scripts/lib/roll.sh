@@ -1,4 +1,5 @@
-# Rolling: one instance after the other leaves the proxy, changes its release, and comes back when it is healthy.
+# Rolling: one instance after the other (or a few at a time) leaves the proxy, changes its release, and comes back when it
+# is healthy.
 
 # rolls ID: whether this release is rolled out. The first install has nothing to roll over.
 rolls() {
@@ -20,11 +21,45 @@ roll() {
         if in_roll "$1" "$_u" && policy_allows "$_u" restart; then _all="$_all $_u"; fi
     done
     _soak=$(setting "$1" soak)
+    _canary=
+    if [ -n "$_soak" ]; then
+        _canary=${_all# }
+        _canary=${_canary%% *}
+        [ -z "$_canary" ] || roll_canary "$1" "$_canary" "$_soak"
+    fi
+    # shellcheck disable=SC2086
+    _most=$(roll_width "$1" $_all)
+    _batch=
+    _size=0
     for _roll in $_all; do
-        roll_one "$1" "$_roll"
-        if [ -n "$_soak" ]; then soak "$1" "$_roll" "$_soak"; fi
-        _soak=
+        [ "$_roll" != "$_canary" ] || continue
+        _batch="$_batch $_roll"
+        _size=$((_size + 1))
+        [ "$_size" = "$_most" ] || continue
+        # shellcheck disable=SC2086
+        roll_some "$1" $_batch
+        _batch=
+        _size=0
     done
+    # shellcheck disable=SC2086
+    [ -z "$_batch" ] || roll_some "$1" $_batch
+}
+
+# roll_width ID UNIT…: how many of them change at a time: on this host, too, one has to go on serving.
+roll_width() {
+    _width=$(setting "$1" max-parallel)
+    _width=${_width:-1}
+    [ "$_width" -lt "$(($# - 1))" ] || _width=$(($# - 2))
+    [ "$_width" -ge 1 ] || _width=1
+    printf '%s\n' "$_width"
+}
+
+# roll_canary ID UNIT SECONDS
+roll_canary() {
+    proxy_canary=$2
+    roll_some "$1" "$2"
+    soak "$1" "$2" "$3"
+    proxy_canary=
 }
 
 # soak ID UNIT SECONDS: the canary serves its share, and is watched, before the others follow.
@@ -45,25 +80,54 @@ soak() {
         _seen=$((_seen + 1))
         sleep 1
     done
-    say "the canary $2 passed $_seen checks in $3 s; the others follow"
+    say "the canary $2 passed $_seen checks in $3 s${check_saw:+ ($check_saw)}; the others follow"
 }
 
-# roll_one ID UNIT
-roll_one() {
-    if [ "$(unit_release "$2")" = "$1" ] && [ "$(readlink "$base/instances/$(instance_of "$2")" 2>/dev/null)" = "../releases/$1" ]; then
-        : # done by a run that was interrupted
-    else
-        if [ "$(unit_show "$2" ActiveState)" = active ]; then proxy_without "$1" "$2"; fi
-        fault roll-out
-        instance_point "$2" "$1"
-        daemon_reload
-        fault roll-pointed
-        systemctl reset-failed "$2" 2>/dev/null || :
-        start_run restart "$2"
+# roll_some ID UNIT…
+roll_some() {
+    _to=$1
+    shift
+    _change=
+    _serve=
+    for _r in "$@"; do
+        # Done by a run that was interrupted? What has happened to it since says nothing about this deploy.
+        if [ "$(unit_release "$_r")" = "$_to" ] && [ "$(readlink "$base/instances/$(instance_of "$_r")" 2>/dev/null)" = "../releases/$_to" ]; then
+            systemctl reset-failed "$_r" 2>/dev/null || :
+            continue
+        fi
+        _change="$_change $_r"
+        if [ "$(unit_show "$_r" ActiveState)" = active ]; then _serve="$_serve $_r"; fi
+    done
+    if [ -n "$_change" ]; then
+        # shellcheck disable=SC2086
+        {
+            [ -z "$_serve" ] || proxy_without "$_to" $_serve
+            lame_duck "$_to" $_serve
+            fault roll-out
+            roll_stop "$_to" $_serve
+            for _r in $_change; do instance_point "$_r" "$_to"; done
+            daemon_reload
+            fault roll-pointed
+            systemctl reset-failed $_change 2>/dev/null || :
+            start_run restart $_change
+            lame_duck_over $_change
+        }
     fi
-    gate_instance "$1" "$2"
-    proxy_with "$1"
+    for _r in "$@"; do gate_instance "$_to" "$_r"; done
+    proxy_with "$_to"
     fault rolled
+}
+
+# roll_stop ID UNIT…: what its own text has to stop, since the new one says otherwise. A restart has the shorter gap.
+roll_stop() {
+    _stop=
+    _new=$1
+    shift
+    for _r in "$@"; do
+        [ "$(stop_lines "$j_from_id" "$_r")" = "$(stop_lines "$_new" "$_r")" ] || _stop="$_stop $_r"
+    done
+    # shellcheck disable=SC2086
+    [ -z "$_stop" ] || bounded systemctl stop $_stop
 }
 
 # roll_back ID: the instances that run or should run something else go back, those that are down first: they serve nobody.
@@ -83,11 +147,12 @@ roll_back() {
     _sick=
     for _back in $_down $_up; do
         proxy_without "$1" "$_back" || :
+        if [ "$(unit_show "$_back" ActiveState)" = active ]; then lame_duck "$1" "$_back"; fi
         instance_point "$_back" "$1"
         daemon_reload
         systemctl reset-failed "$_back" 2>/dev/null || :
         # One that does not come back must not keep the others on the failed release.
-        if bounded systemctl restart "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
+        if bounded systemctl restart "$_back" && lame_duck_over "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
         proxy_with "$1" || :
     done
     # shellcheck disable=SC2086

@@ -82,12 +82,12 @@ stage() {
     mkdir -p "$base/releases" "$state/seals"
     stage_sweep
     if seal_holds "$id"; then return 0; fi
-    manifest=$base/payload/$id.manifest
+    manifest=$delivered.manifest
     if [ ! -r "$manifest" ] || [ "$(sha256sum <"$manifest" | cut -c 1-40)" != "$id" ]; then
         say "$manifest is missing or damaged"
         # Of a version that is unpacked already, apt itself repeats no more than the configuring.
         if release_kept "$j_live_id"; then _first=; else _first="apt-get remove $name, "; fi
-        more "(hint: apt-get clean, ${_first}then apt-get install $name=$version again)"
+        more "(hint: $(fetch_again "$_first"))"
         return 1
     fi
     part=$base/releases/.$id.partial
@@ -95,7 +95,10 @@ stage() {
     mkdir "$part"
     stage_link
     fault stage-extract
-    stage_extract
+    comm -23 "$work/want" "$work/same" >"$work/new"
+    if [ -n "$packed" ]; then stage_extract; else stage_take; fi
+    cp "$manifest" "$part/.relpack/manifest"
+    chmod 0644 "$part/.relpack/manifest"
     sync -f "$part" &
     sync_pid=$!
     stage_check
@@ -143,25 +146,59 @@ manifest_dirs() { awk -F '\t' '/^#d\t/ { print $2 }' "$1" | sort; }
 # What is extracted is hashed meanwhile; what was hardlinked was hashed when it was extracted, and the seal says that
 # nobody touched it.
 stage_extract() {
-    comm -23 "$work/want" "$work/same" >"$work/new"
+    _archive=$delivered$packed
+    case $packed in
+    *.zst) _unpack='zstd -d -q' ;;
+    *.xz) _unpack='xz -d -q' ;;
+    *) _unpack='gzip -d -q' ;;
+    esac
     {
-        tar -x -v --quoting-style=literal -f "$base/payload/$id.tar.zst" -I 'zstd -d -q' -C "$part" --skip-old-files \
+        tar -x -v --quoting-style=literal -f "$_archive" -I "$_unpack" -C "$part" --skip-old-files \
             --no-same-owner --same-permissions --warning=no-timestamp --warning=no-existing-file || : >"$work/tar-failed"
     } | stage_hash || {
         if [ ! -e "$work/tar-failed" ]; then
             say "the unpacked release does not have the hashes of its manifest"
-            more "(hint: apt-get clean, then apt-get install $name=$version again)"
+            more "(hint: $(fetch_again))"
         fi
         : >"$work/hashes-failed"
     }
     if [ -e "$work/tar-failed" ]; then
-        say "cannot unpack $base/payload/$id.tar.zst ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
+        say "cannot unpack $_archive ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
         more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
         return 1
     fi
-    [ ! -e "$work/hashes-failed" ] || return 1
-    cp "$manifest" "$part/.relpack/manifest"
-    chmod 0644 "$part/.relpack/manifest"
+    [ ! -e "$work/hashes-failed" ]
+}
+
+# Files that dpkg unpacked become the release's by hardlink: dpkg never writes into a file that is there, it puts another
+# one in its place. They are hashed all the same, since anybody may have edited them.
+stage_take() {
+    # An admin may have put either on a file system of its own; and what a person unpacked, that person edits.
+    _link=
+    case $delivered in
+    "$base"/*)
+        if ln "$manifest" "$part/.linked" 2>/dev/null; then
+            rm "$part/.linked"
+            _link=y
+        fi
+        ;;
+    esac
+    {
+        cut -c 68- "$work/new"
+        awk -F '\t' '/^#l\t/ { print $2 }' "$manifest"
+    } >"$work/take"
+    if ! (cd "$part" && manifest_dirs "$manifest" | xargs -r -d '\n' mkdir -p --) ||
+        ! (cd "$delivered" && xargs -r -d '\n' cp -a ${_link:+-l} --parents -t "$part" -- <"$work/take"); then
+        say "cannot take the release from $delivered ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
+        more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
+        return 1
+    fi
+    [ -n "$_link" ] || stage_own "$part" "$work/new"
+    if [ -s "$work/new" ] && ! (cd "$part" && sed 's/^. \([0-9a-f]*\) /\1  /' "$work/new" | sha256sum -c --strict --quiet - >&2); then
+        say "the delivered release does not have the hashes of its manifest"
+        more "(hint: $(fetch_again))"
+        return 1
+    fi
 }
 
 # stage_hash: checks the files whose names tar writes to stdin. tar names a member when it begins, and by then the one
@@ -191,7 +228,7 @@ stage_check() {
     if ! cmp -s "$work/shape" "$work/found"; then
         say "the unpacked release is not what its manifest says:"
         diff "$work/shape" "$work/found" | head -n 5 >&2
-        more "(hint: apt-get clean, then apt-get install $name=$version again)"
+        more "(hint: $(fetch_again))"
         return 1
     fi
 }

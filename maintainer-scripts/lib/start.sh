@@ -55,7 +55,7 @@ wanted_list() {
                 printf '%s\n' "$_u"
             elif enabled_anew "$1" "$_u"; then
                 # New here: started, unless the admin had disabled it before a removal, or masked it.
-                if deb-systemd-helper --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
+                if enabling --quiet was-enabled "$_u" && ! unit_masked "$_u"; then printf '%s\n' "$_u"; fi
             fi
             ;;
         esac
@@ -73,7 +73,7 @@ enabled_anew() {
 template_wanted() {
     {
         _default=$(sed -n 's/^DefaultInstance=//p' "$unitstore/units/$1/$2" | tail -n 1)
-        if [ -n "$_default" ] && deb-systemd-helper --quiet was-enabled "$2"; then
+        if [ -n "$_default" ] && enabling --quiet was-enabled "$2"; then
             printf '%s@%s.%s\n' "${2%%@*}" "$_default" "${2##*.}"
         fi
         template_enabled "$2"
@@ -94,7 +94,10 @@ start_recreate() {
         ! in_roll "$1" "$_u" || continue
         start_allowed "$_u" || continue
         case $(start_verb "$1" "$_u") in
-        socket) _sockets="$_sockets $_u" ;;
+        socket)
+            if socket_waits "$1" "$_u"; then continue; fi
+            _sockets="$_sockets $_u"
+            ;;
         restart) _restart="$_restart $_u" ;;
         start) _start="$_start $_u" ;;
         reload) _reload="$_reload $_u" ;;
@@ -112,11 +115,24 @@ start_recreate() {
         [ -z "$_sockets" ] || start_run restart $_sockets || return 1
         [ -z "$_later" ] || systemctl --no-block restart $_later || return 1
         [ -z "$_restart" ] || start_run restart $_restart || return 1
+        lame_duck_over $_restart
         [ -z "$_reload" ] || start_run reload-or-restart $_reload || return 1
         [ -z "$_start" ] || start_run start $_start || return 1
         fault started
         gate "$1" $_gate
     }
+}
+
+# socket_waits ID SOCKET: systemd starts no socket whose service runs, and a deploy stops only services that it restarts.
+socket_waits() {
+    _served=$(socket_service "$1" "$2")
+    case $(unit_setting "$1" "$_served" policy) in
+    none | reload | no-block) ;;
+    *) return 1 ;;
+    esac
+    case $(unit_show "$_served" ActiveState) in inactive | failed | '') return 1 ;; esac
+    say "$2 is left as it is: $_served, which it starts, runs on"
+    more "(hint: systemctl stop $_served && systemctl restart $2 && systemctl start $_served)"
 }
 
 # start_allowed UNIT: what the admin forbids stays as it is, and goes on running if it runs.

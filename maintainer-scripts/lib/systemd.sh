@@ -44,6 +44,8 @@ systemd_mode() {
 # nobody could be asked must not look like a release that died.
 unit_ask() {
     systemd_runs || return 0
+    # A template itself has no state, and systemd never answers for it.
+    case " $* " in *@.*) return 0 ;; esac
     _asks=0
     until systemctl show "$@" 2>/dev/null; do
         _asks=$((_asks + 1))

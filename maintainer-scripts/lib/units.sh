@@ -115,11 +115,11 @@ units_enable() {
         fi
         # What wanted it before must not go on wanting it.
         if has_unit "$2" "$_u"; then unit_forget "$_u"; fi
-        deb-systemd-helper unmask "$_u" >/dev/null || say "warning: cannot unmask $_u (hint: systemctl unmask $_u)"
-        if deb-systemd-helper --quiet was-enabled "$_u"; then
-            deb-systemd-helper enable "$_u" >/dev/null || say "warning: cannot enable $_u (hint: systemctl enable $_u)"
+        enabling unmask "$_u" >/dev/null || say "warning: cannot unmask $_u (hint: systemctl unmask $_u)"
+        if enabling --quiet was-enabled "$_u"; then
+            enabling enable "$_u" >/dev/null || say "warning: cannot enable $_u (hint: systemctl enable $_u)"
         else
-            deb-systemd-helper update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u (hint: systemctl is-enabled $_u)"
+            enabling update-state "$_u" >/dev/null || say "warning: cannot note the state of $_u (hint: systemctl is-enabled $_u)"
         fi
     done
     units_of "$2" enable | while IFS= read -r _u; do

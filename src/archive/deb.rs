@@ -6,10 +6,12 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::payload::check_level;
+use super::compress::Compressor;
+use super::digest::State;
 use super::tar::{END, TarWriter, entry_len};
-use super::{ArchiveError, DigestWriter, Digests, ar, check_mtime, gzip, zst};
-use crate::model::AbsPath;
+use super::{ArchiveError, DigestWriter, Digests, Md5, ar, check_mtime, gzip, zst};
+use crate::model::{AbsPath, Packing, Sha256, TreePath};
+use crate::tree::{FileNode, ReadError};
 
 /// A file of the control archive: `control`, `postinst`, ….
 #[derive(Debug, Clone)]
@@ -45,6 +47,15 @@ pub enum DataKind {
         /// Its content.
         bytes: Arc<[u8]>,
     },
+    /// A file of the release, read when it is written.
+    Release {
+        /// Its place in the release.
+        path: TreePath,
+        /// Where its content comes from, and its mode.
+        file: FileNode,
+        /// What the content was when the release got its name.
+        sha256: Sha256,
+    },
     /// A file from the disk, such as the payload.
     Stored {
         /// Permission bits.
@@ -72,8 +83,8 @@ pub struct DebParts {
     pub data: Vec<DataEntry>,
     /// The time of every entry, in seconds since 1970.
     pub mtime: u64,
-    /// zstd level for a data archive that holds no payload.
-    pub level: i32,
+    /// How the payload is compressed, or the data archive where it holds none that already is.
+    pub packing: Packing,
 }
 
 /// Writes a `.deb`.
@@ -86,9 +97,12 @@ pub struct DebParts {
 pub fn write_deb(parts: &DebParts, spool: File, out: impl Write) -> Result<Digests, ArchiveError> {
     let failed = ArchiveError::write("package");
     check_mtime(parts.mtime)?;
-    check_level(parts.level)?;
     let data = sorted(&parts.data)?;
-    let control = control_tar(parts, &data)?;
+    // The control archive stands first and wants the checksums; the container wants each length before the bytes.
+    let (sums, suffix, mut spool) = spooled_data(parts, &data, spool)?;
+    let packed = spool.seek(SeekFrom::End(0)).map_err(&failed)?;
+    spool.rewind().map_err(&failed)?;
+    let control = control_tar(parts, sums)?;
     let control = gzip::compress(&control, 9).map_err(&failed)?;
 
     let mut out = DigestWriter::new(out);
@@ -101,32 +115,36 @@ pub fn write_deb(parts: &DebParts, spool: File, out: impl Write) -> Result<Diges
     ar::start(&mut out).map_err(&failed)?;
     small(&mut out, "debian-binary", b"2.0\n").map_err(&failed)?;
     small(&mut out, "control.tar.gz", &control).map_err(&failed)?;
-    let size = data_len(&data);
-    let stored = data.values().any(|kind| matches!(kind, DataKind::Stored { .. }));
-    let pack = |out: &mut dyn Write| -> Result<(), ArchiveError> {
-        let encoder = if stored {
-            zst::fast(out, size)
-        } else {
-            zst::encoder(out, parts.level, zst::Length::Exact(size), zst::workers())
-        };
-        write_data(&data, mtime, encoder.map_err(&failed)?)?
-            .finish()
-            .map(drop)
-            .map_err(&failed)
-    };
-    // The container wants the packed length before the bytes, and the output can't seek: it is hashed on its way.
-    let mut spool = io::BufWriter::with_capacity(COPY, spool);
-    pack(&mut spool)?;
-    let mut spool = spool.into_inner().map_err(|error| failed(error.into_error()))?;
-    let packed = spool.seek(SeekFrom::End(0)).map_err(&failed)?;
-    spool.rewind().map_err(&failed)?;
-    ar::member(&mut out, "data.tar.zst", mtime, packed).map_err(&failed)?;
+    let name = format!("data.tar.{suffix}");
+    ar::member(&mut out, &name, mtime, packed).map_err(&failed)?;
     let copied = io::copy(&mut io::BufReader::with_capacity(COPY, spool), &mut out).map_err(&failed)?;
     if copied != packed {
         return Err(failed(io::ErrorKind::UnexpectedEof.into()));
     }
     ar::end_member(&mut out, packed).map_err(&failed)?;
     out.finish().map(|(_, digests)| digests).map_err(&failed)
+}
+
+/// The data archive, compressed, in `spool`; its checksums, and what its name ends with.
+fn spooled_data(
+    parts: &DebParts,
+    data: &Sorted<'_>,
+    spool: File,
+) -> Result<(String, &'static str, File), ArchiveError> {
+    let failed = ArchiveError::write("package");
+    let size = data_len(data);
+    let packing = parts.packing;
+    let spool = io::BufWriter::with_capacity(COPY, spool);
+    let (out, used) = if data.values().any(|kind| matches!(kind, DataKind::Stored { .. })) {
+        Compressor::fast(spool, packing.compression(), size).map_err(&failed)?
+    } else {
+        let out = Compressor::new(spool, packing, zst::Length::Exact(size), zst::workers());
+        (out.map_err(&failed)?, packing.compression())
+    };
+    let (sums, out) = write_data(data, parts.mtime, out)?;
+    let spool = out.finish().map_err(&failed)?;
+    let spool = spool.into_inner().map_err(|error| failed(error.into_error()))?;
+    Ok((sums, used.suffix(), spool))
 }
 
 /// Bytes that are copied at once.
@@ -140,6 +158,7 @@ pub fn installed_kib(data: &[DataEntry]) -> Result<u64, ArchiveError> {
         .map(|kind| match kind {
             DataKind::Dir | DataKind::Symlink(_) => 1,
             DataKind::Bytes { bytes, .. } => (bytes.len() as u64).div_ceil(1024),
+            DataKind::Release { file, .. } => file.size.div_ceil(1024),
             DataKind::Stored { file, .. } => file.digests.size.div_ceil(1024),
         })
         .sum())
@@ -210,8 +229,8 @@ fn sorted(data: &[DataEntry]) -> Result<Sorted<'_>, ArchiveError> {
     Ok(sorted)
 }
 
-fn control_tar(parts: &DebParts, data: &Sorted<'_>) -> Result<Vec<u8>, ArchiveError> {
-    let sums = md5sums(data).into_bytes();
+fn control_tar(parts: &DebParts, sums: String) -> Result<Vec<u8>, ArchiveError> {
+    let sums = sums.into_bytes();
     let mut files: BTreeMap<&str, (u32, &[u8])> = BTreeMap::from([("md5sums", (0o644, sums.as_slice()))]);
     for file in &parts.control_files {
         let plain = !file.name.is_empty()
@@ -241,17 +260,6 @@ fn control_tar(parts: &DebParts, data: &Sorted<'_>) -> Result<Vec<u8>, ArchiveEr
     tar.finish().map_err(&failed)
 }
 
-/// The list that `dpkg -V` checks: every regular file by path.
-fn md5sums(data: &Sorted<'_>) -> String {
-    data.iter()
-        .filter_map(|(path, kind)| match kind {
-            DataKind::Bytes { bytes, .. } => Some(format!("{}  {path}\n", Digests::of(bytes).md5)),
-            DataKind::Stored { file, .. } => Some(format!("{}  {path}\n", file.digests.md5)),
-            DataKind::Dir | DataKind::Symlink(_) => None,
-        })
-        .collect()
-}
-
 fn data_len(data: &Sorted<'_>) -> u64 {
     let entries: u64 = data
         .iter()
@@ -261,6 +269,7 @@ fn data_len(data: &Sorted<'_>) -> u64 {
                 DataKind::Dir => entry_len(&path, true, "", 0),
                 DataKind::Symlink(target) => entry_len(&path, false, target, 0),
                 DataKind::Bytes { bytes, .. } => entry_len(&path, false, "", bytes.len() as u64),
+                DataKind::Release { file, .. } => entry_len(&path, false, "", file.size),
                 DataKind::Stored { file, .. } => entry_len(&path, false, "", file.digests.size),
             }
         })
@@ -268,23 +277,72 @@ fn data_len(data: &Sorted<'_>) -> u64 {
     entries + entry_len(".", true, "", 0) + END
 }
 
-fn write_data<W: Write>(data: &Sorted<'_>, mtime: u64, out: W) -> Result<W, ArchiveError> {
+/// Writes the data archive; gives the list that `dpkg -V` checks, of every regular file by path.
+fn write_data<W: Write>(data: &Sorted<'_>, mtime: u64, out: W) -> Result<(String, W), ArchiveError> {
     let failed = ArchiveError::write("data archive");
     let mut tar = TarWriter::new(out, mtime);
+    let mut sums = String::new();
     tar.dir(".").map_err(&failed)?;
-    for (path, kind) in data {
-        let path = format!("./{path}");
-        match kind {
-            DataKind::Dir => tar.dir(&path),
-            DataKind::Symlink(target) => tar.symlink(&path, target),
-            DataKind::Bytes { mode, bytes } => tar.file(&path, *mode, bytes),
-            DataKind::Stored { mode, file } => tar
-                .begin_file(&path, *mode, file.digests.size)
-                .and_then(|()| copy(&mut tar, file)),
+    for (name, kind) in data {
+        let path = format!("./{name}");
+        let md5 = match kind {
+            DataKind::Dir => tar.dir(&path).map(|()| None).map_err(&failed)?,
+            DataKind::Symlink(target) => tar.symlink(&path, target).map(|()| None).map_err(&failed)?,
+            DataKind::Bytes { mode, bytes } => {
+                tar.file(&path, *mode, bytes).map_err(&failed)?;
+                Some(Digests::of(bytes).md5)
+            }
+            DataKind::Release {
+                path: inside,
+                file,
+                sha256,
+            } => {
+                let mode = if file.executable { 0o755 } else { 0o644 };
+                tar.begin_file(&path, mode, file.size).map_err(&failed)?;
+                Some(read_into(&mut tar, inside, file, sha256, &failed)?)
+            }
+            DataKind::Stored { mode, file } => {
+                tar.begin_file(&path, *mode, file.digests.size)
+                    .and_then(|()| copy(&mut tar, file))
+                    .map_err(&failed)?;
+                Some(file.digests.md5)
+            }
+        };
+        if let Some(md5) = md5 {
+            sums.push_str(&format!("{md5}  {name}\n"));
         }
-        .map_err(&failed)?;
     }
-    tar.finish().map_err(&failed)
+    Ok((sums, tar.finish().map_err(&failed)?))
+}
+
+/// A file of the release, which still has to be what the release's name says.
+fn read_into<W: Write>(
+    tar: &mut TarWriter<W>,
+    path: &TreePath,
+    file: &FileNode,
+    sha256: &Sha256,
+    failed: &impl Fn(io::Error) -> ArchiveError,
+) -> Result<Md5, ArchiveError> {
+    let mut reader = file.open(path)?;
+    let mut state = State::default();
+    let mut buffer = vec![0; COPY.min(usize::try_from(file.size).unwrap_or(COPY).max(1))];
+    if file.size == 0 {
+        tar.content(&[]).map_err(failed)?;
+    }
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => break,
+            got => {
+                state.update(&buffer[..got]);
+                tar.content(&buffer[..got]).map_err(failed)?;
+            }
+        }
+    }
+    let digests = state.finish();
+    if digests.sha256 != *sha256 {
+        return Err(ReadError::Changed { path: path.to_string() }.into());
+    }
+    Ok(digests.md5)
 }
 
 fn copy<W: Write>(tar: &mut TarWriter<W>, stored: &StoredFile) -> io::Result<()> {
@@ -318,6 +376,7 @@ fn copy<W: Write>(tar: &mut TarWriter<W>, stored: &StoredFile) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Compression;
 
     fn entry(path: &str, kind: DataKind) -> DataEntry {
         DataEntry {
@@ -343,7 +402,7 @@ mod tests {
             control_files: vec![control],
             data,
             mtime: 1,
-            level: 3,
+            packing: Packing::new(Compression::Zstd, 3).unwrap(),
         }
     }
 
@@ -363,7 +422,8 @@ mod tests {
             sorted.keys().map(String::as_str).collect::<Vec<_>>(),
             ["etc", "etc/l", "opt", "opt/a", "opt/a-b", "opt/a/b"]
         );
-        assert_eq!(md5sums(&sorted), "9dd4e461268c8034f5c8564e155c67a6  opt/a/b\n");
+        let (sums, _) = write_data(&sorted, 1, io::sink()).unwrap();
+        assert_eq!(sums, "9dd4e461268c8034f5c8564e155c67a6  opt/a/b\n");
         assert_eq!(installed_kib(&data).unwrap(), 6);
     }
 

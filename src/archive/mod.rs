@@ -1,6 +1,7 @@
 //! Owns the artifacts' bytes: tar, zstd and gzip streams, the `.deb` and the tarball, and reading them back.
 
 mod ar;
+mod compress;
 mod control;
 mod deb;
 mod digest;
@@ -22,8 +23,7 @@ use crate::tree::ReadError;
 pub use deb::{ControlFile, DataEntry, DataKind, DebParts, StoredFile, installed_kib, write_deb};
 pub use digest::{DigestWriter, Digests, Md5};
 pub use payload::{Payload, write_payload};
-pub use tarball::{TarballFormat, TarballParts, TarballSummary, TrailingFile, write_tarball};
-pub use zst::{DEFAULT_LEVEL, LEVELS};
+pub use tarball::{TarballParts, TarballSummary, TrailingFile, write_tarball};
 
 /// Told how many bytes of the release's files are done.
 pub trait Progress: Sync {

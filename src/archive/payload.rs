@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::compress::Compressor;
 use super::feed::{Sink, feed};
 use super::tar::{END, TarWriter, entry_len};
 use super::zst::Length;
-use super::{ArchiveError, DigestWriter, Digests, LEVELS, Progress, check_mtime, zst};
-use crate::model::{Sha256, TreePath};
+use super::{ArchiveError, DigestWriter, Digests, Progress, check_mtime, zst};
+use crate::model::{Packing, Sha256, TreePath};
 use crate::tree::{FileNode, Manifest, Node, Tree};
 
 /// What was written as a payload.
@@ -25,34 +26,33 @@ pub struct Payload {
     pub unpacked_bytes: u64,
 }
 
-/// Writes a tree as `tar.zst` in one pass: every file is read once.
+/// Writes a tree as a compressed tar in one pass: every file is read once.
 ///
-/// `mtime` is in seconds since 1970, `level` a zstd level of [`LEVELS`].
+/// `mtime` is in seconds since 1970.
 pub fn write_payload(
     tree: &Tree,
     mtime: u64,
-    level: i32,
+    packing: Packing,
     progress: &dyn Progress,
     out: impl Write,
 ) -> Result<Payload, ArchiveError> {
-    write_with(tree, mtime, level, zst::workers(), progress, out)
+    write_with(tree, mtime, packing, zst::workers(), progress, out)
 }
 
 fn write_with(
     tree: &Tree,
     mtime: u64,
-    level: i32,
+    packing: Packing,
     workers: u32,
     progress: &dyn Progress,
     out: impl Write,
 ) -> Result<Payload, ArchiveError> {
     const WHAT: &str = "payload";
     check_mtime(mtime)?;
-    check_level(level)?;
     let unpacked_bytes = tree_len(tree, ".") + END;
     let failed = ArchiveError::write(WHAT);
-    let encoder =
-        zst::encoder(DigestWriter::new(out), level, Length::Exact(unpacked_bytes), workers).map_err(&failed)?;
+    let length = Length::Exact(unpacked_bytes);
+    let encoder = Compressor::new(DigestWriter::new(out), packing, length, workers).map_err(&failed)?;
     let mut tar = TarWriter::new(encoder, mtime);
     let hashes = write_tree(&mut tar, ".", tree, WHAT, progress)?;
     let encoder = tar.finish().map_err(&failed)?;
@@ -61,17 +61,6 @@ fn write_with(
         manifest: Manifest::of_tree(tree, hashes),
         compressed,
         unpacked_bytes,
-    })
-}
-
-pub(super) fn check_level(level: i32) -> Result<(), ArchiveError> {
-    if LEVELS.contains(&level) {
-        return Ok(());
-    }
-    Err(ArchiveError::Invalid {
-        what: format!("at compression level {level}"),
-        problem: "there is no such level".into(),
-        hint: "choose one from 1 to 19",
     })
 }
 
@@ -179,6 +168,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+    use crate::model::Compression;
     use crate::tree::digest;
 
     struct Count(AtomicU64);
@@ -186,6 +176,10 @@ mod tests {
         fn advance(&self, bytes: u64) {
             self.0.fetch_add(bytes, Ordering::Relaxed);
         }
+    }
+
+    fn zstd(level: i32) -> Packing {
+        Packing::new(Compression::Zstd, level).unwrap()
     }
 
     fn sample() -> Tree {
@@ -206,7 +200,7 @@ mod tests {
         let tree = sample();
         let mut out = Vec::new();
         let progress = Count(AtomicU64::new(0));
-        let payload = write_payload(&tree, 1_700_000_000, 3, &progress, &mut out).unwrap();
+        let payload = write_payload(&tree, 1_700_000_000, zstd(3), &progress, &mut out).unwrap();
         assert_eq!(payload.manifest, digest(&tree).unwrap());
         assert_eq!(payload.compressed, Digests::of(&out));
         assert_eq!(progress.0.into_inner(), tree.file_bytes());
@@ -256,20 +250,22 @@ mod tests {
     #[test]
     fn the_bytes_do_not_depend_on_the_workers() {
         let tree = sample();
-        let pack = |workers| {
+        let pack = |packing, workers| {
             let mut out = Vec::new();
-            write_with(&tree, 1, 3, workers, &(), &mut out).unwrap();
+            write_with(&tree, 1, packing, workers, &(), &mut out).unwrap();
             out
         };
-        let one = pack(1);
-        assert!(one == pack(2) && one == pack(4));
+        for (_, compression) in Compression::WORDS {
+            let packing = Packing::new(*compression, 2).unwrap();
+            let one = pack(packing, 1);
+            assert!(one == pack(packing, 2) && one == pack(packing, 4), "{packing:?}");
+        }
     }
 
     #[test]
-    fn levels_and_times_are_checked() {
-        assert!(write_payload(&Tree::new(), 1, 0, &(), std::io::sink()).is_err());
-        assert!(write_payload(&Tree::new(), u64::MAX, 3, &(), std::io::sink()).is_err());
-        assert!(write_payload(&Tree::new(), 0, 3, &(), std::io::sink()).is_ok());
+    fn times_are_checked() {
+        assert!(write_payload(&Tree::new(), u64::MAX, zstd(3), &(), std::io::sink()).is_err());
+        assert!(write_payload(&Tree::new(), 0, zstd(3), &(), std::io::sink()).is_ok());
     }
 
     #[test]
@@ -289,7 +285,7 @@ mod tests {
         }
         for room in [0, 1000, 100_000] {
             assert!(matches!(
-                write_payload(&sample(), 1, 3, &(), Full(room)),
+                write_payload(&sample(), 1, zstd(3), &(), Full(room)),
                 Err(ArchiveError::Write { .. })
             ));
         }

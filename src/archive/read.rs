@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::ar::{self, Member};
+use super::compress::decoder;
 use super::control::parse_paragraph;
 use super::digest::State;
 use super::limit::{Bounded, is_limit};
 use super::release::ReleaseBuilder;
 use super::untar::{TarError, TarReader};
 use super::{ControlFile, Digests, Md5};
-use crate::model::{ReleaseId, TreePath};
+use crate::model::{Compression, ReleaseId, TreePath};
 
 pub use super::control::{Control, Paragraph};
 pub use super::limit::Limits;
@@ -56,8 +57,22 @@ pub enum Format {
     Deb,
     /// A tarball compressed with zstd.
     TarZst,
+    /// A tarball compressed with xz.
+    TarXz,
     /// A tarball compressed with gzip.
     TarGz,
+}
+
+impl Format {
+    /// As the command line has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Deb => "deb",
+            Format::TarZst => "tar.zst",
+            Format::TarXz => "tar.xz",
+            Format::TarGz => "tar.gz",
+        }
+    }
 }
 
 /// An artifact on the disk, its outer structure checked.
@@ -100,8 +115,15 @@ impl Artifact {
         let format = match &magic[..got] {
             head if head == ar::MAGIC => Format::Deb,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Format::TarZst,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Format::TarXz,
             [0x1f, 0x8b, ..] => Format::TarGz,
-            _ => return Err(bad(path, "the file", "is neither a .deb nor a tar.zst nor a tar.gz")),
+            _ => {
+                return Err(bad(
+                    path,
+                    "the file",
+                    "is neither a .deb nor a tar.zst, tar.xz or tar.gz",
+                ));
+            }
         };
         let whole = Member {
             name: "the tarball".into(),
@@ -332,46 +354,82 @@ impl Artifact {
     }
 
     fn release_of_deb(&self) -> Result<Release, ArtifactError> {
-        let mut release: Option<Release> = None;
+        let mut archive: Option<Release> = None;
+        let mut files: Option<(ReleaseId, ReleaseBuilder)> = None;
         let mut manifests = BTreeMap::new();
+        let several = || self.bad(&self.data.name, "has more than one payload");
         self.walk(&mut |entry, body| {
-            let Some((id, suffix)) = payload_name(&entry.path) else {
+            let Some((id, part)) = payload_part(&entry.path) else {
                 return Ok(());
             };
+            if let PayloadPart::Inside(path) = part {
+                let (of, builder) = files.get_or_insert_with(|| (id.clone(), ReleaseBuilder::default()));
+                if *of != id {
+                    return Err(several());
+                }
+                return match (path, &entry.kind) {
+                    ("", InfoKind::Dir) => Ok(()),
+                    _ => builder.add(self, "the payload", entry, path, body),
+                };
+            }
             if entry.kind != InfoKind::File {
                 return Err(self.bad("the payload", "is no regular file"));
             }
-            if suffix == "manifest" {
-                manifests.insert(id, self.small(entry, body, self.limits.manifest_bytes)?);
-                return Ok(());
-            }
-            let mut compressed = Tee {
-                inner: body,
-                state: State::default(),
-            };
-            let mut found = {
-                let zstd = zstd::stream::read::Decoder::new(&mut compressed)
-                    .map_err(|error| self.tar_error("the payload", error.into()))?;
-                let bounded = Bounded::new(zstd, self.limits.unpacked(entry.size));
-                let mut tar = TarReader::new(bounded, self.limits.entries);
-                let mut builder = ReleaseBuilder::default();
-                while let Some(inner) = tar.next().map_err(|error| self.tar_error("the payload", error))? {
-                    builder.add(self, "the payload", &inner, inner.path.as_str(), &mut tar.body())?;
+            match part {
+                PayloadPart::Archive(compression) => {
+                    let found = self.release_of_archive(id, compression, entry, body)?;
+                    match archive.replace(found) {
+                        None => Ok(()),
+                        Some(_) => Err(several()),
+                    }
                 }
-                builder.finish(self, "the payload")?
-            };
-            // The decoder stops behind the frame's end; whatever follows counts for the digests.
-            io::copy(&mut compressed, &mut io::sink()).map_err(|error| self.tar_error("the payload", error.into()))?;
-            found.compressed = Some(compressed.state.finish());
-            found.named = Some(id);
-            match release.replace(found) {
-                None => Ok(()),
-                Some(_) => Err(self.bad(&self.data.name, "has more than one payload")),
+                _ => {
+                    manifests.insert(id, self.small(entry, body, self.limits.manifest_bytes)?);
+                    Ok(())
+                }
             }
         })?;
-        let mut release = release.ok_or_else(|| self.bad(&self.data.name, "has no payload"))?;
+        let mut release = match (archive, files) {
+            (Some(release), None) => release,
+            (None, Some((id, builder))) => {
+                let mut release = builder.finish(self, "the payload")?;
+                release.named = Some(id);
+                release
+            }
+            (None, None) => return Err(self.bad(&self.data.name, "has no payload")),
+            (Some(_), Some(_)) => return Err(several()),
+        };
         release.delivered = release.named.as_ref().and_then(|id| manifests.remove(id));
         Ok(release)
+    }
+
+    fn release_of_archive(
+        &self,
+        id: ReleaseId,
+        compression: Compression,
+        entry: &EntryInfo,
+        body: &mut dyn Read,
+    ) -> Result<Release, ArtifactError> {
+        let mut compressed = Tee {
+            inner: body,
+            state: State::default(),
+        };
+        let mut found = {
+            let plain = decoder(BufReader::with_capacity(128 * 1024, &mut compressed), compression)
+                .map_err(|error| self.tar_error("the payload", error.into()))?;
+            let bounded = Bounded::new(plain, self.limits.unpacked(entry.size));
+            let mut tar = TarReader::new(bounded, self.limits.entries);
+            let mut builder = ReleaseBuilder::default();
+            while let Some(inner) = tar.next().map_err(|error| self.tar_error("the payload", error))? {
+                builder.add(self, "the payload", &inner, inner.path.as_str(), &mut tar.body())?;
+            }
+            builder.finish(self, "the payload")?
+        };
+        // The decoder stops behind the stream's end; whatever follows counts for the digests.
+        io::copy(&mut compressed, &mut io::sink()).map_err(|error| self.tar_error("the payload", error.into()))?;
+        found.compressed = Some(compressed.state.finish());
+        found.named = Some(id);
+        Ok(found)
     }
 
     fn release_of_tarball(&self) -> Result<Release, ArtifactError> {
@@ -422,18 +480,16 @@ impl Artifact {
         let suffix = match self.format {
             Format::Deb => member.name.rsplit_once(".tar").map_or("", |(_, suffix)| suffix),
             Format::TarZst => ".zst",
+            Format::TarXz => ".xz",
             Format::TarGz => ".gz",
         };
-        let plain: Box<dyn Read> = match suffix {
-            "" => Box::new(raw),
-            ".gz" => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
-            ".zst" => {
-                Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(|source| self.io("decompress", source))?)
-            }
-            other => {
+        let plain: Box<dyn Read> = match suffix.strip_prefix('.').map(Compression::from_suffix) {
+            None if suffix.is_empty() => Box::new(raw),
+            Some(Some(compression)) => decoder(raw, compression).map_err(|source| self.io("decompress", source))?,
+            _ => {
                 return Err(self.bad(
                     &member.name,
-                    format!("is compressed as {other:?}, which relpack doesn't write"),
+                    format!("is compressed as {suffix:?}, which relpack doesn't write"),
                 ));
             }
         };
@@ -471,12 +527,36 @@ fn bad(path: &Path, part: &str, problem: impl Into<String>) -> ArtifactError {
     }
 }
 
-/// `…/payload/<id>.tar.zst` or `….manifest`.
-fn payload_name(path: &TreePath) -> Option<(ReleaseId, &str)> {
-    let (dir, name) = path.as_str().rsplit_once('/')?;
-    let (id, suffix) = name.split_once('.')?;
-    let known = matches!(suffix, "tar.zst" | "manifest") && (dir == "payload" || dir.ends_with("/payload"));
-    known.then(|| id.parse().ok()).flatten().map(|id| (id, suffix))
+/// What an entry of a package is of the payload.
+enum PayloadPart<'a> {
+    /// `…/payload/<id>.manifest`
+    Manifest,
+    /// `…/payload/<id>.tar.zst`, …
+    Archive(Compression),
+    /// `…/payload/<id>/…`; nothing for the directory itself.
+    Inside(&'a str),
+}
+
+fn payload_part(path: &TreePath) -> Option<(ReleaseId, PayloadPart<'_>)> {
+    const DIR: &str = "payload/";
+    let path = path.as_str();
+    let starts = path.match_indices(DIR).map(|(at, _)| at);
+    let whole = |at: &usize| *at == 0 || path.as_bytes()[at - 1] == b'/';
+    starts.filter(whole).find_map(|at| {
+        let rest = &path[at + DIR.len()..];
+        let (name, inside) = rest
+            .split_once('/')
+            .map_or((rest, None), |(name, inside)| (name, Some(inside)));
+        if let Ok(id) = name.parse() {
+            return Some((id, PayloadPart::Inside(inside.unwrap_or(""))));
+        }
+        let (id, suffix) = name.split_once('.').filter(|_| inside.is_none())?;
+        let part = match suffix.strip_prefix("tar.") {
+            None if suffix == "manifest" => PayloadPart::Manifest,
+            suffix => PayloadPart::Archive(suffix.and_then(Compression::from_suffix)?),
+        };
+        Some((id.parse().ok()?, part))
+    })
 }
 
 /// Hashes what passes through.

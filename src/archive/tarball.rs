@@ -3,21 +3,12 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::gzip::GzipWriter;
-use super::payload::{check_level, tree_len, write_tree};
+use super::compress::Compressor;
+use super::payload::{tree_len, write_tree};
 use super::tar::{END, TarWriter};
 use super::{ArchiveError, DigestWriter, Digests, Progress, check_mtime, zst};
-use crate::model::TreePath;
+use crate::model::{Packing, TreePath};
 use crate::tree::{Manifest, Tree};
-
-/// How a tarball is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TarballFormat {
-    /// `tar.zst`
-    Zst,
-    /// `tar.gz`
-    Gz,
-}
 
 /// A file beside the release, known once the release's manifest is.
 #[derive(Debug, Clone)]
@@ -39,8 +30,8 @@ pub struct TarballParts<'a> {
     pub tree: &'a Tree,
     /// The time of every entry, in seconds since 1970.
     pub mtime: u64,
-    /// A zstd level; gzip takes at most 9.
-    pub level: i32,
+    /// How it is compressed.
+    pub packing: Packing,
 }
 
 /// What was written as a tarball.
@@ -54,7 +45,6 @@ pub struct TarballSummary {
 
 /// Writes a tarball in one pass. `trailing` gives the other files, for example units with the release's id filled in.
 pub fn write_tarball(
-    format: TarballFormat,
     parts: &TarballParts<'_>,
     trailing: &mut dyn FnMut(&Manifest) -> Vec<TrailingFile>,
     progress: &dyn Progress,
@@ -62,23 +52,11 @@ pub fn write_tarball(
 ) -> Result<TarballSummary, ArchiveError> {
     let failed = ArchiveError::write("tarball");
     check_mtime(parts.mtime)?;
-    check_level(parts.level)?;
-    let out = DigestWriter::new(out);
-    let (manifest, out) = match format {
-        TarballFormat::Gz => {
-            let gzip = GzipWriter::new(out, parts.level).map_err(&failed)?;
-            let (manifest, gzip) = write_entries(parts, trailing, progress, gzip)?;
-            (manifest, gzip.finish().map_err(&failed)?)
-        }
-        TarballFormat::Zst => {
-            // What trails isn't known yet, so this is no exact length.
-            let at_least = tree_len(parts.tree, parts.top.as_str()) + END;
-            let zstd =
-                zst::encoder(out, parts.level, zst::Length::AtLeast(at_least), zst::workers()).map_err(&failed)?;
-            let (manifest, zstd) = write_entries(parts, trailing, progress, zstd)?;
-            (manifest, zstd.finish().map_err(&failed)?)
-        }
-    };
+    // What trails isn't known yet, so this is no exact length.
+    let length = zst::Length::AtLeast(tree_len(parts.tree, parts.top.as_str()) + END);
+    let out = Compressor::new(DigestWriter::new(out), parts.packing, length, zst::workers()).map_err(&failed)?;
+    let (manifest, out) = write_entries(parts, trailing, progress, out)?;
+    let out = out.finish().map_err(&failed)?;
     let (_, digests) = out.finish().map_err(&failed)?;
     Ok(TarballSummary { manifest, digests })
 }

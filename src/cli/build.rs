@@ -6,29 +6,22 @@ use std::sync::Arc;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::archive::{
-    self, ArchiveError, ControlFile, DataEntry, DataKind, DebParts, Digests, StoredFile, TarballFormat, TarballParts,
-    TrailingFile,
+    self, ArchiveError, ControlFile, DataEntry, DataKind, DebParts, Digests, StoredFile, TarballParts, TrailingFile,
 };
-use crate::config::{self, Config, Overrides, Version};
-use crate::model::ReleaseId;
+use crate::config::Config;
+use crate::model::{Compression, ReleaseId};
 use crate::output::{self, Output, OutputDir};
-use crate::plan::{self, Bound, HostFile, HostFileKind, Plan, Sizes};
+use crate::plan::{Bound, Form, HostFile, HostFileKind, Plan};
 use crate::report::{self, Bar, Built, Failure};
-use crate::source_date::{self, Origin};
-use crate::tree::{self, Manifest, ScanOptions};
+use crate::tree::{self, EntryKind, Manifest, Node};
+
+use super::inputs::{self, Inputs};
 
 /// What to build, and how.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Work as if started in DIR.
-    #[arg(short = 'C', value_name = "DIR", default_value = ".")]
-    directory: PathBuf,
-    /// The configuration, relative to DIR.
-    #[arg(long, value_name = "FILE", default_value = "relpack.toml")]
-    config: PathBuf,
-    /// The package's version, instead of the configuration's; `git` takes it from the newest tag.
-    #[arg(long, value_name = "V")]
-    version: Option<Version>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Where the artifacts go, relative to DIR; made when absent.
     #[arg(long, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
@@ -51,6 +44,9 @@ enum Format {
     /// The release, its units and settings, as a tarball compressed with zstd.
     #[value(name = "tar.zst")]
     TarZst,
+    /// The same, compressed with xz.
+    #[value(name = "tar.xz")]
+    TarXz,
     /// The same, compressed with gzip.
     #[value(name = "tar.gz")]
     TarGz,
@@ -61,6 +57,7 @@ impl Format {
         match self {
             Format::Deb => "deb",
             Format::TarZst => "tar.zst",
+            Format::TarXz => "tar.xz",
             Format::TarGz => "tar.gz",
         }
     }
@@ -68,13 +65,7 @@ impl Format {
 
 /// Carries the verb out.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let file = args.directory.join(&args.config);
-    let config = config::load(
-        &file,
-        Overrides {
-            version: args.version.clone(),
-        },
-    )?;
+    let config = args.inputs.load()?;
     report::warn_config(&config.warnings);
     let plan = make_plan(&config)?;
     if args.plan {
@@ -84,50 +75,24 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// Reads the release's files and says what deserves a look.
-pub fn read_tree(config: &Config) -> Result<tree::Tree, Failure> {
-    let options = ScanOptions {
-        exclude: &config.release.exclude,
-        shared_links: &config.shared.links,
-        prefix: &config.release.prefix,
-        allowed_secrets: &config.secrets.allow,
-    };
-    let (tree, warnings) = tree::scan(&config.release.source, &options).map_err(Failure::inputs)?;
-    warnings.iter().for_each(report::warn);
-    Ok(tree)
-}
-
 fn make_plan(config: &Config) -> Result<Plan, Failure> {
-    let tree = read_tree(config)?;
-    let date = source_date(config, &tree)?;
-    let plan = Plan::new(config, tree, date).map_err(Failure::inputs)?;
+    let (tree, warnings) = inputs::scan(config).map_err(Failure::inputs)?;
+    warnings.iter().for_each(report::warn);
+    let (date, guessed) = inputs::source_date(config, &tree).map_err(|error| Failure::input(&error))?;
+    guessed.into_iter().for_each(report::warn);
+    let plan = Plan::new(config, tree, date).map_err(|errors| {
+        let (placed, others) = inputs::placed(errors, config);
+        Failure::problems(placed, others)
+    })?;
     plan.warnings.iter().for_each(report::warn);
     Ok(plan)
 }
 
-fn source_date(config: &Config, tree: &tree::Tree) -> Result<u64, Failure> {
-    let on_disk = tree.files().filter_map(|(path, file)| match &file.source {
-        tree::Source::Disk { root, .. } => Some(root.join(path.as_str())),
-        tree::Source::Bytes(_) => None,
-    });
-    let files = std::iter::once(config.file.clone()).chain(on_disk);
-    let (date, origin) = source_date::find(&config.dir, files).map_err(|error| Failure::input(&error))?;
-    if origin == Origin::Newest {
-        report::warn(
-            "neither SOURCE_DATE_EPOCH nor a commit tells the time of this build, so the newest file's time is taken (hint: set SOURCE_DATE_EPOCH, or build in a git checkout, to get the same bytes everywhere)",
-        );
-    }
-    Ok(date)
-}
-
 fn print_plan(plan: &Plan, json: bool) -> Result<(), Failure> {
     let manifest = tree::digest(&plan.tree).map_err(|error| Failure::input(&error))?;
-    let sizes = Sizes {
-        payload: 0,
-        unpacked: plan.tree.file_bytes(),
-    };
+    // What an archive will have isn't known without making it.
     let bound = plan
-        .bind(&manifest.id(), sizes)
+        .bind(&manifest.id(), plan.sizes(0, &manifest))
         .map_err(|error| Failure::input(&error))?;
     if json {
         report::out(&format!("{:#}\n", report::plan_json(plan, &bound)))
@@ -137,23 +102,20 @@ fn print_plan(plan: &Plan, json: bool) -> Result<(), Failure> {
 }
 
 fn write(args: &Args, plan: &Plan) -> Result<(), Failure> {
-    let dir = OutputDir::create(&args.directory.join(&args.out)).map_err(|error| Failure::environment(&error))?;
+    let dir =
+        OutputDir::create(&args.inputs.directory.join(&args.out)).map_err(|error| Failure::environment(&error))?;
     let mut formats = args.format.clone();
     formats.sort();
     formats.dedup();
-    let mut build = Build {
-        plan,
-        dir,
-        level: plan.level.unwrap_or(archive::DEFAULT_LEVEL),
-        id: None,
-    };
+    let mut build = Build { plan, dir, id: None };
     let mut outputs = Vec::new();
     let mut made = Vec::new();
     for format in formats {
         let (output, digests) = match format {
             Format::Deb => build.deb()?,
-            Format::TarZst => build.tarball(format, TarballFormat::Zst)?,
-            Format::TarGz => build.tarball(format, TarballFormat::Gz)?,
+            Format::TarZst => build.tarball(format, Compression::Zstd)?,
+            Format::TarXz => build.tarball(format, Compression::Xz)?,
+            Format::TarGz => build.tarball(format, Compression::Gzip)?,
         };
         outputs.push(output);
         made.push((format, digests));
@@ -182,39 +144,17 @@ fn write(args: &Args, plan: &Plan) -> Result<(), Failure> {
 struct Build<'a> {
     plan: &'a Plan,
     dir: OutputDir,
-    level: i32,
     id: Option<ReleaseId>,
 }
 
 impl Build<'_> {
     fn deb(&mut self) -> Result<(Output, Digests), Failure> {
         let plan = self.plan;
-        let mut file = self.dir.scratch().map_err(|error| Failure::environment(&error))?;
-        let bar = Bar::new("packing", plan.tree.file_bytes());
-        let payload = archive::write_payload(&plan.tree, plan.source_date, self.level, &bar, &mut file)
-            .map_err(archive_failure)?;
-        drop(bar);
-        let manifest = payload.manifest.as_str().as_bytes();
-        let bound = self.bind(&payload.manifest, payload.compressed.size + manifest.len() as u64)?;
-        let stored = StoredFile {
-            file: Arc::new(file),
-            digests: payload.compressed,
+        let (bound, mut data) = match plan.form {
+            Form::Archive(compression) => self.as_archive(compression)?,
+            Form::Files => self.as_files()?,
         };
-        let mut data: Vec<DataEntry> = bound.host_files.iter().map(data_entry).collect();
-        data.push(DataEntry {
-            path: plan::payload_path(&bound, "tar.zst"),
-            kind: DataKind::Stored {
-                mode: 0o644,
-                file: stored,
-            },
-        });
-        data.push(DataEntry {
-            path: plan::payload_path(&bound, "manifest"),
-            kind: DataKind::Bytes {
-                mode: 0o644,
-                bytes: manifest.into(),
-            },
-        });
+        data.extend(bound.host_files.iter().map(data_entry));
         let control_files = bound
             .control_files
             .into_iter()
@@ -228,7 +168,7 @@ impl Build<'_> {
             control_files,
             data,
             mtime: plan.source_date,
-            level: self.level,
+            packing: plan.packing,
         };
         let mut output = self.begin(&plan.deb_name())?;
         let spool = self.dir.scratch().map_err(|error| Failure::environment(&error))?;
@@ -236,7 +176,53 @@ impl Build<'_> {
         Ok((output, digests))
     }
 
-    fn tarball(&mut self, format: Format, kind: TarballFormat) -> Result<(Output, Digests), Failure> {
+    /// The release as one archive, and its manifest.
+    fn as_archive(&mut self, compression: Compression) -> Result<(Bound, Vec<DataEntry>), Failure> {
+        let plan = self.plan;
+        let mut file = self.dir.scratch().map_err(|error| Failure::environment(&error))?;
+        let bar = Bar::new("packing", plan.tree.file_bytes());
+        let payload = archive::write_payload(&plan.tree, plan.source_date, plan.packing, &bar, &mut file)
+            .map_err(archive_failure)?;
+        drop(bar);
+        let bound = self.bind(&payload.manifest, payload.compressed.size)?;
+        let stored = StoredFile {
+            file: Arc::new(file),
+            digests: payload.compressed,
+        };
+        let archive = DataEntry {
+            path: bound.archive_path(compression),
+            kind: DataKind::Stored {
+                mode: 0o644,
+                file: stored,
+            },
+        };
+        let data = vec![archive, manifest_entry(&bound, &payload.manifest)];
+        Ok((bound, data))
+    }
+
+    /// The release as files, and its manifest. They are read twice, since their paths hold the hash of all of them.
+    fn as_files(&mut self) -> Result<(Bound, Vec<DataEntry>), Failure> {
+        let plan = self.plan;
+        let manifest = tree::digest(&plan.tree).map_err(|error| Failure::input(&error))?;
+        let bound = self.bind(&manifest, 0)?;
+        let mut data = vec![manifest_entry(&bound, &manifest)];
+        for ((path, node), entry) in plan.tree.iter().zip(manifest.entries()) {
+            let kind = match (node, entry.kind) {
+                (Node::Symlink(target), _) => DataKind::Symlink(target.clone()),
+                (Node::File(file), EntryKind::File { sha256, .. }) => DataKind::Release {
+                    path: path.clone(),
+                    file: file.clone(),
+                    sha256,
+                },
+                _ => DataKind::Dir,
+            };
+            let path = bound.file_path(path);
+            data.push(DataEntry { path, kind });
+        }
+        Ok((bound, data))
+    }
+
+    fn tarball(&mut self, format: Format, compression: Compression) -> Result<(Output, Digests), Failure> {
         let plan = self.plan;
         let stem = plan.tarball_stem();
         let top = stem.parse().expect("names and versions are path components");
@@ -245,13 +231,27 @@ impl Build<'_> {
             top: &top,
             tree: &plan.tree,
             mtime: plan.source_date,
-            level: self.level,
+            packing: plan.packing_as(compression),
         };
         let bar = Bar::new("packing", plan.tree.file_bytes());
-        let mut trailing = |manifest: &Manifest| beside_release(plan, &manifest.id());
-        let summary =
-            archive::write_tarball(kind, &parts, &mut trailing, &bar, &mut output).map_err(archive_failure)?;
+        let mut broken = None;
+        let mut trailing = |manifest: &Manifest| {
+            let files = plan.beside_release(&manifest.id()).unwrap_or_else(|error| {
+                broken = Some(error);
+                Vec::new()
+            });
+            let trailing = |(path, executable, bytes): (_, _, Vec<u8>)| TrailingFile {
+                path,
+                executable,
+                bytes: bytes.into(),
+            };
+            files.into_iter().map(trailing).collect()
+        };
+        let summary = archive::write_tarball(&parts, &mut trailing, &bar, &mut output).map_err(archive_failure)?;
         drop(bar);
+        if let Some(error) = broken {
+            return Err(Failure::input(&error));
+        }
         self.bind(&summary.manifest, summary.digests.size)?;
         Ok((output, summary.digests))
     }
@@ -260,16 +260,13 @@ impl Build<'_> {
         self.dir.begin(name).map_err(|error| Failure::environment(&error))
     }
 
-    /// Every format of one build has to be of one release.
-    fn bind(&mut self, manifest: &Manifest, payload: u64) -> Result<Bound, Failure> {
+    /// Every format of one build has to be of one release. `archive` is the length of the packed release.
+    fn bind(&mut self, manifest: &Manifest, archive: u64) -> Result<Bound, Failure> {
         let id = manifest.id();
         if self.id.as_ref().is_some_and(|first| *first != id) {
             return Err(Failure::input(&ChangedMeanwhile));
         }
-        let sizes = Sizes {
-            payload,
-            unpacked: self.plan.tree.file_bytes(),
-        };
+        let sizes = self.plan.sizes(archive, manifest);
         let bound = self.plan.bind(&id, sizes).map_err(|error| Failure::input(&error))?;
         self.id = Some(id);
         Ok(bound)
@@ -280,6 +277,16 @@ impl Build<'_> {
 #[derive(Debug, thiserror::Error)]
 #[error("the files changed while they were packed (hint: build again when nothing writes to them)")]
 struct ChangedMeanwhile;
+
+fn manifest_entry(bound: &Bound, manifest: &Manifest) -> DataEntry {
+    DataEntry {
+        path: bound.manifest_path(),
+        kind: DataKind::Bytes {
+            mode: 0o644,
+            bytes: manifest.as_str().as_bytes().into(),
+        },
+    }
+}
 
 fn data_entry(file: &HostFile) -> DataEntry {
     let kind = match &file.kind {
@@ -293,27 +300,6 @@ fn data_entry(file: &HostFile) -> DataEntry {
         path: file.path.clone(),
         kind,
     }
-}
-
-/// What a tarball holds beside the release: the units with the id filled in, and the settings.
-fn beside_release(plan: &Plan, id: &ReleaseId) -> Vec<TrailingFile> {
-    let file = |path: String, text: String| TrailingFile {
-        path: path.parse().expect("unit names are path components"),
-        executable: false,
-        bytes: text.into_bytes().into(),
-    };
-    let mut files: Vec<TrailingFile> = plan
-        .units
-        .iter()
-        .map(|unit| file(format!("units/{}", unit.name), plan::bound_text(unit, id)))
-        .collect();
-    files.extend(
-        plan.drop_ins
-            .iter()
-            .map(|drop_in| file(format!("units/{}", drop_in.path()), drop_in.file.render())),
-    );
-    files.push(file("settings".to_owned(), plan.settings.clone()));
-    files
 }
 
 /// A full disk is the machine's fault, a file that can't be read the input's.

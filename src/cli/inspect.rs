@@ -10,7 +10,7 @@ use crate::report::{self, Failure};
 /// Which artifact, and how to show it.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// A .deb, tar.zst or tar.gz that relpack built.
+    /// A .deb, tar.zst, tar.xz or tar.gz that relpack built.
     file: PathBuf,
     /// Print one JSON object.
     #[arg(long, conflicts_with = "manifest")]

@@ -11,6 +11,8 @@ use crate::output::{self, OutputDir};
 use crate::plan;
 use crate::report::{self, Failure};
 
+use super::inputs;
+
 /// What to resolve, and where.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
@@ -35,7 +37,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let version = Some(Version::Exactly("0".parse().expect("a number is a version")));
     let config = config::load_without_lock(&file, Overrides { version })?;
     report::warn_config(&config.warnings);
-    let tree = super::build::read_tree(&config)?;
+    let (tree, warnings) = inputs::scan(&config).map_err(Failure::inputs)?;
+    warnings.iter().for_each(report::warn);
     let (arch, needs) = plan::needs(&config, &tree).map_err(Failure::inputs)?;
     let root = Root::open(&args.root, arch).map_err(|error| Failure::input(&error))?;
     let resolved = lock::resolve(&needs, arch, &root).map_err(Failure::inputs)?;

@@ -1,8 +1,14 @@
 //! One file a verb: arguments → library → report. The only wiring.
 
 mod build;
+mod check;
+mod diff;
+mod explain;
+mod init;
+mod inputs;
 mod inspect;
 mod lock;
+mod shell;
 mod verify;
 
 use std::process::ExitCode;
@@ -20,7 +26,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit status:
-  0  done
+  0  done; check: nothing is refused (there may be warnings)
   1  the input is wrong: configuration, files or artifact (what was wrong is said, and what to do)
   2  wrong use of the command line
   3  verify: the artifact is not what it says it is
@@ -30,12 +36,24 @@ const EXIT_CODES: &str = "Exit status:
 enum Verb {
     /// Build the artifacts of an application.
     Build(build::Args),
+    /// Find what a build would refuse or warn about, and what is known to go wrong, without writing anything.
+    Check(check::Args),
+    /// Say why a preset is as it is, or what a lint means.
+    Explain(explain::Args),
     /// Resolve the libraries and interpreters that the application needs to Debian packages, into relpack.lock.
     Lock(lock::Args),
+    /// Look at an application and write a commented relpack.toml for it.
+    Init(init::Args),
     /// Show what is in an artifact.
     Inspect(inspect::Args),
     /// Recompute an artifact's release id, checksums and sizes.
     Verify(verify::Args),
+    /// Show what differs between two artifacts, and what an upgrade will do on a host.
+    Diff(diff::Args),
+    /// Print the script that completes relpack's command line in a shell.
+    Completions(shell::Completions),
+    /// Write relpack's own manual pages.
+    Man(shell::Man),
 }
 
 /// Runs the program with the process's arguments.
@@ -43,9 +61,15 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.verb {
         Verb::Build(args) => build::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Lock(args) => lock::run(&args),
+        Verb::Init(args) => init::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
+        Verb::Diff(args) => diff::run(&args),
+        Verb::Completions(args) => shell::completions(&args),
+        Verb::Man(args) => shell::man(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

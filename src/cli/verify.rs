@@ -15,7 +15,7 @@ use super::inspect::failure;
 /// Which artifact.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// A .deb, tar.zst or tar.gz that relpack built.
+    /// A .deb, tar.zst, tar.xz or tar.gz that relpack built.
     file: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
@@ -107,7 +107,8 @@ fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<S
 fn installed_size(artifact: &Artifact, release: &Release) -> Option<String> {
     let control = artifact.control()?;
     let said = control.fields.get("Installed-Size")?;
-    let payload = release.compressed.as_ref()?.size + release.manifest.as_str().len() as u64;
+    let archive = release.compressed.as_ref().map_or(0, |digests| digests.size);
+    let payload = archive + release.manifest.as_str().len() as u64;
     let real = (payload + release.sizes.iter().sum::<u64>()).div_ceil(1024);
     (said != real.to_string()).then(|| format!("Installed-Size is {said}, the content has {real} KiB"))
 }

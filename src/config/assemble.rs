@@ -5,16 +5,15 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::diagnostics::Problem;
+use super::lints::Lints;
 use super::places::Layout;
 use super::reader::{Doc, Table};
+use super::unit_places::{Places, UnitPlaces};
 use super::units::Written;
-use super::{Config, Deploy, Directory, Env, Migrate, Overrides, Package, Shared, Strategy, User};
-use super::{deploy, files, instances, package, places, ready_made};
+use super::{Check, Config, Deploy, Directory, Env, Migrate, Overrides, Package, Proxy, Shared, Strategy, User};
+use super::{deploy, files, instances, lints, package, places, ready_made, strategies};
 use crate::model::{AbsPath, UnitName};
-use crate::systemd::{self, Context, DropIn, Instances, MigrateInput};
-
-/// The systemd of the oldest Debian that packages are built for (12).
-const SYSTEMD: u32 = 252;
+use crate::systemd::{self, Context, DeployInput, DropIn, Instances, MigrateInput, Origin};
 
 /// Reads everything that can be read, whatever else is wrong; `None` when something is missing for the whole. With
 /// `intact` false (syntax errors), what needs the whole file is left out.
@@ -39,9 +38,10 @@ pub(super) fn config<'d>(
     let name = package.as_ref().map(|p| p.name.clone());
     let prefix = places::prefix(release_table.as_ref(), name.as_ref())?;
     let layout = Layout::new(name.clone(), prefix)?;
+    let target = package.as_ref().map(|p| p.target).unwrap_or_default();
     let release = release_table
         .as_ref()
-        .and_then(|t| places::release(t, dir, layout.prefix.clone()));
+        .and_then(|t| places::release(t, dir, layout.prefix.clone(), target));
     let name_span = package_table.as_ref().map_or(0..0, |t| t.span_of("name"));
     let user = places::user(doc, user_table.as_ref(), &layout, name_span);
     let env = places::env(doc, env_table.as_ref(), &layout);
@@ -65,8 +65,17 @@ pub(super) fn config<'d>(
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
     let instances_table = root.table("instances");
     let instances = instances_table.as_ref().map(instances::instances).unwrap_or_default();
+    let tables = strategies::Tables {
+        instances: instances_table.as_ref(),
+        deploy: deploy_table.as_ref(),
+    };
 
-    let mut written = Written::default();
+    let lints = root
+        .table("lints")
+        .map(|t| lints::lints(doc, t))
+        .unwrap_or_else(|| Lints::new(doc));
+
+    let mut written = Written::new(&doc.source);
     if let Some(table) = root.table("defaults") {
         written.add_defaults(table);
     }
@@ -85,9 +94,17 @@ pub(super) fn config<'d>(
     let migrate = migrate_table
         .as_ref()
         .and_then(|t| deploy::migrate(t, name.as_ref(), &written.names, &deploy));
+    if let Some(table) = &migrate_table {
+        written.places.insert(&Origin::Migrate, Places::of_table(table));
+    }
+    if let Some(table) = &deploy_table {
+        written.places.insert(&Origin::Deploy, Places::of_table(table));
+    }
+    if let Some(table) = &instances_table {
+        instances::add_places(table, &mut written.places);
+    }
     if let Some(name) = &name {
-        let (of_instances, of_deploy) = (instances_table.as_ref(), deploy_table.as_ref());
-        instances::check(of_instances, of_deploy, &instances, name, &written.names, &deploy);
+        strategies::check(&tables, &instances, name, &written.names, &deploy);
     }
     if written.names.is_empty() {
         doc.push(
@@ -112,10 +129,12 @@ pub(super) fn config<'d>(
             instances: &instances,
             deploy: &deploy,
             migrate: migrate.as_ref(),
-            migrate_table: migrate_table.as_ref(),
         }),
         _ => None,
     };
+    if let (Some(name), Some((units, ..))) = (&name, &units) {
+        strategies::check_units(&tables, &instances, name, units, &deploy);
+    }
     for table in [
         package_table,
         release_table,
@@ -127,7 +146,7 @@ pub(super) fn config<'d>(
         table.into_iter().for_each(Table::finish);
     }
 
-    let (mut env, (units, drop_ins)) = (env?, units?);
+    let (mut env, (units, drop_ins, places)) = (env?, units?);
     env.present |= units.iter().any(|unit| {
         let files = unit.file.get_list("Service", "EnvironmentFile");
         files
@@ -150,14 +169,16 @@ pub(super) fn config<'d>(
         files,
         migrate,
         deploy,
+        lints,
         lock: None,
         warnings: Vec::new(),
+        places,
     })
 }
 
 /// All that the units depend on.
-struct UnitParts<'a, 'd> {
-    doc: &'d Doc,
+struct UnitParts<'a> {
+    doc: &'a Doc,
     written: Written,
     package: &'a Package,
     layout: &'a Layout,
@@ -169,11 +190,10 @@ struct UnitParts<'a, 'd> {
     instances: &'a Instances,
     deploy: &'a Deploy,
     migrate: Option<&'a Migrate>,
-    migrate_table: Option<&'a Table<'d>>,
 }
 
 /// The complete units; `None` when something is wrong with one (then it was reported).
-fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>)> {
+fn units(mut parts: UnitParts<'_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn>, UnitPlaces)> {
     // Where the user is wrong, the units are still worth checking.
     let someone = "app".parse().ok();
     let user = parts.user.map(|u| u.name.clone()).or(someone.clone())?;
@@ -189,16 +209,13 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
         writable: writable(parts.directories, parts.shared, &parts),
         defaults: std::mem::take(&mut parts.written.defaults),
         instances: parts.instances.clone(),
-        one_at_a_time: parts.deploy.strategy == Strategy::BlueGreen,
+        deploy: deploy_input(parts.deploy),
         migrate: parts.migrate.map(|migrate| MigrateInput {
             exec: migrate.exec.clone(),
             like: migrate.like.clone(),
             timeout: migrate.timeout,
         }),
-        systemd: SYSTEMD,
-    };
-    let report = |written: &Written, error, warning| {
-        written.report(parts.doc, error, parts.migrate_table, warning);
+        systemd: parts.package.target.systemd(),
     };
     let inputs = std::mem::take(&mut parts.written.inputs);
     let mut drop_ins = std::mem::take(&mut parts.written.drop_ins);
@@ -216,21 +233,38 @@ fn units(mut parts: UnitParts<'_, '_>) -> Option<(Vec<systemd::Unit>, Vec<DropIn
     match resolved {
         Ok((units, drop_ins, warnings)) => {
             for warning in &warnings {
-                report(&parts.written, &warning.0, true);
+                parts.written.report(parts.doc, &warning.0, true);
             }
-            Some((units, drop_ins))
+            Some((units, drop_ins, parts.written.places))
         }
         Err(errors) => {
             for error in &errors {
-                report(&parts.written, error, false);
+                parts.written.report(parts.doc, error, false);
             }
             None
         }
     }
 }
 
+fn deploy_input(deploy: &Deploy) -> DeployInput {
+    let server = match &deploy.proxy {
+        Proxy::None => None,
+        Proxy::Nginx { server } => Some(("server", server.clone())),
+    };
+    let check = deploy.check.as_ref().and_then(Check::url);
+    DeployInput {
+        one_at_a_time: deploy.strategy == Strategy::BlueGreen,
+        reload: deploy.strategy == Strategy::Reload,
+        lame_duck: deploy.lame_duck.is_some(),
+        addresses: server
+            .into_iter()
+            .chain(check.map(|url| ("check", url.to_owned())))
+            .collect(),
+    }
+}
+
 /// Directories below which the services keep their data, each once; not the env file, which a link may show too.
-fn writable(directories: &[Directory], shared: &Shared, parts: &UnitParts<'_, '_>) -> Vec<AbsPath> {
+fn writable(directories: &[Directory], shared: &Shared, parts: &UnitParts<'_>) -> Vec<AbsPath> {
     let below = &parts.layout.shared;
     let links = shared.links.values().filter_map(|link| below.join(link).ok());
     let mut all: Vec<_> = directories

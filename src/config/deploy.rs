@@ -1,18 +1,19 @@
 //! Reads `[migrate]` and `[deploy]`: how a host changes from one release to the next.
 
+use std::ops::{Range, RangeInclusive};
+
 use super::diagnostics::Problem;
 use super::reader::{At, Table, suggest};
-use super::{Deploy, Migrate, Proxy, Strategy};
-use crate::model::{PackageName, Seconds, UnitKind, UnitName};
+use super::{Check, Deploy, Migrate, Proxy, Strategy};
+use crate::model::{PackageName, Seconds, TimeSpan, UnitKind, UnitName};
+use crate::systemd;
 
-/// The strategies of the design that this version can't carry out yet.
-const LATER: [&str; 1] = ["reload"];
-
-const STRATEGIES: [(&str, Strategy); 4] = [
+const STRATEGIES: [(&str, Strategy); 5] = [
     ("recreate", Strategy::Recreate),
     ("rolling", Strategy::Rolling),
     ("blue-green", Strategy::BlueGreen),
     ("canary", Strategy::Canary),
+    ("reload", Strategy::Reload),
 ];
 
 /// The longest time that a host's package manager may be kept waiting.
@@ -27,14 +28,23 @@ pub(super) fn deploy(table: &Table<'_>) -> Deploy {
         settle: self::time(table, "settle", 0).map_or(Seconds(5), |seconds| seconds.value),
         proxy: proxy(table),
         drain: self::time(table, "drain", 0).map_or(Seconds(30), |seconds| seconds.value),
-        successes: table
-            .integer("successes", 1..101)
-            .and_then(|number| u32::try_from(number.value).ok())
-            .unwrap_or(1),
-        check: table.string("check").map(|text| text.value),
+        successes: number(table, "successes", 1..101).unwrap_or(1),
+        check: check(table),
         soak: self::time(table, "soak", 1).map_or(Seconds(60), |seconds| seconds.value),
+        weight: number(table, "weight", 1..100),
+        lame_duck: self::time(table, "lame_duck", 1).map(|seconds| seconds.value),
+        max_parallel: number(table, "max_parallel", 1..1001).unwrap_or(1),
     };
-    for (key, seconds) in [("settle", read.settle), ("health_timeout", read.health_timeout)] {
+    let mut parts = vec![("settle", read.settle), ("health_timeout", read.health_timeout)];
+    parts.extend(read.lame_duck.map(|notice| ("lame_duck", notice)));
+    if read.strategy == Strategy::Canary {
+        parts.push(("soak", read.soak));
+    }
+    // The other strategies don't wait for it in an activation.
+    if read.proxy != Proxy::None && matches!(read.strategy, Strategy::Rolling | Strategy::Canary) {
+        parts.push(("drain", read.drain));
+    }
+    for (key, seconds) in parts {
         if seconds >= read.timeout {
             table.doc.push(
                 Problem::new(
@@ -59,22 +69,78 @@ fn strategy(table: &Table<'_>) -> Strategy {
     if let Some((_, strategy)) = STRATEGIES.iter().find(|(name, _)| *name == word) {
         return *strategy;
     }
-    let problem = if LATER.contains(&word) {
-        Problem::new(
-            text.span,
-            format!("deploy.strategy: this version of relpack does not carry out {word:?}"),
-        )
-        .help("X-Relpack.OnUpgrade = \"reload\" of a unit reloads it where everything else is restarted")
-    } else {
-        let known = STRATEGIES.map(|(name, _)| name);
-        let problem = Problem::new(text.span, format!("deploy.strategy: {word:?} is not a strategy"));
-        match suggest(word, known) {
-            Some(meant) => problem.help(format!("did you mean {meant:?}?")),
-            None => problem.help("write \"recreate\", \"rolling\", \"blue-green\" or \"canary\", or remove the key"),
+    let known = STRATEGIES.map(|(name, _)| name);
+    let problem = Problem::new(text.span, format!("deploy.strategy: {word:?} is not a strategy"));
+    table.doc.push(match suggest(word, known) {
+        Some(meant) => problem.help(format!("did you mean {meant:?}?")),
+        None => {
+            problem.help("write \"recreate\", \"rolling\", \"blue-green\", \"canary\" or \"reload\", or remove the key")
         }
-    };
-    table.doc.push(problem);
+    });
     Strategy::Recreate
+}
+
+fn number(table: &Table<'_>, key: &'static str, allowed: Range<i64>) -> Option<u32> {
+    u32::try_from(table.integer(key, allowed)?.value).ok()
+}
+
+/// How long a request of a check may take where it doesn't say so: as long as one of a health check.
+const CHECK_WITHIN: u64 = 3_000;
+
+/// `check = "bin/smoke"`, or `check = "http://127.0.0.1:{env.PORT}/ status 200-299 within 200ms"`.
+fn check(table: &Table<'_>) -> Option<Check> {
+    let text = table.string("check")?;
+    let mut words = text.value.split_ascii_whitespace();
+    let refuse = |message: String, hint: &str| {
+        let problem = Problem::new(text.span.clone(), format!("deploy.check: {message}"));
+        table.doc.push(problem.help(hint));
+        None
+    };
+    let example =
+        "write a command of the release, or for example \"http://127.0.0.1:{env.PORT}/ status 200-399 within 200ms\"";
+    let Some(first) = words.next() else {
+        return refuse("it is empty".to_owned(), example);
+    };
+    if !first.starts_with("http://") && !first.starts_with("https://") {
+        return Some(Check::Command(text.value.clone()));
+    }
+    if let Err((message, hint)) = systemd::check_url(first) {
+        return refuse(message, &hint);
+    }
+    let (mut status, mut within) = (200..=299, CHECK_WITHIN);
+    while let Some(word) = words.next() {
+        let value = words.next().unwrap_or_default();
+        match word {
+            "status" => match statuses(value) {
+                Some(range) => status = range,
+                None => {
+                    return refuse(
+                        format!("{value:?} is neither a status nor a range of them"),
+                        "write for example 200 or 200-399",
+                    );
+                }
+            },
+            "within" => match value.parse() {
+                Ok(TimeSpan::Micros(micros)) if (1_000..=60_000_000).contains(&micros) => within = micros / 1_000,
+                Ok(_) => return refuse(format!("{value} is out of range"), "write a time from 1ms to 60s"),
+                Err(error) => return refuse(error.to_string(), "write for example \"within 200ms\""),
+            },
+            other => return refuse(format!("{other:?} is no bound of a request"), example),
+        }
+    }
+    Some(Check::Http {
+        url: first.to_owned(),
+        status,
+        within,
+    })
+}
+
+/// `200`, `200-399`
+fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    let range = least.parse().ok()?..=most.parse().ok()?;
+    let known = |status: &u16| (100..=599).contains(status);
+    (known(range.start()) && known(range.end()) && range.start() <= range.end()).then_some(range)
 }
 
 /// `proxy = "nginx"`, and which address of an instance it sends requests to.
@@ -96,7 +162,7 @@ fn proxy(table: &Table<'_>) -> Proxy {
                 .as_ref()
                 .map_or("127.0.0.1:{env.PORT}", |server| server.value.as_str());
             // It stands in nginx's configuration, where ';' and '{' mean something.
-            let literal = text.replace("{env.", "").replace('}', "");
+            let literal = text.replace("{instance}", "").replace("{env.", "").replace('}', "");
             if literal.is_empty()
                 || !literal
                     .chars()

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use miette::{Diagnostic, GraphicalReportHandler, LabeledSpan, NamedSource, Severity};
 use serde::Serialize;
 
+use crate::model::Lint;
+
 /// A file that problems point into. Its text is fit for a terminal: a control character is shown as `?`, so that a
 /// hostile file can't send escape sequences through an error message.
 #[derive(Debug)]
@@ -99,6 +101,7 @@ pub struct Problem {
     span: Range<usize>,
     file_rank: usize,
     contextual: bool,
+    lint: Option<Lint>,
 }
 
 impl Problem {
@@ -115,6 +118,7 @@ impl Problem {
             span,
             file_rank: 0,
             contextual: false,
+            lint: None,
         }
     }
 
@@ -130,8 +134,21 @@ impl Problem {
         self
     }
 
-    pub(super) fn warning(mut self) -> Self {
+    /// The build goes on all the same.
+    pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
+        self
+    }
+
+    /// Worth knowing, and nothing to do.
+    pub fn note(mut self) -> Self {
+        self.severity = Severity::Advice;
+        self
+    }
+
+    /// By name.
+    pub(super) fn named(mut self, lint: Lint) -> Self {
+        self.lint = Some(lint);
         self
     }
 
@@ -164,12 +181,27 @@ impl Problem {
         self
     }
 
-    /// A problem of a file as a whole, which can't be shown.
-    fn of_file(path: &Path, message: impl Into<String>) -> Self {
+    /// A problem of a file as a whole, which can't be shown. A message that ends with `(hint: …)` has it moved to the help.
+    pub fn of_file(path: &Path, message: impl Into<String>) -> Self {
         Self {
             path: path.to_owned(),
             ..Self::new(0..0, message)
         }
+    }
+
+    /// An error of a file as a whole, with what caused it.
+    pub fn of_error(path: &Path, error: &dyn std::error::Error) -> Self {
+        let mut problem = Self::of_file(path, error.to_string());
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !problem.message.contains(&text) {
+                problem.message.push_str(": ");
+                problem.message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        problem
     }
 
     /// The file, as it was named by the user.
@@ -194,7 +226,21 @@ impl Problem {
 
     /// Whether the build goes on all the same.
     pub fn is_warning(&self) -> bool {
-        self.severity == Severity::Warning
+        self.severity != Severity::Error
+    }
+
+    /// `error`, `warning` or `note`.
+    pub fn severity_word(&self) -> &'static str {
+        match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Advice => "note",
+        }
+    }
+
+    /// Its name, where it is a known mistake.
+    pub fn lint(&self) -> Option<Lint> {
+        self.lint
     }
 
     fn order(&self) -> (usize, &Path, usize, &str) {
@@ -213,6 +259,10 @@ impl std::error::Error for Problem {}
 impl Diagnostic for Problem {
     fn severity(&self) -> Option<Severity> {
         Some(self.severity)
+    }
+
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.lint.map(|lint| Box::new(lint) as Box<dyn fmt::Display>)
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
@@ -255,7 +305,8 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+    /// Problems from anywhere, put in order.
+    pub fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.order().cmp(&b.order()));
         problems.dedup_by(|a, b| a.order() == b.order());
         let left_out = problems.len().saturating_sub(SHOWN_MAX);
@@ -292,6 +343,16 @@ impl Diagnostics {
         &self.problems
     }
 
+    /// How many of them refuse a build.
+    pub fn errors(&self) -> usize {
+        self.problems.iter().filter(|p| !p.is_warning()).count() + self.left_out
+    }
+
+    /// How many are doubtful.
+    pub fn warnings(&self) -> usize {
+        self.problems.iter().filter(|p| p.severity == Severity::Warning).count()
+    }
+
     /// All problems for a person, by miette's graphical handler (`GraphicalReportHandler::new()` asks the terminal and
     /// `NO_COLOR`), one below the other.
     pub fn render(&self, handler: &GraphicalReportHandler) -> String {
@@ -302,7 +363,7 @@ impl Diagnostics {
         out
     }
 
-    /// All problems for a program: a list of `{severity, file, line, column, message, hint}`; `line` and `column` (from 1, in
+    /// All problems for a program: a list of `{lint, severity, file, line, column, message, hint}`; `line` and `column` (from 1, in
     /// characters) are null for a file as a whole.
     pub fn to_json(&self) -> serde_json::Value {
         to_json(&self.problems)
@@ -357,6 +418,7 @@ fn plain(problem: &Problem) -> String {
 pub fn to_json(problems: &[Problem]) -> serde_json::Value {
     #[derive(Serialize)]
     struct Entry<'a> {
+        lint: Option<&'static str>,
         severity: &'static str,
         file: std::borrow::Cow<'a, str>,
         line: Option<usize>,
@@ -367,7 +429,8 @@ pub fn to_json(problems: &[Problem]) -> serde_json::Value {
     let entries = problems.iter().map(|problem| {
         let position = problem.position();
         Entry {
-            severity: if problem.is_warning() { "warning" } else { "error" },
+            lint: problem.lint().map(Lint::name),
+            severity: problem.severity_word(),
             file: problem.file().to_string_lossy(),
             line: position.map(|p| p.0),
             column: position.map(|p| p.1),

@@ -7,6 +7,7 @@ mod file;
 mod files;
 mod git;
 mod instances;
+mod lints;
 mod lock_file;
 mod package;
 mod places;
@@ -14,6 +15,9 @@ mod reader;
 mod ready_made;
 mod relation;
 mod resolved;
+mod strategies;
+mod travel;
+mod unit_places;
 mod units;
 
 use std::collections::BTreeSet;
@@ -26,10 +30,13 @@ use toml::de::DeTable;
 use crate::model::{DebVersion, ValueError};
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
+pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
+pub use package::maintainer_problem;
 pub use relation::Relation;
 pub use resolved::{
-    Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Proxy, Release, Secrets, Shared, Strategy, User,
+    Check, Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Payload, Proxy, Release, Secrets, Shared,
+    Strategy, User,
 };
 
 use diagnostics::Source;
@@ -97,7 +104,8 @@ fn parse(path: &Path, dir: &Path, text: &str, overrides: &Overrides) -> Result<C
     let failed = problems.iter().any(|p| !p.is_warning());
     match config {
         Some(mut config) if !failed => {
-            config.warnings = Diagnostics::new(problems).into_problems();
+            let warnings = Diagnostics::new(problems).into_problems();
+            config.warnings = config.lints.filter(warnings);
             Ok(config)
         }
         _ if failed => {

@@ -7,7 +7,7 @@ use super::diagnostics::Problem;
 use super::reader::{At, Table};
 use super::relation::Relation;
 use super::{Overrides, Package, Version, git};
-use crate::model::{Arch, DebVersion, PackageName};
+use crate::model::{Arch, DebVersion, PackageName, Suite};
 
 /// Longest synopsis that package tools show whole (Policy 5.6.13: under 80 characters).
 const SYNOPSIS_MAX: usize = 80;
@@ -23,6 +23,7 @@ pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Opti
     let maintainer = table.string("maintainer").filter(|m| is_maintainer(table, m));
     let (synopsis, description) = description(table);
     let architecture = table.parsed::<Arch>("architecture").map(|a| a.value);
+    let target = table.parsed::<Suite>("target").map(|suite| suite.value);
     let relations = |key| relations(table, key, name.as_ref().map(|n| &n.value));
     Some(Package {
         depends: relations("depends"),
@@ -43,6 +44,7 @@ pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Opti
         synopsis,
         description,
         architecture,
+        target: target.unwrap_or_default(),
         name: name?.value,
     })
 }
@@ -97,7 +99,8 @@ fn is_maintainer(table: &Table<'_>, text: &At<String>) -> bool {
     false
 }
 
-fn maintainer_problem(text: &str) -> Option<&'static str> {
+/// What keeps a text from being `Name <address>`.
+pub fn maintainer_problem(text: &str) -> Option<&'static str> {
     let Some((name, address)) = text.strip_suffix('>').and_then(|rest| rest.split_once('<')) else {
         return Some("has no address in < >");
     };

@@ -8,8 +8,9 @@ use globset::GlobBuilder;
 
 use super::diagnostics::Problem;
 use super::reader::{At, Doc, Table};
+use super::travel;
 use super::{Directory, Env, Release, Secrets, Shared, User};
-use crate::model::{AbsPath, EnvName, PackageName, TreePath, UserName};
+use crate::model::{AbsPath, EnvName, PackageName, Suite, TreePath, UserName};
 
 /// Where the package's things lie on a host, for checks and placeholders.
 pub(super) struct Layout {
@@ -135,7 +136,7 @@ pub(super) fn prefix(table: Option<&Table<'_>>, name: Option<&PackageName>) -> O
 }
 
 /// `[release]`, whose prefix was read before.
-pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath) -> Option<Release> {
+pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath, target: Suite) -> Option<Release> {
     table.need("source", "\"build\"");
     let local = |key| {
         let text = table.string(key)?;
@@ -148,7 +149,6 @@ pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath) -> Option<
         }
         Some(dir.join(&text.value))
     };
-    let level = table.integer("compression_level", 1..20).map(|n| n.value);
     Some(Release {
         units_dir: local("units"),
         exclude: exclude(table),
@@ -156,7 +156,8 @@ pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath) -> Option<
             .integer("keep", 2..1001)
             .and_then(|n| u32::try_from(n.value).ok())
             .unwrap_or(5),
-        compression_level: level.and_then(|n| i32::try_from(n).ok()),
+        payload: travel::payload(table),
+        packing: travel::packing(table, target),
         prefix,
         source: local("source")?,
     })

@@ -52,6 +52,11 @@ impl Doc {
         self.problems.borrow_mut().push(placed);
     }
 
+    /// Records a problem that has its place already.
+    pub(super) fn push_placed(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
     /// Records problems of another file that belongs to the configuration (shown after this file's own).
     pub(super) fn push_all_in(&self, source: &Arc<Source>, problems: impl IntoIterator<Item = Problem>) {
         let placed = problems.into_iter().map(|p| p.placed(source, 1));
@@ -191,6 +196,23 @@ impl<'d> Table<'d> {
     {
         let text = self.string(key)?;
         self.doc.parse(&self.full_name(key), &text)
+    }
+
+    /// One of several words.
+    pub(super) fn choice<T: Copy>(&self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
+        let text = self.string(key)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+            return Some(*value);
+        }
+        let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let meant = suggest(&text.value, words.iter().map(|(word, _)| *word));
+        let help = match meant {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => format!("write one of {}, or remove the key", known.join(", ")),
+        };
+        let problem = format!("{}: {:?} is not known", self.full_name(key), text.value);
+        self.doc.push(Problem::new(text.span, problem).help(help));
+        None
     }
 
     /// A time span of systemd's kind: `"5m"`, or a number of seconds.

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
+use super::lints::Lints;
 use super::lock_file::Lock;
-use crate::model::{AbsPath, Arch, DebVersion, EnvName, PackageName, Seconds, TreePath, UnitName, UserName};
+use super::unit_places::UnitPlaces;
+use crate::model::{
+    AbsPath, Arch, DebVersion, EnvName, PackageName, Packing, Seconds, Suite, TreePath, UnitName, UserName,
+};
 use crate::systemd;
 
 /// A checked configuration with every default filled in.
@@ -41,10 +45,20 @@ pub struct Config {
     pub migrate: Option<Migrate>,
     /// `[deploy]`
     pub deploy: Deploy,
+    /// `[lints]`
+    pub lints: Lints,
     /// `relpack.lock`, where there is one.
     pub lock: Option<Lock>,
-    /// What is doubtful but builds.
+    /// What is doubtful but builds, and isn't allowed.
     pub warnings: Vec<Problem>,
+    pub(super) places: UnitPlaces,
+}
+
+impl Config {
+    /// What was found in a unit, at its place in the configuration.
+    pub fn problem(&self, found: &systemd::UnitError, warning: bool) -> Option<Problem> {
+        self.places.problem(found, warning)
+    }
 }
 
 /// What the control file and the copyright file say.
@@ -72,6 +86,8 @@ pub struct Package {
     pub copyright: Option<String>,
     /// `None`: what the build's programs tell.
     pub architecture: Option<Arch>,
+    /// The oldest distribution release that hosts run; `bookworm` unless given.
+    pub target: Suite,
     /// Relations in dpkg's form, in the order of the file; so the following.
     pub depends: Vec<String>,
     /// `Recommends`
@@ -103,8 +119,21 @@ pub struct Release {
     pub prefix: AbsPath,
     /// Directory of ready-made unit files, absolute.
     pub units_dir: Option<PathBuf>,
-    /// zstd's level, 1 to 19.
-    pub compression_level: Option<i32>,
+    /// How it travels in a package.
+    pub payload: Payload,
+    /// How its archives are compressed.
+    pub packing: Packing,
+}
+
+/// How a release travels in a package. It is the same release either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// As files where they are few, else as an archive.
+    Auto,
+    /// As files that dpkg lists and checks.
+    Files,
+    /// As one compressed archive.
+    Archive,
 }
 
 /// Whom the services run as.
@@ -197,10 +226,32 @@ pub struct Deploy {
     pub drain: Seconds,
     /// How many health checks in a row an instance has to pass before it counts.
     pub successes: u32,
-    /// A command of the new release that has to succeed before the other instances follow, run as the new instance is.
-    pub check: Option<String>,
+    /// What has to hold of a new instance before the others follow.
+    pub check: Option<Check>,
     /// How long the first instance of a canary is watched.
     pub soak: Seconds,
+    /// Percent of the requests that it gets from the proxy meanwhile; `None`: as many as each other.
+    pub weight: Option<u32>,
+    /// How long an instance says that it is not ready before it is stopped.
+    pub lame_duck: Option<Seconds>,
+    /// How many instances a roll changes at a time; fewer than there are.
+    pub max_parallel: u32,
+}
+
+/// What a release asks of a new instance, besides its health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// A command of the release, run as the instance is, that has to succeed.
+    Command(String),
+    /// A GET that has to be answered within bounds.
+    Http {
+        /// May hold `{env.NAME}` and `{instance}`.
+        url: String,
+        /// The statuses that are right.
+        status: std::ops::RangeInclusive<u16>,
+        /// Milliseconds until the answer is there.
+        within: u64,
+    },
 }
 
 /// Who spreads requests over the instances.
@@ -226,6 +277,15 @@ pub enum Strategy {
     BlueGreen,
     /// Rolling, but the first instance is watched for a while before the others follow.
     Canary,
+    /// Switch, reload, health.
+    Reload,
+}
+
+impl Strategy {
+    /// Whether one instance serves while another one changes.
+    pub fn by_instances(self) -> bool {
+        matches!(self, Strategy::Rolling | Strategy::BlueGreen | Strategy::Canary)
+    }
 }
 
 impl Default for Deploy {
@@ -240,6 +300,9 @@ impl Default for Deploy {
             successes: 1,
             check: None,
             soak: Seconds(60),
+            weight: None,
+            lame_duck: None,
+            max_parallel: 1,
         }
     }
 }
@@ -251,6 +314,7 @@ impl std::fmt::Display for Strategy {
             Strategy::Rolling => "rolling",
             Strategy::BlueGreen => "blue-green",
             Strategy::Canary => "canary",
+            Strategy::Reload => "reload",
         })
     }
 }

@@ -1,7 +1,5 @@
 //! Reads `[units."…"]`, `[defaults]` and the ready-made unit files, and shows what systemd's rules say about them.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -10,61 +8,31 @@ use toml::de::DeValue;
 use super::diagnostics::{Problem, Source};
 use super::reader::{At, Doc, Table, shown_key, suggest};
 use super::ready_made::ReadyMadeFiles;
+use super::unit_places::{Places, UnitPlaces};
 use crate::model::{EnvName, UnitName};
-use crate::systemd::{self, Defaults, DropIn, Origin, UnitError, UnitFile, UnitInput};
+use crate::systemd::{self, Defaults, DropIn, Entry, Origin, UnitError, UnitFile, UnitInput};
 
 /// Units as written, with the place of everything in them.
-#[derive(Default)]
 pub(super) struct Written {
     pub(super) inputs: Vec<UnitInput>,
     pub(super) drop_ins: Vec<DropIn>,
     pub(super) defaults: Defaults,
     /// Every unit that is named, also where its text could not be read.
     pub(super) names: Vec<UnitName>,
-    places: BTreeMap<String, Places>,
+    pub(super) places: UnitPlaces,
 }
-
-/// Where the parts of one unit (or of `[defaults]`) stand.
-struct Places {
-    /// The ready-made file; `None` for `relpack.toml` itself.
-    file: Option<Arc<Source>>,
-    whole: Range<usize>,
-    sections: BTreeMap<String, Range<usize>>,
-    /// The assignments of a key in their order.
-    keys: BTreeMap<(String, String), Vec<Range<usize>>>,
-    /// Something in it could not be read, so what is missing may only have been misspelt.
-    incomplete: bool,
-}
-
-impl Places {
-    fn new(whole: Range<usize>) -> Self {
-        Self {
-            file: None,
-            whole,
-            sections: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            incomplete: false,
-        }
-    }
-
-    fn of_file(file: &UnitFile, source: Arc<Source>) -> Self {
-        let mut places = Self::new(source.line_span(1));
-        for section in file.sections() {
-            for entry in &section.entries {
-                let span = source.line_span(entry.line.unwrap_or(1));
-                let name = (section.name.clone(), entry.key.clone());
-                places.keys.entry(name).or_default().push(span.clone());
-                places.sections.entry(section.name.clone()).or_insert(span);
-            }
-        }
-        places.file = Some(source);
-        places
-    }
-}
-
-const DEFAULTS: &str = "";
 
 impl Written {
+    pub(super) fn new(source: &Arc<Source>) -> Self {
+        Self {
+            inputs: Vec::new(),
+            drop_ins: Vec::new(),
+            defaults: Defaults::default(),
+            names: Vec::new(),
+            places: UnitPlaces::new(source),
+        }
+    }
+
     /// Takes `[defaults]`.
     pub(super) fn add_defaults(&mut self, table: Table<'_>) {
         let preset = table.string("preset");
@@ -77,12 +45,11 @@ impl Written {
             section(&table, "[defaults]", &key, value, &mut file, &mut places);
         }
         if let Some(preset) = preset {
-            let name = (String::new(), "preset".to_owned());
-            places.keys.insert(name, vec![preset.span]);
+            places.add("", "preset", preset.span);
             self.defaults.preset = Some(preset.value);
         }
         self.defaults.file = file;
-        self.places.insert(DEFAULTS.to_owned(), places);
+        self.places.insert(&Origin::Defaults, places);
     }
 
     /// Takes `[units]`, each table in it a unit.
@@ -102,7 +69,7 @@ impl Written {
                 let title = name.value.as_str();
                 section(&unit, title, &key, value, &mut file, &mut places);
             }
-            self.places.insert(name.value.as_str().to_owned(), places);
+            self.places.insert(&Origin::Unit(name.value.clone()), places);
             self.inputs.push(UnitInput { name: name.value, file });
         }
     }
@@ -111,10 +78,11 @@ impl Written {
     pub(super) fn add_ready_made(&mut self, doc: &Doc, files: ReadyMadeFiles) {
         self.names.extend(files.names);
         for unit in files.units {
-            if let Some(places) = self.places.get(unit.name.as_str()) {
+            let origin = Origin::Unit(unit.name.clone());
+            if let Some(places) = self.places.get(&origin) {
                 doc.push(
                     Problem::new(
-                        places.whole.clone(),
+                        places.whole(),
                         format!("{} is both here and a ready-made file of release.units", unit.name),
                     )
                     .help("keep one of the two"),
@@ -122,7 +90,7 @@ impl Written {
                 continue;
             }
             let places = Places::of_file(&unit.file, unit.source);
-            self.places.insert(unit.name.as_str().to_owned(), places);
+            self.places.insert(&origin, places);
             self.inputs.push(UnitInput {
                 name: unit.name,
                 file: unit.file,
@@ -130,80 +98,17 @@ impl Written {
         }
         for (drop_in, source) in files.drop_ins {
             self.places
-                .insert(drop_in.path(), Places::of_file(&drop_in.file, source));
+                .insert(&Origin::DropIn(drop_in.path()), Places::of_file(&drop_in.file, source));
             self.drop_ins.push(drop_in);
         }
     }
 
     /// Shows an error or a warning where its text was written.
-    pub(super) fn report(&self, doc: &Doc, error: &UnitError, migrate: Option<&Table<'_>>, warning: bool) {
-        let (name, title) = match &error.origin {
-            Origin::Unit(name) => (name.as_str(), name.to_string()),
-            Origin::DropIn(path) => (path.as_str(), path.clone()),
-            Origin::Defaults => (DEFAULTS, "[defaults]".to_owned()),
-            Origin::Migrate => {
-                let known = ["exec", "like", "timeout"];
-                let key = known.into_iter().find(|k| Some(*k) == error.key.as_deref());
-                let span = migrate.map_or(0..0, |table| match key {
-                    Some(key) => table.span_of(key),
-                    None => table.span.clone(),
-                });
-                let field = key.map_or("migrate".to_owned(), |key| format!("migrate.{key}"));
-                doc.push(problem(span, &field, error, warning));
-                return;
-            }
-        };
-        let Some(places) = self.places.get(name) else {
-            doc.push(problem(0..0, &title, error, warning));
-            return;
-        };
-        let section = error.section.clone().unwrap_or_default();
-        let exact = error.key.as_ref().and_then(|key| {
-            let spans = places.keys.get(&(section.clone(), key.clone()))?;
-            spans.get(error.index).or_else(|| spans.first())
-        });
-        if exact.is_none() && places.incomplete {
-            return;
-        }
-        let by_line = match (&places.file, error.line) {
-            (Some(source), Some(line)) => Some(source.line_span(line)),
-            _ => None,
-        };
-        let span = by_line
-            .or_else(|| exact.cloned())
-            .or_else(|| places.sections.get(&section).cloned())
-            .unwrap_or_else(|| places.whole.clone());
-        let part = match (&error.section, &error.key) {
-            (Some(section), Some(key)) => format!("{section}.{key}"),
-            (Some(section), None) => format!("[{section}]"),
-            (None, Some(key)) => key.clone(),
-            (None, None) => String::new(),
-        };
-        // A message that names its subject itself needs no second name.
-        let named = |word: &str| word.is_empty() || error.message.contains(word);
-        let key = error.key.as_deref().map(|key| format!("{key}="));
-        let field = if part.is_empty() && named(&title) {
-            String::new()
-        } else if named(&part) || key.as_deref().is_some_and(named) {
-            title
-        } else {
-            format!("{title}: {part}")
-        };
-        let problem = problem(span, &field, error, warning);
-        match &places.file {
-            Some(source) => doc.push_all_in(source, [problem]),
-            None => doc.push(problem),
+    pub(super) fn report(&self, doc: &Doc, error: &UnitError, warning: bool) {
+        if let Some(problem) = self.places.problem(error, warning) {
+            doc.push_placed(problem);
         }
     }
-}
-
-fn problem(span: Range<usize>, field: &str, error: &UnitError, warning: bool) -> Problem {
-    let message = match field {
-        "" => error.message.clone(),
-        field => format!("{field}: {}", error.message),
-    };
-    let problem = Problem::new(span, message).help(&error.hint);
-    if warning { problem.warning() } else { problem }
 }
 
 /// One section of a unit: `Service = { … }`, or dotted keys.
@@ -237,7 +142,7 @@ fn section<'d>(
         places.incomplete = true;
         return;
     }
-    places.sections.insert(key.value.clone(), key.span.clone());
+    places.add_section(&key.value, key.span.clone());
     file.section_mut(&key.value);
     for (directive, value) in section.entries() {
         if !is_word(&directive.value) {
@@ -250,13 +155,13 @@ fn section<'d>(
             places.incomplete = true;
             continue;
         };
-        let spans = places
-            .keys
-            .entry((key.value.clone(), directive.value.clone()))
-            .or_default();
         for line in lines {
-            file.append(&key.value, &directive.value, line.value);
-            spans.push(line.span);
+            file.section_mut(&key.value).entries.push(Entry {
+                key: directive.value.clone(),
+                value: line.value,
+                line: Some(unit.doc.source.line_of(line.span.start)),
+            });
+            places.add(&key.value, &directive.value, line.span);
         }
     }
 }

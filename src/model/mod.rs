@@ -2,16 +2,22 @@
 
 mod arch;
 mod digest;
+mod lint;
 mod names;
+mod packing;
 mod paths;
+mod suite;
 mod time;
 mod unit_name;
 mod version;
 
 pub use arch::Arch;
 pub use digest::{ReleaseId, Sha256};
+pub use lint::{Lint, Weight};
 pub use names::{EnvName, InstanceName, PackageName, UserName};
+pub use packing::{Compression, Packing};
 pub use paths::{AbsPath, TreePath};
+pub use suite::Suite;
 pub use time::{Seconds, TimeSpan};
 pub use unit_name::{UnitKind, UnitName};
 pub use version::DebVersion;

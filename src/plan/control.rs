@@ -1,10 +1,10 @@
 //! Owns the control file of the package (Debian Policy 5.3).
 
-use crate::config::{Config, Lock, Relation};
-use crate::model::{Arch, DebVersion};
-use crate::systemd::Health;
+use crate::config::{Check, Config, Lock, Relation};
+use crate::model::{Arch, Compression, DebVersion};
+use crate::systemd::{Health, Unit};
 
-use super::Sizes;
+use super::{Form, Sizes};
 
 /// Control fields in Policy's order, but for `Installed-Size`.
 #[derive(Debug, Clone)]
@@ -12,8 +12,6 @@ pub struct Control {
     fields: Vec<(&'static str, String)>,
 }
 
-/// What the payload archive needs on a host.
-const PAYLOAD_NEEDS: &str = "zstd";
 /// What sysusers.d and tmpfiles.d need; containers have the standalone ones.
 const SYSTEMD_NEEDS: [&str; 2] = [
     "systemd | systemd-standalone-sysusers | systemd-sysusers",
@@ -22,7 +20,7 @@ const SYSTEMD_NEEDS: [&str; 2] = [
 
 impl Control {
     /// The fields of a package.
-    pub fn new(config: &Config, version: &DebVersion, arch: Arch) -> Self {
+    pub fn new(config: &Config, version: &DebVersion, arch: Arch, form: Form) -> Self {
         let package = &config.package;
         let given = with_locked(&package.depends, config.lock.as_ref());
         let mut depends = given.clone();
@@ -38,12 +36,9 @@ impl Control {
                 depends.push(relation.to_owned());
             }
         };
-        need(PAYLOAD_NEEDS);
-        if config
-            .units
-            .iter()
-            .any(|unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. })))
-        {
+        payload_needs(form).into_iter().for_each(&mut need);
+        let asks = |unit: &Unit| matches!(unit.relpack.health, Some(Health::Http { .. } | Health::Unix { .. }));
+        if config.units.iter().any(asks) || matches!(config.deploy.check, Some(Check::Http { .. })) {
             need("curl");
         }
         SYSTEMD_NEEDS.iter().for_each(|relation| need(relation));
@@ -96,7 +91,7 @@ impl Control {
         let mut text = String::new();
         for (name, value) in &self.fields {
             if *name == "Section" {
-                let kib = (sizes.payload + sizes.unpacked).div_ceil(1024);
+                let kib = (sizes.payload + sizes.staged).div_ceil(1024);
                 text.push_str(&format!("Installed-Size: {kib}\n"));
             }
             text.push_str(&format!("{name}: {value}\n"));
@@ -118,6 +113,15 @@ fn with_locked(written: &[String], lock: Option<&Lock>) -> Vec<String> {
         }
     }
     all.iter().map(ToString::to_string).collect()
+}
+
+/// What unpacks the payload on a host; gzip is essential, and files are unpacked by dpkg itself.
+fn payload_needs(form: Form) -> Option<&'static str> {
+    match form {
+        Form::Archive(Compression::Zstd) => Some("zstd"),
+        Form::Archive(Compression::Xz) => Some("xz-utils"),
+        Form::Archive(Compression::Gzip) | Form::Files => None,
+    }
 }
 
 /// Policy 5.6.13: continuation lines begin with a space, an empty one is a single dot.

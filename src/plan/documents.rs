@@ -9,8 +9,9 @@ use crate::config::Package;
 use crate::model::{DebVersion, ReleaseId, UnitKind};
 use crate::scripts::{self, ScriptError, Tokens, template};
 use crate::source_date;
+use crate::tree::Node;
 
-use super::Plan;
+use super::{Form, Plan};
 
 /// Licences whose text every Debian host has (Policy 12.5): how their names begin, and the file.
 const COMMON_LICENSES: &[(&str, &str)] = &[
@@ -155,6 +156,8 @@ fn needed_overrides(text: &str, plan: &Plan) -> String {
             "non-standard-toplevel-dir" | "file-in-unusual-dir" => {
                 !["/opt/", "/srv/", "/mnt/", "/media/"].into_iter().any(below)
             }
+            "malformed-deb-archive" => plan.packing.compression() == crate::model::Compression::Zstd,
+            "absolute-symlink-in-top-level-folder" => plan.form == Form::Files && links_below_top(plan),
             "systemd-service-file-missing-install-key" => plan.units.iter().any(|unit| {
                 unit.name.kind() == UnitKind::Service
                     && !unit.name.is_template()
@@ -170,6 +173,14 @@ fn needed_overrides(text: &str, plan: &Plan) -> String {
     };
     let kept: Vec<&str> = text.trim_end().split("\n\n").filter(needed).collect();
     format!("{}\n", kept.join("\n\n"))
+}
+
+/// Whether a symlink of the release names a place in the directory of the root that the prefix lies in.
+fn links_below_top(plan: &Plan) -> bool {
+    let top = plan.prefix.components().next().unwrap_or_default();
+    plan.tree.iter().any(|(_, node)| {
+        matches!(node, Node::Symlink(target) if target.strip_prefix('/').is_some_and(|path| path.split('/').next() == Some(top)))
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Finds the files of the release that units execute, and checks that they are there.
 
-use crate::model::{AbsPath, TreePath};
-use crate::systemd::{DropIn, Section, Unit};
+use crate::model::{AbsPath, Lint, TreePath};
+use crate::systemd::{DropIn, Entry, Origin, Section, Unit, UnitError, UnitFile};
 use crate::tree::{Node, Tree};
 
 use super::PlanError;
 
 /// One command of a unit.
+#[derive(PartialEq)]
 pub struct Executed {
-    unit: String,
-    directive: String,
+    /// Where it is said.
+    found: UnitError,
     /// The program, as a path in the release.
     pub path: String,
 }
@@ -18,26 +19,47 @@ pub struct Executed {
 pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Executed> {
     let places = [format!("{prefix}/app/"), format!("{prefix}/current/")];
     let mut found = Vec::new();
-    let files = units.iter().map(|unit| (unit.name.to_string(), &unit.file));
-    let added = drop_ins.iter().map(|drop_in| (drop_in.path(), &drop_in.file));
-    for (unit, file) in files.chain(added) {
+    let added = drop_ins
+        .iter()
+        .map(|drop_in| (Origin::DropIn(drop_in.path()), &drop_in.file));
+    for (origin, file) in units.iter().map(origin).chain(added) {
         let Some(service) = file.section("Service") else {
             continue;
         };
-        for (directive, word) in programs(service) {
+        for (at, entry, word) in programs(service) {
             if let Some(path) = places.iter().find_map(|place| word.strip_prefix(place.as_str())) {
                 if path.contains('%') {
                     continue; // only the host knows what a specifier becomes
                 }
-                found.push(Executed {
-                    unit: unit.clone(),
-                    directive: directive.to_owned(),
+                let index = service.entries[..at]
+                    .iter()
+                    .filter(|other| other.key == entry.key)
+                    .count();
+                let place = UnitError::of(&origin, "", "");
+                let command = Executed {
+                    found: match origin {
+                        Origin::Migrate => place.at_key("exec"),
+                        _ => place.at_entry("Service", entry, index),
+                    },
                     path: path.to_owned(),
-                });
+                };
+                // A migration has two units.
+                if !found.contains(&command) {
+                    found.push(command);
+                }
             }
         }
     }
     found
+}
+
+fn origin(unit: &Unit) -> (Origin, &UnitFile) {
+    let origin = if unit.generated {
+        Origin::Migrate
+    } else {
+        Origin::Unit(unit.name.clone())
+    };
+    (origin, &unit.file)
 }
 
 /// Every program outside of the release that a unit names as the first word of an `Exec…=` line, with the unit.
@@ -53,7 +75,7 @@ pub fn outside(units: &[Unit], drop_ins: &[DropIn]) -> Vec<(String, String)> {
             .section("Service")
             .into_iter()
             .flat_map(programs)
-            .map(|(_, word)| word)
+            .map(|(_, _, word)| word)
         {
             if ["/usr/", "/bin/", "/sbin/"].iter().any(|top| word.starts_with(top)) && !word.contains('%') {
                 found.push((unit.clone(), word.to_owned()));
@@ -63,19 +85,18 @@ pub fn outside(units: &[Unit], drop_ins: &[DropIn]) -> Vec<(String, String)> {
     found
 }
 
-/// The programs of a section's `Exec…=` lines, each with its directive.
-fn programs(service: &Section) -> impl Iterator<Item = (&str, &str)> {
-    let commands = service
-        .entries
-        .iter()
-        .filter(|entry| entry.key.starts_with("Exec") && entry.key != "ExecPaths" && entry.key != "ExecSearchPath");
-    commands.map(|entry| {
+/// The programs of a section's `Exec…=` lines, each with its entry and the place of that.
+fn programs(service: &Section) -> impl Iterator<Item = (usize, &Entry, &str)> {
+    let commands = service.entries.iter().enumerate().filter(|(_, entry)| {
+        entry.key.starts_with("Exec") && entry.key != "ExecPaths" && entry.key != "ExecSearchPath"
+    });
+    commands.map(|(at, entry)| {
         // systemd.service(5): "@", "-", ":", "+", "!" and "|" may stand before the program.
         let word = entry
             .value
             .trim_start_matches(['@', '-', ':', '+', '!', '|', '"', '\'']);
         let word = word.split([' ', '\t', '"', '\'']).next().unwrap_or_default();
-        (entry.key.as_str(), word)
+        (at, entry, word)
     })
 }
 
@@ -84,13 +105,26 @@ pub fn check(executed: &[Executed], tree: &Tree) -> Vec<PlanError> {
     executed
         .iter()
         .filter_map(|command| {
-            let node = command.path.parse::<TreePath>().ok().and_then(|path| tree.get(&path));
-            let (unit, directive, path) = (command.unit.clone(), command.directive.clone(), command.path.clone());
-            match node {
-                None | Some(Node::Dir) => Some(PlanError::NotInRelease { unit, directive, path }),
-                Some(Node::File(file)) if !file.executable => Some(PlanError::NotExecutable { unit, directive, path }),
-                Some(_) => None,
-            }
+            let path = &command.path;
+            let node = path.parse::<TreePath>().ok().and_then(|path| tree.get(&path));
+            let (lint, problem, hint) = match node {
+                None | Some(Node::Dir) => (
+                    Lint::ExecMissing,
+                    "is not in the release",
+                    "build it first, or check release.source and release.exclude".to_owned(),
+                ),
+                Some(Node::File(file)) if !file.executable => {
+                    (Lint::ExecNotExecutable, "is not executable", format!("chmod +x {path}"))
+                }
+                Some(_) => return None,
+            };
+            let key = command.found.key.as_deref().unwrap_or_default();
+            let found = UnitError {
+                message: format!("{key}= runs {path}, which {problem}"),
+                hint,
+                ..command.found.clone()
+            };
+            Some(PlanError::Unit(Box::new(found.named(lint))))
         })
         .collect()
 }

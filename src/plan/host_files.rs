@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::config::{Config, Proxy};
 use crate::model::{AbsPath, ReleaseId};
-use crate::scripts::{self, ScriptError, Tokens, template};
+use crate::scripts::{self, Packager, ScriptError, Tokens, template};
 use crate::systemd::Unit;
 
-use super::{Plan, Sizes, bound_text, documents};
+use super::{Form, Plan, Sizes, bound_text, documents};
 
 /// One entry of the package's data archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +86,13 @@ impl Inputs {
             .chain(self.instances.iter().map(String::as_str))
             .collect();
         // Room for the payload, the release, and some slack for blocks and directories.
-        let need = (sizes.payload + sizes.unpacked) / 1024 * 21 / 20 + 1024;
+        let need = (sizes.payload + sizes.staged) / 1024 * 21 / 20 + 1024;
         Tokens::default()
             .word("NAME", plan.name.as_str())
             .word("PREFIX", plan.prefix.as_str())
             .word("VERSION", plan.version.as_str())
             .word("ID", id.as_str())
+            .word("PAYLOAD", &payload_word(plan.form))
             .raw("NEED_KIB", need)
             .raw("FAULT", ":")
             .word("ENV_FILE", &self.env_file)
@@ -102,7 +103,13 @@ impl Inputs {
     }
 
     /// All host files but the payload, in no particular order.
-    pub fn files(&self, plan: &Plan, id: &ReleaseId, tokens: &Tokens) -> Result<Vec<HostFile>, ScriptError> {
+    pub fn files(
+        &self,
+        plan: &Plan,
+        id: &ReleaseId,
+        packager: Packager,
+        tokens: &Tokens,
+    ) -> Result<Vec<HostFile>, ScriptError> {
         let name = &plan.name;
         let mut files = Vec::new();
         let mut put = |path: String, kind: HostFileKind| {
@@ -132,7 +139,7 @@ impl Inputs {
         );
         put(
             format!("/usr/bin/{name}-release"),
-            program(scripts::render(template::RELEASE, tokens)?),
+            program(scripts::render_for(packager, template::RELEASE, tokens)?),
         );
         let text = Tokens::default().raw("PACKAGE", name);
         if let Some(lines) = &self.sysusers {
@@ -151,6 +158,22 @@ impl Inputs {
             put(path, HostFileKind::File(0o644, bytes));
         }
         Ok(files)
+    }
+}
+
+/// The tarball's own scripts.
+pub fn tarball_scripts(tokens: &Tokens) -> Result<Vec<(&'static str, String)>, ScriptError> {
+    [template::INSTALL, template::ROLLBACK, template::UNINSTALL]
+        .into_iter()
+        .map(|script| Ok((script.name, scripts::render_for(Packager::Tarball, script, tokens)?)))
+        .collect()
+}
+
+/// What the payload's name ends with: nothing where it travels as files.
+fn payload_word(form: Form) -> String {
+    match form {
+        Form::Files => String::new(),
+        Form::Archive(compression) => format!(".tar.{}", compression.suffix()),
     }
 }
 

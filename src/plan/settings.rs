@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Proxy, Strategy};
+use crate::config::{Check, Config, Proxy, Strategy};
 use crate::model::EnvName;
 use crate::systemd::Unit;
 
@@ -20,11 +20,28 @@ pub fn render(config: &Config) -> String {
     put(&["timeout", &config.deploy.timeout.get().to_string()]);
     put(&["settle", &config.deploy.settle.get().to_string()]);
     put(&["successes", &config.deploy.successes.to_string()]);
-    if let Some(check) = &config.deploy.check {
-        put(&["check", check]);
+    match &config.deploy.check {
+        None => {}
+        Some(Check::Command(command)) => put(&["check", command]),
+        Some(Check::Http { url, status, within }) => put(&[
+            "check-http",
+            &status.start().to_string(),
+            &status.end().to_string(),
+            &within.to_string(),
+            url,
+        ]),
     }
     if config.deploy.strategy == Strategy::Canary {
         put(&["soak", &config.deploy.soak.get().to_string()]);
+    }
+    if let Some(weight) = config.deploy.weight {
+        put(&["weight", &weight.to_string()]);
+    }
+    if config.deploy.max_parallel > 1 {
+        put(&["max-parallel", &config.deploy.max_parallel.to_string()]);
+    }
+    if let Some(notice) = config.deploy.lame_duck {
+        put(&["lame-duck", &notice.get().to_string()]);
     }
     put(&["drain", &config.deploy.drain.get().to_string()]);
     if let Proxy::Nginx { server } = &config.deploy.proxy {

@@ -17,6 +17,7 @@ const BIGGEST: usize = 10;
 #[derive(Debug)]
 pub struct Contents {
     format: &'static str,
+    payload: Option<&'static str>,
     size: u64,
     id: String,
     control: Vec<(String, String)>,
@@ -63,10 +64,11 @@ impl Contents {
             })
             .collect();
         Self {
-            format: match artifact.format() {
-                Format::Deb => "deb",
-                Format::TarZst => "tar.zst",
-                Format::TarGz => "tar.gz",
+            format: artifact.format().as_str(),
+            payload: match (artifact.format(), &release.compressed) {
+                (Format::Deb, Some(_)) => Some("archive"),
+                (Format::Deb, None) => Some("files"),
+                _ => None,
             },
             size: artifact.size(),
             id: release.manifest.id().to_string(),
@@ -121,7 +123,12 @@ impl Contents {
         }
         writeln!(text, "  release   {}", self.id)?;
         writeln!(text, "  artifact  {}, {}", self.format, human(self.size))?;
-        writeln!(text, "  content   {} files, {}", self.files, human(self.bytes))?;
+        let travels = match self.payload {
+            Some("files") => ", which dpkg lists",
+            Some(_) => ", in one archive",
+            None => "",
+        };
+        writeln!(text, "  content   {} files, {}{travels}", self.files, human(self.bytes))?;
         for field in ["Depends", "Recommends", "Conflicts", "Breaks", "Provides"] {
             if let Some(value) = self.field(field) {
                 writeln!(text, "  {:<9} {value}", field.to_lowercase())?;
@@ -172,6 +179,7 @@ impl Contents {
             .collect();
         json!({
             "format": self.format,
+            "payload": self.payload,
             "size": self.size,
             "name": self.field("Package"),
             "version": self.field("Version"),
@@ -198,29 +206,18 @@ impl Contents {
 
 /// The units as the release's own settings and texts tell them.
 fn units(release: &Release) -> Vec<ShownUnit> {
-    let read = |wanted: &str| {
-        release
-            .metadata
-            .iter()
-            .find(|(path, _)| path.as_str() == wanted)
-            .map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
-            .unwrap_or_default()
-    };
-    let settings = read(".relpack/settings");
-    let rows = |key: &'static str| {
-        settings
-            .lines()
-            .map(|line| line.split('\t').collect::<Vec<_>>())
-            .filter(move |row| row[0] == key)
-    };
-    rows("unit")
+    let checks = release.settings("health");
+    release
+        .settings("unit")
+        .into_iter()
         .filter(|row| row.len() >= 6)
         .map(|row| {
-            let name = row[1].to_owned();
-            let health = rows("health")
+            let name = row[1].clone();
+            let health = checks
+                .iter()
                 .find(|h| h.len() >= 5 && h[1] == name)
                 .map(|h| format!("{} {} within {} s", h[2], h[4], h[3]));
-            let text = read(&format!(".relpack/units/{name}"));
+            let text = release.metadata_text(&format!("units/{name}"));
             let file = UnitFile::parse(&text).unwrap_or_default();
             let lines = |section: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
                 file.section(section)
@@ -243,7 +240,7 @@ fn units(release: &Release) -> Vec<ShownUnit> {
                 ]
                 .concat(),
                 name,
-                on_upgrade: row[3].to_owned(),
+                on_upgrade: row[3].clone(),
                 enabled: row[4] == "enable",
                 gated: row[5] == "gated",
                 health,

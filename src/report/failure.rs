@@ -70,6 +70,25 @@ impl Failure {
         }
     }
 
+    /// What is wrong was printed already, as the verb's result: exit status 1.
+    pub fn refused() -> Self {
+        Self {
+            kind: Kind::Input,
+            messages: Vec::new(),
+        }
+    }
+
+    /// Mistakes that are shown at their place in the configuration, and others.
+    pub fn problems<E: Error>(problems: Vec<config::Problem>, errors: impl IntoIterator<Item = E>) -> Self {
+        let mut failure = Self::inputs(errors);
+        if !problems.is_empty() {
+            failure
+                .messages
+                .insert(0, Diagnostics::new(problems).render(&handler()));
+        }
+        failure
+    }
+
     /// Prints the messages to stderr.
     pub fn print(&self) {
         let mut stderr = std::io::stderr().lock();
@@ -133,8 +152,13 @@ fn line(kind: &str, message: impl std::fmt::Display) -> String {
 }
 
 fn handler() -> GraphicalReportHandler {
+    handler_for(std::io::stderr().is_terminal())
+}
+
+/// For a terminal in its width and colours, unless `NO_COLOR` says otherwise; else for a log.
+pub(super) fn handler_for(terminal: bool) -> GraphicalReportHandler {
     let handler = GraphicalReportHandler::new();
-    if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+    if terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
         handler.with_theme(GraphicalTheme::unicode())
     } else {
         handler.with_theme(GraphicalTheme::unicode_nocolor()).with_width(100)

@@ -2,7 +2,9 @@
 
 mod artifact;
 mod contents;
+mod difference;
 mod failure;
+mod findings;
 mod lock;
 mod plan;
 mod progress;
@@ -10,7 +12,9 @@ mod size;
 
 pub use artifact::{Built, built_json, built_text};
 pub use contents::Contents;
+pub use difference::{difference_json, difference_text};
 pub use failure::{Failure, warn, warn_config};
+pub use findings::findings;
 pub use lock::{lock_json, lock_text};
 pub use plan::{plan_json, plan_text};
 pub use progress::Bar;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::plan::{Bound, HostFileKind, Plan};
+use crate::plan::{Bound, Form, HostFileKind, Plan};
 use crate::systemd::{OnUpgrade, Unit};
 use crate::tree::Node;
 
@@ -47,8 +47,9 @@ pub fn plan_text(plan: &Plan, bound: &Bound) -> String {
     put(
         &mut text,
         format_args!(
-            "\non the host, owned by dpkg:\n  {}.tar.zst\n  {}.manifest\n",
-            bound.payload, bound.payload
+            "\non the host, owned by dpkg:\n  {}\n  {}\n",
+            payload(plan, bound),
+            bound.manifest_path()
         ),
     );
     for file in &bound.host_files {
@@ -128,6 +129,7 @@ pub fn plan_json(plan: &Plan, bound: &Bound) -> Value {
         "architecture": plan.arch.as_str(),
         "release_id": bound.id.as_str(),
         "source_date": plan.source_date,
+        "payload": plan.form.to_string(),
         "control": control,
         "units": units,
         "files": plan.files.iter().map(|(path, mode)| json!({
@@ -143,6 +145,14 @@ pub fn plan_json(plan: &Plan, bound: &Bound) -> Value {
         "release": entries,
         "settings": plan.settings,
     })
+}
+
+/// Where dpkg puts the release.
+fn payload(plan: &Plan, bound: &Bound) -> String {
+    match plan.form {
+        Form::Files => format!("{}/ (the release's files)", bound.payload),
+        Form::Archive(compression) => bound.archive_path(compression).to_string(),
+    }
 }
 
 /// What a deploy does with a unit, in words.

@@ -1,11 +1,14 @@
 //! Owns the checks of each directive as it was written, and the filling in of placeholders and program paths.
 
-use crate::model::{TimeSpan, UnitKind, UnitName};
+use std::borrow::Cow;
+
+use crate::model::{Lint, TimeSpan, UnitKind, UnitName};
 
 use super::directives::{self, ValueKind};
 use super::exec::resolve_command_line;
 use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::{Vars, expand};
+use super::unit::RELEASE_PLACEHOLDER;
 use super::unit_file::{Entry, UnitFile, continues};
 
 /// The section of the deploy keys.
@@ -42,7 +45,7 @@ pub(crate) fn resolve_layer(file: &UnitFile, layer: &Layer<'_>, ctx: &Context, r
                 .iter()
                 .filter(|other| other.key == entry.key)
                 .count();
-            let locate = |message: String, hint: String| UnitError {
+            let locate = |lint: Option<Lint>, message: String, hint: String| UnitError {
                 origin: layer.origin.clone(),
                 section: Some(section.name.clone()),
                 key: Some(entry.key.clone()),
@@ -50,11 +53,12 @@ pub(crate) fn resolve_layer(file: &UnitFile, layer: &Layer<'_>, ctx: &Context, r
                 line: entry.line,
                 message,
                 hint,
+                lint,
             };
             match resolve_entry(name, entry, layer, ctx) {
                 Ok((value, warning)) => {
-                    if let Some((message, hint)) = warning {
-                        report.warning(locate(message, hint));
+                    if let Some((lint, message, hint)) = warning {
+                        report.warning(locate(Some(lint), message, hint));
                     }
                     resolved.section_mut(name).entries.push(Entry {
                         key: entry.key.clone(),
@@ -62,7 +66,7 @@ pub(crate) fn resolve_layer(file: &UnitFile, layer: &Layer<'_>, ctx: &Context, r
                         line: entry.line,
                     });
                 }
-                Err((message, hint)) => report.error(locate(message, hint)),
+                Err((message, hint)) => report.error(locate(None, message, hint)),
             }
         }
         warn_of_repeats(name, section.entries.as_slice(), layer, report);
@@ -94,12 +98,15 @@ fn check_section(name: &str, layer: &Layer<'_>) -> Result<(), Problem> {
 
 type Problem = (String, String);
 
+/// A warning by name, its message and its hint.
+type Doubt = (Lint, String, String);
+
 fn resolve_entry(
     section: &str,
     entry: &Entry,
     layer: &Layer<'_>,
     ctx: &Context,
-) -> Result<(String, Option<Problem>), Problem> {
+) -> Result<(String, Option<Doubt>), Problem> {
     check_text(&entry.value)?;
     if section == X_RELPACK {
         check_deploy_key(&entry.key)?;
@@ -119,7 +126,7 @@ fn resolve_entry(
             .unwrap_or_else(|| format!("see {} for the directives of [{section}]", manual(kind)));
         return Err((format!("{}= is not a directive of systemd", entry.key), hint));
     };
-    let value = expand(entry.value.trim_ascii(), layer.vars, false)?;
+    let value = expand(entry.value.trim_ascii(), &vars_of(&entry.key, layer), false)?;
     let value = match directive.kind {
         ValueKind::Exec if !value.is_empty() => resolve_command_line(&value, &layer.vars.app)?,
         ValueKind::Bool => check_bool(&value).map(|()| value)?,
@@ -130,6 +137,7 @@ fn resolve_entry(
     let since = directives::value_since(section, &entry.key, &value).filter(|v| *v > ctx.systemd);
     let warning = match (since, directive.gone) {
         (Some(since), _) => Some((
+            Lint::DirectiveTooNew,
             format!(
                 "{}={value} needs systemd {since}, and the target has {}",
                 entry.key, ctx.systemd
@@ -137,6 +145,7 @@ fn resolve_entry(
             "the target's systemd ignores it with a warning in its log".to_owned(),
         )),
         (None, _) if directive.since > ctx.systemd => Some((
+            Lint::DirectiveTooNew,
             format!(
                 "{}= came with systemd {}, and the target has {}",
                 entry.key, directive.since, ctx.systemd
@@ -144,12 +153,29 @@ fn resolve_entry(
             "the target's systemd ignores it with a warning in its log".to_owned(),
         )),
         (None, Some(gone)) => Some((
+            Lint::DirectiveGone,
             format!("{}= is gone in systemd {gone}", entry.key),
             format!("see {} for what replaced it", manual(kind)),
         )),
         _ => None,
     };
     Ok((value, warning))
+}
+
+/// systemd reads environment files before the unit has mounts of its own, so there `{app}` is the release's place on the host.
+fn vars_of<'a>(key: &str, layer: &Layer<'a>) -> Cow<'a, Vars> {
+    if key != "EnvironmentFile" {
+        return Cow::Borrowed(layer.vars);
+    }
+    let app = match layer.origin {
+        // The id is filled into units only.
+        Origin::DropIn(_) => "{app}".to_owned(),
+        _ => format!("{}/releases/{RELEASE_PLACEHOLDER}", layer.vars.prefix),
+    };
+    Cow::Owned(Vars {
+        app,
+        ..layer.vars.clone()
+    })
 }
 
 /// What no value may hold: it would end its line, or join the next one to it, or pass for our own placeholder.
@@ -239,6 +265,7 @@ fn warn_of_repeats(section: &str, entries: &[Entry], layer: &Layer<'_>, report: 
                     "the last one counts; remove the others",
                 )
                 .at(section, &entry.key)
+                .named(Lint::SetTwice)
             });
         }
     }

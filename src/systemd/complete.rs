@@ -26,7 +26,7 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
     match name.kind() {
         UnitKind::Service => {
             let of_instances = ctx.is_instances_template(name);
-            if of_instances && ctx.one_at_a_time {
+            if of_instances && ctx.deploy.one_at_a_time {
                 // Both are enabled, and a boot starts the one that serves.
                 let mark = format!("!/var/lib/relpack/{}/idle/%i", ctx.package);
                 front.append("Unit", "ConditionPathExists", mark);
@@ -34,6 +34,9 @@ pub(crate) fn complete(name: &UnitName, mut merged: Merged, triggered: bool, ctx
             if of_instances {
                 // Before all others, which may say otherwise for this host.
                 front.append("Service", "EnvironmentFile", instance_env_file(ctx));
+            }
+            if ctx.deploy.lame_duck && !is_oneshot(&written) {
+                front.append("Service", "Environment", lame_duck(name, ctx));
             }
             complete_service(front, &written, ctx);
             if of_instances {
@@ -92,6 +95,16 @@ fn add_mount_dependency(front: &mut UnitFile, written: &UnitFile, ctx: &Context)
     }
 }
 
+/// Where the service finds that it is about to be stopped.
+fn lame_duck(name: &UnitName, ctx: &Context) -> String {
+    let unit = if name.is_template() {
+        format!("{}@%i.service", name.prefix())
+    } else {
+        name.to_string()
+    };
+    format!("RELPACK_LAME_DUCK=/run/relpack/{}/lame-duck/{unit}", ctx.package)
+}
+
 /// What `[instances]` says, as the release carries it. systemd reads it before the unit has mounts of its own.
 fn instance_env_file(ctx: &Context) -> String {
     format!(
@@ -106,10 +119,7 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
     let reloaded = written.get(X_RELPACK, "OnUpgrade") == Some(OnUpgrade::Reload.word());
     let mut add = |key: &str, value: &str| front.append("Service", key, value);
     // A dynamic or another user has a group of its own.
-    let dynamic = matches!(
-        value("DynamicUser").to_ascii_lowercase().as_str(),
-        "1" | "yes" | "y" | "true" | "t" | "on"
-    );
+    let dynamic = directives::is_yes(value("DynamicUser"));
     if !has("User") && !dynamic {
         add("User", ctx.user.as_str());
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AbsPath, EnvName, Seconds, TimeSpan, UnitKind, UnitName};
+use crate::model::{AbsPath, EnvName, Lint, Seconds, TimeSpan, UnitKind, UnitName};
 
 use super::check::X_RELPACK;
-use super::directives::closest;
+use super::directives::{closest, is_yes};
 use super::exec::resolve_command_line;
 use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::env_names;
@@ -72,9 +72,8 @@ pub(crate) fn settings(
             "give it ExecReload=, or choose \"restart\"".into(),
         );
     }
-    if let Some(drain) = drain.filter(|_| is_service) {
-        check_drain(drain, file, &mut fail);
-    }
+    let too_long = drain.filter(|_| is_service).and_then(|drain| check_drain(drain, file));
+    let mut unset = None;
     let mut health_env = BTreeMap::new();
     let health = get("Health").and_then(|text| {
         let app = if on_upgrade == OnUpgrade::Reload {
@@ -83,18 +82,44 @@ pub(crate) fn settings(
             ctx.app()
         };
         let parsed = parse_health(text, &app)
+            .map_err(|problem| (None, problem))
             .and_then(|health| health_environment(name, text, file, ctx).map(|env| (health, env)));
         match parsed {
             Ok((health, env)) => {
                 health_env = env;
                 Some(health)
             }
-            Err((message, hint)) => {
+            Err((Some(lint), problem)) => {
+                unset = Some((lint, problem));
+                None
+            }
+            Err((None, (message, hint))) => {
                 fail("Health", message, hint);
                 None
             }
         }
     });
+    let mut named = |lint: Lint, key: &str, (message, hint): Problem| {
+        report.error(UnitError::of(&origin, message, hint).at(X_RELPACK, key).named(lint));
+    };
+    if let Some(problem) = too_long {
+        named(Lint::DrainTooLong, "Drain", problem);
+    }
+    if let Some((lint, problem)) = unset {
+        named(lint, "Health", problem);
+    }
+    for (key, text) in &ctx.deploy.addresses {
+        if !is_service || !ctx.is_instances_template(name) {
+            continue;
+        }
+        match health_environment(name, text, file, ctx) {
+            Ok(env) => health_env.extend(env),
+            Err((lint, (message, hint))) => {
+                let error = UnitError::of(&Origin::Deploy, message, hint).at_key(key);
+                report.error(UnitError { lint, ..error });
+            }
+        }
+    }
     let gated = is_service
         && !is_oneshot(file)
         && matches!(
@@ -108,8 +133,23 @@ pub(crate) fn settings(
                 "the health check is never asked",
                 "a deploy waits only for long-running services that it restarts or reloads",
             )
-            .at(X_RELPACK, "Health"),
+            .at(X_RELPACK, "Health")
+            .named(Lint::HealthNeverAsked),
         );
+    }
+    if on_upgrade != OnUpgrade::None && (gated || name.kind() != UnitKind::Service) {
+        for key in ["RefuseManualStart", "RefuseManualStop"] {
+            if is_true(file, "Unit", key) {
+                report.error(
+                    UnitError::of(
+                        &origin,
+                        format!("with {key}= a deploy can't restart the unit"),
+                        "remove it, or leave the unit alone with X-Relpack.OnUpgrade = \"none\"",
+                    )
+                    .at("Unit", key),
+                );
+            }
+        }
     }
     UnitSettings {
         health,
@@ -129,8 +169,7 @@ pub(crate) fn is_oneshot(file: &UnitFile) -> bool {
 }
 
 fn is_true(file: &UnitFile, section: &str, key: &str) -> bool {
-    let value = file.get(section, key).unwrap_or("").to_ascii_lowercase();
-    matches!(value.as_str(), "1" | "yes" | "y" | "true" | "t" | "on")
+    file.get(section, key).is_some_and(is_yes)
 }
 
 fn default_on_upgrade(name: &UnitName, file: &UnitFile, job: bool) -> OnUpgrade {
@@ -148,14 +187,15 @@ fn default_on_upgrade(name: &UnitName, file: &UnitFile, job: bool) -> OnUpgrade 
     }
 }
 
-fn check_drain(drain: Seconds, file: &UnitFile, fail: &mut dyn FnMut(&str, String, String)) {
+/// What is wrong with a drain that systemd would cut short.
+fn check_drain(drain: Seconds, file: &UnitFile) -> Option<Problem> {
     let written = ["TimeoutStopSec", "TimeoutSec"]
         .into_iter()
         .find_map(|key| Some((key, file.get("Service", key)?)));
     let (named, limit) = match written {
         // 0 turns the limit off, as "infinity" does.
         Some((key, text)) => match text.parse::<TimeSpan>() {
-            Ok(TimeSpan::Micros(0)) | Err(_) => return,
+            Ok(TimeSpan::Micros(0)) | Err(_) => return None,
             Ok(limit) => (format!("{key}={text}"), limit),
         },
         None => (
@@ -163,16 +203,15 @@ fn check_drain(drain: Seconds, file: &UnitFile, fail: &mut dyn FnMut(&str, Strin
             TimeSpan::from(DEFAULT_TIMEOUT_STOP),
         ),
     };
-    if TimeSpan::from(drain) >= limit {
-        fail(
-            "Drain",
+    (TimeSpan::from(drain) >= limit).then(|| {
+        (
             format!("the drain of {drain} s does not end before {named} kills the service"),
             format!(
                 "set Service.TimeoutStopSec to more than {drain} s, for example \"{}s\"",
                 drain.get() + 5
             ),
-        );
-    }
+        )
+    })
 }
 
 type Problem = (String, String);
@@ -186,14 +225,8 @@ fn parse_health(text: &str, app: &str) -> Result<Health, Problem> {
     if let Some(bad) = text.chars().find(|c| c.is_control()) {
         return Err((format!("it contains {bad:?}"), examples()));
     }
-    if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
-        let host = rest.split('/').next().unwrap_or("");
-        if host.is_empty() || host.starts_with(':') {
-            return Err(("the URL names no host".into(), examples()));
-        }
-        if let Some(bad) = text.chars().find(|&c| !is_url_char(c)) {
-            return Err((format!("the URL contains {bad:?}"), "write it percent-encoded".into()));
-        }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        check_url(text)?;
         return Ok(Health::Http { url: text.to_owned() });
     }
     if let Some(rest) = text.strip_prefix("unix:") {
@@ -223,6 +256,19 @@ fn parse_health(text: &str, app: &str) -> Result<Health, Problem> {
     Err(("it is neither http, unix nor exec".into(), examples()))
 }
 
+/// Checks an `http://…` that a host will ask for, placeholders and all.
+pub(crate) fn check_url(text: &str) -> Result<(), Problem> {
+    let host = text.split('/').nth(2).unwrap_or("");
+    if host.is_empty() || host.starts_with(':') {
+        let hint = "for example \"http://127.0.0.1:{env.PORT}/healthz\"";
+        return Err(("the URL names no host".into(), hint.into()));
+    }
+    match text.chars().find(|&c| !is_url_char(c)) {
+        Some(bad) => Err((format!("the URL contains {bad:?}"), "write it percent-encoded".into())),
+        None => Ok(()),
+    }
+}
+
 fn is_url_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~:/?#[]@!&()*+,;=%{}".contains(c)
 }
@@ -233,20 +279,23 @@ fn health_environment(
     text: &str,
     file: &UnitFile,
     ctx: &Context,
-) -> Result<BTreeMap<EnvName, String>, Problem> {
+) -> Result<BTreeMap<EnvName, String>, (Option<Lint>, Problem)> {
     let known = environment(file);
     let mut defaults = BTreeMap::new();
     for name in env_names(text) {
         let name: EnvName = name
             .parse()
-            .map_err(|e: crate::model::ValueError| (e.message(), e.hint().to_owned()))?;
+            .map_err(|e: crate::model::ValueError| (None, (e.message(), e.hint().to_owned())))?;
         match known.get(name.as_str()) {
             Some(value) => {
                 let literal = value.replace("%%", "");
                 if literal.contains('%') || value.chars().any(char::is_control) {
                     return Err((
-                        format!("{{env.{name}}} has the default {value:?}, which only systemd can fill in"),
-                        "give it a plain value".into(),
+                        None,
+                        (
+                            format!("{{env.{name}}} has the default {value:?}, which only systemd can fill in"),
+                            "give it a plain value".into(),
+                        ),
                     ));
                 }
                 defaults.insert(name, value.replace("%%", "%"));
@@ -255,8 +304,11 @@ fn health_environment(
             None if ctx.is_instances_template(unit) && ctx.instances.values().all(|set| set.contains_key(&name)) => {}
             None => {
                 return Err((
-                    format!("{{env.{name}}} is set nowhere"),
-                    format!("set Service.Environment.{name}, or name it in [env] required = [\"{name}\"]"),
+                    Some(Lint::HealthVariableUnset),
+                    (
+                        format!("{{env.{name}}} is set nowhere"),
+                        format!("set Service.Environment.{name}, or name it in [env] required = [\"{name}\"]"),
+                    ),
                 ));
             }
         }
@@ -265,7 +317,7 @@ fn health_environment(
 }
 
 /// What the unit's `Environment=` lines set; the last assignment of a name counts.
-fn environment(file: &UnitFile) -> BTreeMap<String, String> {
+pub(crate) fn environment(file: &UnitFile) -> BTreeMap<String, String> {
     let mut set = BTreeMap::new();
     for line in file.get_list("Service", "Environment") {
         for word in words(line).unwrap_or_default() {

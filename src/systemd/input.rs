@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AbsPath, EnvName, InstanceName, PackageName, Seconds, UnitName, UserName};
+use crate::model::{AbsPath, EnvName, InstanceName, Lint, PackageName, Seconds, UnitName, UserName};
 
-use super::unit_file::UnitFile;
+use super::unit_file::{Entry, UnitFile};
 
 /// A unit as the user wrote it.
 #[derive(Debug, Clone)]
@@ -35,6 +35,19 @@ pub struct MigrateInput {
     pub timeout: Seconds,
 }
 
+/// What `[deploy]` asks of the units.
+#[derive(Debug, Clone, Default)]
+pub struct DeployInput {
+    /// Whether only one of the instances serves at a time.
+    pub one_at_a_time: bool,
+    /// Whether the services that can be reloaded are.
+    pub reload: bool,
+    /// Whether a service is told before it is stopped.
+    pub lame_duck: bool,
+    /// The keys of `[deploy]` that hold an address of an instance, with their text; it may hold `{env.NAME}`.
+    pub addresses: Vec<(&'static str, String)>,
+}
+
 /// Instances of the template that is named like the package, with the environment that each has of its own.
 pub type Instances = BTreeMap<InstanceName, BTreeMap<EnvName, String>>;
 
@@ -59,8 +72,8 @@ pub struct Context {
     pub writable: Vec<AbsPath>,
     /// `[instances]`, of the template named like the package.
     pub instances: Instances,
-    /// Whether only one of the instances serves at a time.
-    pub one_at_a_time: bool,
+    /// `[deploy]`
+    pub deploy: DeployInput,
     /// `[defaults]`
     pub defaults: Defaults,
     /// `[migrate]`
@@ -80,6 +93,10 @@ pub enum Origin {
     Defaults,
     /// `[migrate]`
     Migrate,
+    /// `[instances.<name>]`
+    Instance(InstanceName),
+    /// `[deploy]`
+    Deploy,
 }
 
 /// What is wrong with a unit.
@@ -90,16 +107,18 @@ pub struct UnitError {
     pub origin: Origin,
     /// The section, for example `Service`.
     pub section: Option<String>,
-    /// The directive; for `Origin::Migrate` and for `preset` in `Origin::Defaults` the key of that table.
+    /// The directive; for `Origin::Migrate`, `Origin::Deploy` and for `preset` in `Origin::Defaults` the key of that table.
     pub key: Option<String>,
     /// Which of several assignments of the key, from 0.
     pub index: usize,
-    /// Line of a ready-made file, from 1.
+    /// Line of the file in which it was written, from 1.
     pub line: Option<usize>,
     /// A lowercase fragment.
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// Its name, where it is a known mistake.
+    pub lint: Option<Lint>,
 }
 
 /// What is suspicious about a unit; the same fields as an error.
@@ -171,6 +190,7 @@ impl UnitError {
             line: None,
             message: message.into(),
             hint: hint.into(),
+            lint: None,
         }
     }
 
@@ -185,6 +205,19 @@ impl UnitError {
         self.section = Some(section.to_owned());
         self.key = Some(key.to_owned());
         self
+    }
+
+    /// By name.
+    pub(crate) fn named(mut self, lint: Lint) -> UnitError {
+        self.lint = Some(lint);
+        self
+    }
+
+    /// About one assignment, the `index`th of its directive.
+    pub(crate) fn at_entry(mut self, section: &str, entry: &Entry, index: usize) -> UnitError {
+        self.line = entry.line;
+        self.index = index;
+        self.at(section, &entry.key)
     }
 
     /// About a key of the origin's own table.

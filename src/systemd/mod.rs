@@ -23,9 +23,11 @@ mod test_support;
 mod unit;
 pub mod unit_file;
 
+pub(crate) use deploy::check_url;
 pub use drop_in::{DropIn, resolve_drop_ins};
-pub use input::{Context, Defaults, Instances, MigrateInput, Origin, UnitError, UnitInput, UnitWarning};
-pub use quote::environment_assignment;
+pub use input::{Context, Defaults, DeployInput, Instances, MigrateInput, Origin, UnitError, UnitInput, UnitWarning};
+pub(crate) use placeholders::env_names;
+pub use quote::{environment_assignment, quoted_words};
 pub use resolve::resolve;
 pub use unit::{Health, OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitSettings};
 pub use unit_file::{Entry, Section, UnitFile};

@@ -32,6 +32,12 @@ pub(crate) struct Word {
     pub text: String,
 }
 
+/// The words of a value without their quotes; none where a quote stays open.
+pub fn quoted_words(value: &str) -> Vec<String> {
+    let words = words(value).unwrap_or_default();
+    words.into_iter().map(|word| word.text).collect()
+}
+
 /// Splits a value into words; the error says which quote stays open.
 pub(crate) fn words(value: &str) -> Result<Vec<Word>, String> {
     let mut words = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{UnitKind, UnitName};
+use crate::model::{Lint, UnitKind, UnitName};
 
 use super::check::{Layer, X_RELPACK, resolve_layer};
 use super::complete::complete;
@@ -22,6 +22,12 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
     check_prefix(ctx, &mut report);
     check_defaults(ctx, &mut report);
 
+    let by_clock: BTreeSet<UnitName> = input
+        .iter()
+        .filter(|unit| matches!(unit.name.kind(), UnitKind::Timer | UnitKind::Path))
+        .filter_map(|unit| semantics::triggered(&unit.name, &unit.file))
+        .map(|(_, target)| target)
+        .collect();
     let mut merged: Vec<(UnitName, Merged)> = Vec::new();
     let mut files: BTreeMap<UnitName, UnitFile> = BTreeMap::new();
     for unit in input {
@@ -31,7 +37,14 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
             report.error(UnitError::of(&Origin::Unit(unit.name), message, "keep one of the two"));
             continue;
         }
-        let layers = layers(&unit, &preset, ctx, &mut report);
+        let reload = match is_reloaded(&unit, ctx) {
+            None if ctx.deploy.reload && !by_clock.contains(&unit.name) && can_reload(&unit, &preset, ctx) => {
+                Reload::Strategy
+            }
+            Some(true) => Reload::Written,
+            _ => Reload::No,
+        };
+        let layers = layers(&unit, &preset, reload, ctx, &mut report);
         let laid = merge(&layers);
         files.insert(unit.name.clone(), laid.joined());
         merged.push((unit.name, laid));
@@ -61,7 +74,8 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
                     "a timer starts the service, and its Type= is not oneshot: an upgrade leaves it alone",
                     "set Service.Type = \"oneshot\" for a job, or X-Relpack.OnUpgrade = \"restart\" for a server",
                 )
-                .in_section("Service"),
+                .in_section("Service")
+                .named(Lint::TimerStartsServer),
             );
         }
         let relpack = deploy::settings(&name, &file, by_clock, ctx, &mut report);
@@ -128,12 +142,16 @@ fn check_defaults(ctx: &Context, report: &mut Report) {
     resolve_layer(&ctx.defaults.file, &layer, ctx, report);
 }
 
-fn layers(unit: &UnitInput, preset: &UnitFile, ctx: &Context, report: &mut Report) -> Vec<UnitFile> {
-    let app = if is_reloaded(unit, ctx) {
-        ctx.current()
-    } else {
-        ctx.app()
-    };
+/// Who says that a change of the release reloads a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reload {
+    No,
+    Written,
+    Strategy,
+}
+
+fn layers(unit: &UnitInput, preset: &UnitFile, reload: Reload, ctx: &Context, report: &mut Report) -> Vec<UnitFile> {
+    let app = if reload == Reload::No { ctx.app() } else { ctx.current() };
     let vars = vars(Some(&unit.name), app, ctx);
     let mut layer = |origin: &Origin, file: &UnitFile| {
         let layer = Layer {
@@ -143,7 +161,10 @@ fn layers(unit: &UnitInput, preset: &UnitFile, ctx: &Context, report: &mut Repor
         };
         resolve_layer(file, &layer, ctx, report)
     };
-    let own = layer(&Origin::Unit(unit.name.clone()), &unit.file);
+    let mut own = layer(&Origin::Unit(unit.name.clone()), &unit.file);
+    if reload == Reload::Strategy {
+        own.append(X_RELPACK, "OnUpgrade", OnUpgrade::Reload.word());
+    }
     if unit.name.kind() != UnitKind::Service {
         return vec![own];
     }
@@ -151,8 +172,12 @@ fn layers(unit: &UnitInput, preset: &UnitFile, ctx: &Context, report: &mut Repor
     vec![preset.clone(), defaults, own]
 }
 
-/// Whether a change of the release reloads the unit; it decides what `{app}` is, so it is asked before the layers meet.
-fn is_reloaded(unit: &UnitInput, ctx: &Context) -> bool {
+/// Whether a change of the release reloads the unit, where it says so; it decides what `{app}` is, so it is asked before
+/// the layers meet.
+fn is_reloaded(unit: &UnitInput, ctx: &Context) -> Option<bool> {
+    if unit.name.kind() != UnitKind::Service {
+        return Some(false);
+    }
     let chosen = |file: &UnitFile| {
         let mut written = file
             .sections()
@@ -162,8 +187,20 @@ fn is_reloaded(unit: &UnitInput, ctx: &Context) -> bool {
             .filter(|entry| entry.key == "OnUpgrade");
         written.next_back().map(|entry| entry.value.trim_ascii().to_owned())
     };
-    unit.name.kind() == UnitKind::Service
-        && chosen(&unit.file).or_else(|| chosen(&ctx.defaults.file)).as_deref() == Some(OnUpgrade::Reload.word())
+    let word = chosen(&unit.file).or_else(|| chosen(&ctx.defaults.file))?;
+    (!word.is_empty()).then(|| word == OnUpgrade::Reload.word())
+}
+
+/// Whether the service, all layers together, is one that systemd can reload.
+fn can_reload(unit: &UnitInput, preset: &UnitFile, ctx: &Context) -> bool {
+    let layers = [preset, &ctx.defaults.file, &unit.file];
+    let last = |key: &str| layers.iter().rev().find_map(|file| file.get("Service", key));
+    let by_command = last("ExecReload").is_some_and(|command| !command.is_empty());
+    match last("Type") {
+        Some("oneshot") => false,
+        Some("notify-reload") => true,
+        _ => by_command,
+    }
 }
 
 pub(crate) fn vars(unit: Option<&UnitName>, app: String, ctx: &Context) -> Vars {

@@ -165,7 +165,7 @@ fn faulty_defaults_are_told_once() {
     assert_eq!(found.len(), 4, "{found:?}");
     assert!(found.iter().all(|e| e.origin == Origin::Defaults));
     assert_eq!(found[0].key.as_deref(), Some("preset"));
-    assert_eq!(found[0].hint, "one of node, python");
+    assert_eq!(found[0].hint, "one of node, python, go, rust, java, static");
     assert_eq!(found[1].hint, "did you mean ExecStart=?");
 }
 
@@ -223,4 +223,16 @@ fn a_value_can_not_leave_its_line() {
         };
         assert!(resolve(vec![unit], &context()).is_err(), "{value:?}");
     }
+}
+
+#[test]
+fn an_environment_file_of_the_release_is_read_at_its_place_on_the_host() {
+    let text = format!("{SERVICE}EnvironmentFile=-{{app}}/conf/acme.env\nWorkingDirectory={{app}}/conf\n");
+    let unit = one("acme.service", &text);
+    // systemd reads it before the unit has mounts of its own.
+    assert_eq!(
+        unit.file.get_list("Service", "EnvironmentFile"),
+        ["-/opt/acme/releases/@RELPACK_RELEASE@/conf/acme.env"]
+    );
+    assert_eq!(unit.file.get("Service", "WorkingDirectory"), Some("/opt/acme/app/conf"));
 }

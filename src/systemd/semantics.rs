@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AbsPath, UnitKind, UnitName};
+use crate::model::{AbsPath, Lint, UnitKind, UnitName};
 
 use super::deploy::is_oneshot;
 use super::directives;
@@ -73,12 +73,7 @@ pub(crate) fn triggered(name: &UnitName, file: &UnitFile) -> Option<(Option<&'st
         let target = target.replace("%i", "").parse().ok()?;
         return Some((Some(key), target));
     }
-    let accepts = file.get("Socket", "Accept").is_some_and(|value| {
-        matches!(
-            value.to_ascii_lowercase().as_str(),
-            "1" | "yes" | "y" | "true" | "t" | "on"
-        )
-    });
+    let accepts = file.get("Socket", "Accept").is_some_and(directives::is_yes);
     if accepts && name.kind() == UnitKind::Socket {
         return Some((None, format!("{}@.service", name.stem()).parse().ok()?));
     }
@@ -112,7 +107,8 @@ pub(crate) fn check_trigger(
         &Origin::Unit(name.clone()),
         format!("{name} starts {target}, which is not a unit of this package"),
         hint,
-    );
+    )
+    .named(Lint::TriggerWithoutUnit);
     report.error(match key {
         Some(key) => error.at(section, key),
         None => error.in_section(section),

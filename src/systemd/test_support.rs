@@ -19,7 +19,7 @@ pub(super) fn context() -> Context {
         env_file: None,
         env_required: vec![parse("DATABASE_URL")],
         instances: Default::default(),
-        one_at_a_time: false,
+        deploy: DeployInput::default(),
         writable: vec![],
         defaults: Defaults::default(),
         migrate: None,

@@ -24,7 +24,7 @@ pub struct Entry {
     pub key: String,
     /// Right of the `=`, trimmed, continuation lines joined.
     pub value: String,
-    /// Line of a ready-made file, from 1.
+    /// Line of the file in which it was written, from 1.
     pub line: Option<usize>,
 }
 

@@ -3,6 +3,7 @@
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
+pub mod lintian;
 pub mod odd_names;
 
 use std::fs;

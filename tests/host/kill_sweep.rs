@@ -15,9 +15,14 @@ on_each_suite![sampled: install, upgrade, rollback, remove];
 const FLOOR: usize = 10;
 const FLOOR_FULL: usize = 130;
 
-/// Each has a unit that the other hasn't.
-fn versions() -> [App; 2] {
-    let app = |version: &str| App::new(version).migration(Migration::Ok).settle("0s");
+/// Each has a unit that the other hasn't, and one travels as files, the other as an archive.
+fn versions(suite: Suite) -> [App; 2] {
+    let app = |version: &str| {
+        let files = (suite == Suite::Bookworm) == (version == "2.0");
+        let payload = if files { "files" } else { "archive" };
+        let app = App::new(version).migration(Migration::Ok).settle("0s");
+        app.release_line(&format!("payload = {payload:?}"))
+    };
     let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
     [app("1.0").timer(), app("2.0").extra(worker)]
 }
@@ -37,7 +42,7 @@ const CONFIGURE: &str = "dpkg --configure -a";
 
 fn install(suite: Suite) {
     let host = Host::boot_with(suite, Transport::File);
-    let built = host.publish(&versions());
+    let built = host.publish(&versions(suite));
     let same = "apt-get install -y -q acme=1.0";
     let operation = Operation {
         command: "dpkg -i /srv/apt/acme_1.0_all.deb",
@@ -51,7 +56,7 @@ fn install(suite: Suite) {
 
 fn upgrade(suite: Suite) {
     let host = Host::boot_with(suite, Transport::File);
-    let built = host.publish(&versions());
+    let built = host.publish(&versions(suite));
     host.install("1.0").expect_ok();
     let same = "apt-get install -y -q acme=2.0";
     let operation = Operation {
@@ -66,7 +71,7 @@ fn upgrade(suite: Suite) {
 
 fn rollback(suite: Suite) {
     let host = Host::boot_with(suite, Transport::File);
-    let built = host.publish(&versions());
+    let built = host.publish(&versions(suite));
     host.install("1.0").expect_ok();
     host.install("2.0").expect_ok();
     let same = "apt-get install -y -q --allow-downgrades acme=1.0";
@@ -87,7 +92,7 @@ fn rollback(suite: Suite) {
 
 fn remove(suite: Suite) {
     let host = Host::boot_with(suite, Transport::File);
-    let built = host.publish(&versions());
+    let built = host.publish(&versions(suite));
     host.install("1.0").expect_ok();
     let same = "apt-get remove -y -q acme";
     let operation = Operation {

@@ -12,6 +12,9 @@ use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
 
+#[path = "../common/lintian.rs"]
+mod lintian;
+
 on_each_suite![is_deployed_upgraded_and_rolled_back];
 
 const URL: &str = "http://127.0.0.1:1880";
@@ -67,6 +70,11 @@ fn packages() -> &'static [PathBuf; 2] {
 fn run(mut command: Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
+}
+
+#[test]
+fn lintian_has_nothing_to_say() {
+    lintian::expect_silent(&packages()[..1]);
 }
 
 fn is_deployed_upgraded_and_rolled_back(suite: Suite) {

@@ -18,7 +18,7 @@ fn golden_app(version: &str) -> App {
 }
 
 fn app(version: &str) -> App {
-    App::new(version).settle("0s")
+    App::new(version).settle("0s").release_line("payload = \"archive\"")
 }
 
 fn golden(version: &str) -> PathBuf {

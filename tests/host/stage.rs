@@ -28,7 +28,8 @@ fn a_payload_with_other_content(suite: Suite) {
     let host = Host::boot(suite);
     let built = host.deploy(&App::new("1.0").settle("0s"));
     let pid = host.all_well(&built, "1.0").pid;
-    let next = host.publish(&[App::new("2.0").settle("0s")]).remove(0);
+    let app = App::new("2.0").settle("0s").release_line("payload = \"archive\"");
+    let next = host.publish(&[app]).remove(0);
     let id = &next.release_id;
     host.m.ok(&format!(
         "cd /root && apt-get download acme=2.0 && dpkg --unpack acme_2.0_all.deb && mkdir t && cd t && \

@@ -220,7 +220,7 @@ fn sockets_come_and_go(suite: Suite) {
             .text()
             .to_owned()
     };
-    let with = |version, lines| listening(version, Some(lines));
+    let with = |version: &str, lines: &str| listening(version, Some(lines));
     host.deploy(&listening("1.0", None));
     assert_eq!(said(), "1.0 bound");
     host.deploy(&with("2.0", ""));
@@ -254,6 +254,30 @@ fn sockets_come_and_go(suite: Suite) {
     assert_eq!(said(), "6.0 bound");
     expect_gone(&host, "acme-in.socket");
     host.no_unit_failed();
+
+    // systemd starts no socket whose service runs, and this one goes on through a deploy.
+    let alone = |version: &str, lines: &str| {
+        with(
+            version,
+            &format!("{lines}\n[units.\"acme-in.service\".X-Relpack]\nOnUpgrade = \"none\""),
+        )
+    };
+    host.expect_healed("6.0");
+    host.deploy(&with("7.1", ""));
+    host.deploy(&alone("8.0", ""));
+    assert_eq!(said(), "7.1 passed");
+    let (pid, before) = (host.pid("acme-in.service"), socket());
+    host.publish(&[alone("9.0", "Socket.Backlog = 18")]);
+    host.install("9.0")
+        .expect_ok()
+        .expect_says("acme-in.socket is left as it is: acme-in.service, which it starts, runs on");
+    assert_eq!((host.pid("acme-in.service"), socket()), (pid, before));
+    host.m
+        .ok("systemctl stop acme-in.service && systemctl restart acme-in.socket && systemctl start acme-in.service");
+    assert_eq!(said(), "9.0 passed");
+    host.m
+        .ok("systemctl show -p Backlog acme-in.socket")
+        .expect_says("Backlog=18");
 }
 
 /// Executes itself anew on SIGHUP, from where it finds itself, as servers do that reload their code.

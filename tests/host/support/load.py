@@ -1,27 +1,33 @@
 """Open-loop load: requests go out at their time, whether or not earlier ones were answered. Ends when the stop file is there.
 
-load.py PORT RATE KEEP_ALIVE SHORT STOP_FILE: prints one JSON object.
+load.py PORT RATE KEEP_ALIVE SHORT STOP_FILE LEAST [static]: prints one JSON object. It goes on until LEAST requests are out. From
+a `static` server, which computes nothing, a slow answer is /slow, and nothing is uploaded.
 """
 
 import asyncio
 import json
+import math
 import os
 import sys
 import time
 
 PORT, RATE, KEEP, SHORT = (int(word) for word in sys.argv[1:5])
-STOP = sys.argv[5]
+STOP, LEAST = sys.argv[5], int(sys.argv[6])
+STATIC = sys.argv[7:] == ["static"]
 UPLOAD = b"x" * 65536
 
 sent = answered = in_flight = reopened = retried = 0
 failures = {}
 codes = {}
 times = []
+ends = []
 flight = []
 
 
 def request(number):
     """Every request is one of: quick, slow (up to a second), an upload in pieces."""
+    if STATIC:
+        return "GET", "/slow?ms=500" if number % 10 == 3 else "/", 0
     if number % 50 == 7:
         return "POST", "/", 20
     if number % 10 == 3:
@@ -49,7 +55,7 @@ async def exchange(reader, writer, number, keep):
         raise ConnectionError("closed without an answer")
     if status[1] != "200":
         raise ValueError(f"status {status[1]}")
-    code, _, got = body.decode().split(" ")
+    code, _, got = body.decode().split(" ")[:3]
     if int(got) != pieces * len(UPLOAD):
         raise ValueError("an upload arrived in part")
     codes[code] = codes.get(code, 0) + 1
@@ -85,11 +91,13 @@ async def one(number, connection):
             quick = await exchange(reader, writer, number, False)
             writer.close()
         answered += 1
+        ends.append((time.monotonic(), True))
         if quick:
             times.append((began, time.monotonic() - began))
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         failures[why] = failures.get(why, 0) + 1
+        ends.append((time.monotonic(), False))
         if connection:
             connection[0] = await asyncio.open_connection("127.0.0.1", PORT)
     finally:
@@ -102,7 +110,7 @@ async def lane(first, step, keep):
     number = first
     due = time.monotonic()
     running = set()
-    while not os.path.exists(STOP):
+    while sent < LEAST or not os.path.exists(STOP):
         if keep:
             await one(number, connection)
         else:
@@ -134,7 +142,15 @@ async def main():
         values = sorted(values)
         return values[int(len(values) * 0.99)] if values else None
 
+    # By seconds from the mark: how many were answered, how many failed.
+    timeline = {}
+    for at, fine in sorted(ends):
+        second = math.floor(at - began)
+        timeline.setdefault(second, [second, 0, 0])[1 if fine else 2] += 1
+    good = sorted(at for at, fine in ends if fine) + [max(ends)[0]]
     print(json.dumps({
+        "timeline": list(timeline.values()),
+        "gap_s": max((later - earlier for earlier, later in zip(good, good[1:])), default=None),
         "sent": sent, "answered": answered, "reopened": reopened, "retried": retried, "failures": failures, "codes": codes,
         "p99_before_ms": 1000 * (p99([t for at, t in times if at < began]) or 0),
         "p99_during_ms": 1000 * (p99([t for at, t in times if began <= at <= ended]) or 0),

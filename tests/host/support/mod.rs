@@ -11,6 +11,7 @@ pub mod process;
 pub mod repo;
 pub mod root;
 pub mod sample;
+pub mod site;
 pub mod stage;
 pub mod sweep;
 pub mod tamper;

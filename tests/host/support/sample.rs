@@ -47,12 +47,19 @@ pub fn pick(total: usize, floor: usize) -> Vec<usize> {
     if full() || total <= floor {
         return (0..total).collect();
     }
-    let seed = seed();
-    eprintln!("a sample of {floor} of {total} points (RELPACK_SEED={seed} repeats it, RELPACK_FULL=1 runs all)");
-    let mut state = seed;
-    (0..floor)
+    eprintln!(
+        "a sample of {floor} of {total} points (RELPACK_SEED={} repeats it, RELPACK_FULL=1 runs all)",
+        seed()
+    );
+    spread(total, floor)
+}
+
+/// So many points of `total`, also in full: one at a random place in each of as many equal parts.
+pub fn spread(total: usize, parts: usize) -> Vec<usize> {
+    let mut state = seed();
+    (0..parts)
         .map(|part| {
-            let (from, to) = (part * total / floor, (part + 1) * total / floor);
+            let (from, to) = (part * total / parts, (part + 1) * total / parts);
             let wide = u64::try_from(to - from).unwrap_or(1);
             from + usize::try_from(random(&mut state) % wide).unwrap_or(0)
         })

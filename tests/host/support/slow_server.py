@@ -1,8 +1,10 @@
-"""A web service that takes its time: slow to start, slow answers, long uploads, and a drain on SIGTERM."""
+"""A web service that takes its time: slow to start, slow answers, long uploads, and a drain on SIGTERM. It listens on its port,
+or takes the socket that systemd hands over."""
 
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 
@@ -17,25 +19,50 @@ BEHAVIOUR = text("behaviour")
 draining = False
 busy = 0
 connections = set()
+# Accepted, and not yet asked for anything.
+fresh = set()
+
+
+def ready():
+    """What the balancer hears."""
+    if BEHAVIOUR == "never-healthy":
+        return False
+    duck = os.environ.get("RELPACK_LAME_DUCK")
+    return not (duck and os.path.exists(duck))
+
+
+async def upgraded(writer):
+    """No WebSocket by the letter, but what a proxy sees of one."""
+    writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    while True:
+        writer.write(f"{CODE}\n".encode())
+        await writer.drain()
+        await asyncio.sleep(0.2)
 
 
 async def handle(reader, writer):
     global busy
     connections.add(writer)
+    fresh.add(writer)
     try:
         while True:
             line = await reader.readline()
             if not line:
                 return
             method, target, _ = line.decode().split(" ", 2)
-            length, keep = 0, True
+            length, keep, upgrade = 0, True, False
             while (header := await reader.readline()) not in (b"\r\n", b""):
                 name, _, value = header.decode().lower().partition(":")
                 if name == "content-length":
                     length = int(value)
                 if name == "connection" and "close" in value:
                     keep = False
+                upgrade = upgrade or name == "upgrade"
+            if upgrade:
+                fresh.discard(writer)
+                await upgraded(writer)
             busy += 1
+            fresh.discard(writer)
             try:
                 got = 0
                 while got < length:
@@ -45,8 +72,14 @@ async def handle(reader, writer):
                     got += len(part)
                 if "ms=" in target:
                     await asyncio.sleep(int(target.split("ms=")[1]) / 1000)
-                status = "503 Unavailable" if target == "/healthz" and BEHAVIOUR == "never-healthy" else "200 OK"
-                body = f"{CODE} {os.environ['PORT']} {got}\n".encode()
+                status = "200 OK"
+                if BEHAVIOUR == "broken" or (target == "/healthz" and not ready()):
+                    status = "503 Unavailable"
+                if target == "/health/late":
+                    await asyncio.sleep(0.3 if BEHAVIOUR == "late" else 0)
+                # Which code it is, which instance (or which unit started it), and what was uploaded.
+                third = os.environ.get("UNIT") if target == "/who" else got
+                body = f"{CODE} {os.environ.get('PORT')} {third}\n".encode()
                 keep = keep and not draining
                 head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
                 writer.write(head.encode() + body)
@@ -59,6 +92,7 @@ async def handle(reader, writer):
         pass
     finally:
         connections.discard(writer)
+        fresh.discard(writer)
         writer.close()
 
 
@@ -69,7 +103,10 @@ async def main():
     if BEHAVIOUR == "exit-at-once":
         sys.exit(4)
     await asyncio.sleep(float(os.environ.get("START_UP", "2")))
-    server = await asyncio.start_server(handle, "127.0.0.1", int(os.environ["PORT"]), backlog=512)
+    if os.environ.get("LISTEN_FDS"):
+        server = await asyncio.start_server(handle, sock=socket.socket(fileno=3), backlog=4096)
+    else:
+        server = await asyncio.start_server(handle, "127.0.0.1", int(os.environ["PORT"]), backlog=512)
     if BEHAVIOUR == "die-after-5s":
         asyncio.get_running_loop().call_later(5, os._exit, 5)
     print(f"serving {CODE}", flush=True)
@@ -79,7 +116,11 @@ async def main():
     draining = True
     server.close()
     until = time.monotonic() + 20
-    while busy and time.monotonic() < until:
+    while (busy or fresh) and time.monotonic() < until:
+        await asyncio.sleep(0.02)
+    # Who keeps a connection hears with the next answer that it ends; who doesn't ask any more is not waited for.
+    until = time.monotonic() + 1
+    while (busy or connections) and (busy or time.monotonic() < until):
         await asyncio.sleep(0.02)
     for writer in list(connections):
         writer.close()

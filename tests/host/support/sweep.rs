@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub enum Break {
     /// SIGKILL to the command and all its children.
     Kill,
+    /// They stop there until the host dies.
+    Hold,
     /// A call of a maintainer script or its tools fails with this error, once.
     Once(&'static str),
     /// The same, and so do all calls after it.
@@ -101,7 +103,7 @@ pub fn restore(m: &Machine, name: &str) {
 #[track_caller]
 pub fn points(m: &Machine, how: Break, command: &str) -> Vec<Point> {
     let verb = match how {
-        Break::Kill => "count".to_owned(),
+        Break::Kill | Break::Hold => "count".to_owned(),
         Break::Once(error) | Break::FromThenOn(error) => format!("count-scripts {error}"),
     };
     m.sh_within(&format!("python3 /srv/tracer.py {verb} /tmp/points {command}"), LIMIT)
@@ -116,18 +118,29 @@ pub fn broken(m: &Machine, before: &str, how: Break, number: usize, command: &st
     let mut number = number;
     loop {
         restore(m, before);
-        let verb = match how {
-            Break::Kill => format!("kill {number}"),
-            Break::Once(error) => format!("fault {number} once {error}"),
-            Break::FromThenOn(error) => format!("fault {number} on {error}"),
-        };
-        let output = m.sh_within(&format!("python3 /srv/tracer.py {verb} /tmp/points {command}"), LIMIT);
-        if let Some(point) = logged(m).into_iter().next() {
+        let output = m.sh_within(&breaking(how, number, command), LIMIT);
+        if let Some(point) = reached(m) {
             return (output, point);
         }
         assert!(number > 1, "no point was reached\n{output}");
         number -= number / 20 + 1;
     }
+}
+
+/// What runs `command` and breaks it at point `number`.
+pub fn breaking(how: Break, number: usize, command: &str) -> String {
+    let verb = match how {
+        Break::Kill => format!("kill {number}"),
+        Break::Hold => format!("hold {number}"),
+        Break::Once(error) => format!("fault {number} once {error}"),
+        Break::FromThenOn(error) => format!("fault {number} on {error}"),
+    };
+    format!("rm -f /tmp/points; python3 /srv/tracer.py {verb} /tmp/points {command}")
+}
+
+/// The point at which it was broken; nothing where the command did not come so far.
+pub fn reached(m: &Machine) -> Option<Point> {
+    logged(m).into_iter().next()
 }
 
 fn logged(m: &Machine) -> Vec<Point> {

@@ -2,10 +2,11 @@
 
     tracer.py count                  LOG COMMAND...   log every point, one a line
     tracer.py kill N                 LOG COMMAND...   SIGKILL to all of them before the Nth call happens
+    tracer.py hold N                 LOG COMMAND...   they stay there for ever, one after the other, for somebody else to kill
     tracer.py count-scripts ERRNO    LOG COMMAND...   log every point for `fault`
     tracer.py fault N once|on ERRNO  LOG COMMAND...   the Nth call fails (`on`: and all after it) with that error
 
-`count` and `kill` take every process; the other two only those below a maintainer script: with EIO also the reads of the
+`count`, `kill` and `hold` take every process; the other two only those below a maintainer script: with EIO also the reads of the
 application's own files, with ENOSPC only what needs room. strace(1) counts for each process alone, so most points of a shell script, whose
 tools make a call or two each, are out of its reach. A seccomp filter stops the traced calls only: all others run at full speed.
 Exits with the command's status, 137 after a kill.
@@ -133,15 +134,18 @@ def kill_all(pids):
             pass
     try:
         while True:
-            os.waitpid(-1, WALL)
+            pid, status = os.waitpid(-1, WALL)
+            # A child that was just being made is known only now.
+            if os.WIFSTOPPED(status):
+                os.kill(pid, signal.SIGKILL)
     except ChildProcessError:
         return 137
 
 
 def main(arguments):
     verb = arguments.pop(0)
-    target, on, error, wide = 0, False, 0, verb in ("count", "kill")
-    if verb in ("kill", "fault"):
+    target, on, error, wide = 0, False, 0, verb in ("count", "kill", "hold")
+    if verb in ("kill", "hold", "fault"):
         target = int(arguments.pop(0))
     if verb == "fault":
         on = arguments.pop(0) == "on"
@@ -201,6 +205,8 @@ def main(arguments):
                     log.write(f"{count} {where}\n")
                 if verb == "kill" and count == target:
                     return kill_all(script)
+                if verb == "hold" and count == target:
+                    signal.pause()
                 if verb == "fault" and (count == target or (on and count > target)):
                     ptrace(POKEUSER, pid, ORIG_RAX, -1)
                     ptrace(POKEUSER, pid, RAX, -error)

@@ -1,0 +1,205 @@
+//! What strategies do besides: lame ducks for a balancer that only looks, several instances at a time, instances that a host
+//! names, reloads.
+
+use std::time::Duration;
+
+use crate::on_each_suite;
+use crate::support::Suite;
+use crate::support::site::{Site, head};
+
+on_each_suite![
+    sampled:
+    a_lame_duck_says_so_before_it_stops,
+    a_host_names_instances,
+    the_strategy_reload,
+];
+
+/// Three instances, no proxy.
+fn ducks(r: &Site, version: &str, behaviour: &str) {
+    let config = format!(
+        "{}[units.\"acme@.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\n\
+         Service.Environment.START_UP = \"0.3\"\nX-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/healthz\"\n\
+         [instances.blue]\nEnvironment.PORT = \"3000\"\n[instances.green]\nEnvironment.PORT = \"3001\"\n\
+         [instances.red]\nEnvironment.PORT = \"3002\"\n\n\
+         [deploy]\nstrategy = \"rolling\"\nlame_duck = \"3s\"\nmax_parallel = 2\nsettle = \"1s\"\nhealth_timeout = \"4s\"\n",
+        head(version)
+    );
+    r.add(&r.build_of(version, &config, &[("behaviour", behaviour)]));
+}
+
+/// What a balancer sees of each instance, ten times a second: the time, health and code of the three.
+const BALANCER: &str = "while [ ! -e /run/watched ]; do
+    line=$(cut -d ' ' -f 1 /proc/uptime)
+    for p in 3000 3001 3002; do
+        line=\"$line $(curl -s -o /dev/null --max-time 2 -w '%{http_code}' http://127.0.0.1:$p/healthz)=$(curl -s --max-time 2 http://127.0.0.1:$p/ | cut -d ' ' -f 1)\"
+    done
+    echo \"$line\" >>/run/watch
+    sleep 0.1
+done";
+
+fn a_lame_duck_says_so_before_it_stops(suite: Suite) {
+    let r = Site::boot(suite, "");
+    let all = |version: &str| {
+        let said = r
+            .m
+            .ok("for p in 3000 3001 3002; do curl -sS http://127.0.0.1:$p/ | cut -d ' ' -f 1; done | paste -s -d ' '");
+        assert_eq!(said.text(), format!("{version} {version} {version}"));
+        r.m.ok("acme-release status && [ ! -e /run/relpack/acme/lame-duck ]");
+    };
+    ducks(&r, "1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    all("1.0");
+    ducks(&r, "2.0", "serve");
+    let balancer = r.m.spawn(BALANCER);
+    r.m.ok("apt-get install -y -q acme=2.0");
+    r.m.ok("touch /run/watched");
+    balancer.wait(Duration::from_secs(20)).expect_ok();
+    all("2.0");
+    let watched = r.m.read("/run/watch");
+    for instance in 1..=3 {
+        let seen: Vec<(f64, &str)> = watched
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split(' ');
+                Some((words.next()?.parse().ok()?, words.nth(instance - 1)?))
+            })
+            .collect();
+        // Not ready, and still there for who didn't look yet.
+        let lame: Vec<f64> = seen
+            .iter()
+            .filter(|(_, s)| *s == "503=1.0")
+            .map(|(at, _)| *at)
+            .collect();
+        let (Some(first), Some(last)) = (lame.first(), lame.last()) else {
+            panic!("{instance} never said that it would stop\n{watched}");
+        };
+        assert!(
+            (1.5..8.0).contains(&(last - first)),
+            "{instance}: {first} to {last}\n{watched}"
+        );
+        // It did not stop before it had said so.
+        let gone = seen.iter().find(|(_, s)| s.starts_with("000")).map(|(at, _)| *at);
+        assert!(gone.is_none_or(|gone| gone > *first), "{instance}\n{watched}");
+    }
+    // Never fewer than one that is ready, and two of them went at a time.
+    let ready = |line: &str| line.matches("200=").count();
+    let least = watched.lines().map(ready).min();
+    assert_eq!(least, Some(1), "{watched}");
+
+    ducks(&r, "3.0", "never-healthy");
+    r.m.sh("apt-get install -y -q acme=3.0").expect_failure();
+    r.healed("2.0");
+    all("2.0");
+}
+
+fn a_host_names_instances(suite: Suite) {
+    let r = Site::boot(suite, "strategy = \"rolling\"");
+    let facts = |text: &str| r.m.put("/etc/relpack/acme.conf", text);
+    let upstream = || {
+        r.m.ok("grep -o ':30[0-9]*;' /etc/nginx/conf.d/relpack-acme.conf | tr -d ':;\\n'")
+            .text()
+            .to_owned()
+    };
+    r.publish("1.0", "serve");
+    facts("# ours\ninstances=third, a/b fourth\n");
+    r.m.ok("mkdir -p /opt/acme/shared && echo PORT=3002 >/opt/acme/shared/env.third");
+    let install = r.m.ok("apt-get install -y -q acme=1.0");
+    let install = install
+        .expect_says("'a/b' is no name of an instance")
+        .expect_says("acme@fourth.service is not started: it has no PORT (hint: set it in /opt/acme/shared/env.fourth");
+    assert!(!install.both().contains("acme@third.service"), "{install}");
+    assert_eq!(upstream(), "300030013002");
+    r.m.ok("systemctl is-active acme@third.service && systemctl is-enabled acme@third.service && acme-release status");
+    let pid =
+        r.m.ok("systemctl show -p MainPID --value acme@blue.service")
+            .text()
+            .to_owned();
+    r.m.ok("echo PORT=3003 >/opt/acme/shared/env.fourth && apt-get install -y -q --reinstall acme=1.0");
+    // In the order of their names.
+    assert_eq!(upstream(), "3000300330013002");
+    assert_eq!(
+        r.m.ok("systemctl show -p MainPID --value acme@blue.service").text(),
+        pid
+    );
+
+    r.publish("2.0", "serve");
+    r.m.ok("apt-get install -y -q acme=2.0");
+    let said =
+        r.m.ok("for p in 3000 3001 3002 3003; do curl -sS http://127.0.0.1:$p/ | cut -d ' ' -f 1; done | sort -u");
+    assert_eq!(said.text(), "2.0");
+
+    // One that can't run: it has the port of another. No deploy fails by it.
+    facts("instances=third twice\n");
+    r.m.ok("echo PORT=3000 >/opt/acme/shared/env.twice");
+    r.publish("3.0", "serve");
+    r.m.ok("apt-get install -y -q acme=3.0")
+        .expect_says("acme@twice.service, which /etc/relpack/acme.conf names, is not healthy, so it is stopped");
+    assert_eq!(upstream(), "300030013002");
+    r.m.sh("systemctl is-active acme@fourth.service").expect_failure();
+    r.m.sh("systemctl is-enabled acme@fourth.service").expect_failure();
+    r.m.ok("acme-release status && ! systemctl -q is-enabled acme@twice.service");
+    r.m.ok("apt-get purge -y -q acme && ! ls /etc/systemd/system/*/acme*");
+    assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
+}
+
+/// Executes itself anew on SIGHUP, from the live release.
+const RELOADER: &str = "
+import http.server, os, signal, sys, threading
+os.chdir('/opt/acme/current')
+CODE = open('body').read().strip()
+BEHAVIOUR = open('behaviour').read().strip()
+def again(*_):
+    os.execv('/usr/bin/python3', ['python3', '/opt/acme/current/reloader.py'])
+signal.signal(signal.SIGHUP, again)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        bad = BEHAVIOUR == 'never-healthy' and self.path == '/healthz'
+        self.send_response(503 if bad else 200)
+        self.end_headers()
+        self.wfile.write(CODE.encode())
+http.server.HTTPServer(('127.0.0.1', 3000), Handler).serve_forever()
+";
+
+fn the_strategy_reload(suite: Suite) {
+    let r = Site::boot(suite, "");
+    let add = |version: &str, behaviour: &str| {
+        let config = format!(
+            "{}[units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/python3 {{app}}/reloader.py\"\n\
+             Service.ExecReload = \"/bin/kill -HUP $MAINPID\"\nX-Relpack.Health = \"http://127.0.0.1:3000/healthz\"\n\
+             [units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n\n\
+             [deploy]\nstrategy = \"reload\"\nsettle = \"1s\"\nhealth_timeout = \"4s\"\n",
+            head(version)
+        );
+        let files = [("behaviour", behaviour), ("reloader.py", RELOADER)];
+        r.add(&r.build_of(version, &config, &files));
+    };
+    let pid = |unit: &str| {
+        r.m.ok(&format!("systemctl show -p MainPID --value {unit}"))
+            .text()
+            .to_owned()
+    };
+    let serves = |version: &str| {
+        r.m.wait_for(
+            &format!("[ \"$(curl -s http://127.0.0.1:3000/)\" = {version} ]"),
+            Duration::from_secs(10),
+        );
+        r.healed(version);
+    };
+    add("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    serves("1.0");
+    let (first, worker) = (pid("acme.service"), pid("acme-worker.service"));
+    add("2.0", "serve");
+    r.m.ok("apt-get install -y -q acme=2.0");
+    serves("2.0");
+    assert_eq!(pid("acme.service"), first, "it was restarted");
+    // What can't be reloaded is restarted.
+    assert_ne!(pid("acme-worker.service"), worker);
+    r.m.ok("acme-release rollback");
+    serves("1.0");
+    assert_eq!(pid("acme.service"), first);
+    add("3.0", "never-healthy");
+    r.m.sh("apt-get install -y -q acme=3.0").expect_failure();
+    serves("1.0");
+    r.m.ok("acme-release status");
+}

@@ -1,0 +1,163 @@
+//! Other traffic, and other applications, than those of `rolling`: a socket that systemd holds, a server that nobody wrote for
+//! us, a connection that lives long.
+
+use std::time::Duration;
+
+use crate::on_each_suite;
+use crate::support::Suite;
+use crate::support::site::{PORT, Site, Upstream, head};
+
+on_each_suite![
+    sampled:
+    a_socket_listens_through_everything,
+    a_server_of_somebody_else,
+    a_websocket_lives_until_the_drain,
+];
+
+/// One service behind a socket unit; without a proxy.
+fn socketed(r: &Site, version: &str, behaviour: &str, more: &str) {
+    let config = format!(
+        "{}[units.\"acme.socket\"]\nSocket.ListenStream = \"127.0.0.1:3000\"\n\n\
+         [units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\nService.TimeoutStopSec = \"30s\"\n\
+         X-Relpack.Health = \"http://127.0.0.1:3000/healthz\"\n\n{more}\n\
+         [deploy]\nsettle = \"1s\"\nhealth_timeout = \"8s\"\n",
+        head(version)
+    );
+    let migrate = "#!/bin/sh\nexit 3\n";
+    r.add(&r.build_of(version, &config, &[("behaviour", behaviour), ("migrate.sh", migrate)]));
+}
+
+fn a_socket_listens_through_everything(suite: Suite) {
+    let r = Site::boot(suite, "");
+    let load = |command: &str, fails| r.under_load_on(3000, "", command, fails).1;
+    let serves = |version: &str| {
+        r.healed(version);
+        let said = r.m.ok("curl -sS http://127.0.0.1:3000/ | cut -d ' ' -f 1");
+        assert_eq!(said.text(), version);
+        r.m.ok("acme-release status");
+    };
+    socketed(&r, "1.0", "serve", "");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    serves("1.0");
+    socketed(&r, "2.0", "serve", "");
+    let upgrade = load("apt-get install -y -q acme=2.0", false);
+    assert!(upgrade["codes"]["2.0"].as_u64() > Some(10), "{upgrade}");
+    serves("2.0");
+    load("apt-get install -y -q --allow-downgrades acme=1.0", false);
+    serves("1.0");
+    r.m.ok("apt-get install -y -q acme=2.0");
+    load("acme-release rollback", false);
+    serves("1.0");
+    let migration = "[migrate]\nexec = \"/bin/sh migrate.sh\"\nlike = \"acme.service\"\n";
+    for (version, behaviour, more) in [
+        ("2.1", "never-healthy", ""),
+        ("2.2", "exit-at-once", ""),
+        ("2.3", "serve", migration),
+    ] {
+        socketed(&r, version, behaviour, more);
+        load(
+            &format!("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme={version}"),
+            true,
+        );
+        serves("1.0");
+    }
+}
+
+/// nginx itself as the application: unmodified, and SIGTERM ends it at once, whatever is under way.
+fn somebody_else(r: &Site, version: &str) {
+    let config = format!(
+        "{}[units.\"acme@.service\"]\nService.ExecStart = \"/usr/sbin/nginx -e stderr -c {{app}}/{{instance}}.conf\"\n\
+         X-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/\"\n\n\
+         [instances.blue]\nEnvironment.PORT = \"3000\"\n[instances.green]\nEnvironment.PORT = \"3001\"\n\n\
+         [deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\"\nsettle = \"1s\"\n",
+        head(version)
+    );
+    let of = |port: u16| {
+        format!(
+            "daemon off;\npid /tmp/acme-{port}.pid;\nevents {{ worker_connections 2048; }}\nhttp {{\n  access_log off;\n  \
+             client_body_temp_path /tmp/{port}-a;\n  proxy_temp_path /tmp/{port}-b;\n  fastcgi_temp_path /tmp/{port}-c;\n  \
+             uwsgi_temp_path /tmp/{port}-d;\n  scgi_temp_path /tmp/{port}-e;\n  server {{\n    listen 127.0.0.1:{port};\n    \
+             root /opt/acme/app/pages;\n    location / {{ index index.html; }}\n    location = /slow {{ limit_rate 100k; }}\n  }}\n}}\n"
+        )
+    };
+    // At that rate half of a second.
+    let slow = format!("{version} - 0 {}\n", "x".repeat(50_000));
+    let page = format!("{version} - 0\n");
+    let files = [
+        ("blue.conf", of(3000)),
+        ("green.conf", of(3001)),
+        ("pages/index.html", page),
+        ("pages/slow", slow),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    r.add(&r.build_of(version, &config, &files));
+}
+
+fn a_server_of_somebody_else(suite: Suite) {
+    for upstream in Upstream::both(suite) {
+        let r = Site::boot_with(suite, "", "", upstream);
+        somebody_else(&r, "1.0");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        assert_eq!(r.one_serves("1.0"), "blue");
+        somebody_else(&r, "2.0");
+        let (_, load) = r.under_load_on(PORT, "static", "apt-get install -y -q acme=2.0", false);
+        assert!(load["codes"]["2.0"].as_u64() > Some(10), "{load}");
+        r.not_slower(&load);
+        assert_eq!(r.one_serves("2.0"), "green");
+        let (_, load) = r.under_load_on(PORT, "static", "acme-release rollback", false);
+        r.not_slower(&load);
+        assert_eq!(r.one_serves("1.0"), "blue");
+    }
+}
+
+/// What comes over a connection that was upgraded: the version once every fifth of a second, with the time on this side.
+const LISTENER: &str = "
+import socket, time
+peer = socket.create_connection(('127.0.0.1', 8080))
+peer.sendall(b'GET /live HTTP/1.1\\r\\nHost: a\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n')
+with open('/run/ticks', 'w', buffering=1) as log:
+    while part := peer.recv(4096):
+        log.write(f'{time.monotonic():.2f} {part.split()[-1].decode()}\\n')
+    log.write(f'{time.monotonic():.2f} ended\\n')
+";
+
+fn a_websocket_lives_until_the_drain(suite: Suite) {
+    let r = Site::boot(suite, "strategy = \"blue-green\"\ndrain = \"8s\"");
+    r.publish("1.0", "rude");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    assert_eq!(r.one_serves("1.0"), "blue");
+    r.publish("2.0", "rude");
+    r.m.put("/root/listener.py", LISTENER);
+    let listener = r.m.spawn("python3 /root/listener.py");
+    r.m.wait_for("grep -q ' 1.0' /run/ticks", Duration::from_secs(10));
+    let upgrade =
+        r.m.ok("apt-get install -y -q acme=2.0 && cut -d ' ' -f 1 /proc/uptime && \
+         curl -sS http://127.0.0.1:8080/ | cut -d ' ' -f 1 && systemctl is-active acme@blue.service");
+    let lines: Vec<&str> = upgrade.text().lines().rev().take(3).collect();
+    let [old, new, returned] = lines[..] else {
+        panic!("{upgrade}")
+    };
+    // New requests go to the new one, while the old one still has its listener, and apt is done.
+    assert_eq!((old, new), ("active", "2.0"), "{upgrade}");
+    let returned: f64 = returned.parse().expect("a time");
+    r.m.wait_for("grep -q ended /run/ticks", Duration::from_secs(20));
+    listener.wait(Duration::from_secs(5));
+    let ticks = r.m.read("/run/ticks");
+    let at = |line: Option<&str>| -> f64 {
+        let word = line.and_then(|line| line.split(' ').next());
+        word.and_then(|word| word.parse().ok()).expect("a time")
+    };
+    assert!(!ticks.contains(" 2.0"), "{ticks}");
+    let last = at(ticks.lines().rfind(|line| line.ends_with(" 1.0")));
+    eprintln!(
+        "{suite}: the websocket lived {:.1} s longer than apt ran",
+        last - returned
+    );
+    // The drain began at the change of the proxy, before apt had ended.
+    assert!(
+        (4.0..12.0).contains(&(last - returned)),
+        "it ended {:.1} s after apt\n{ticks}",
+        last - returned
+    );
+    assert_eq!(r.one_serves("2.0"), "green");
+}
