@@ -245,7 +245,15 @@ fn least(range: &str) -> Option<String> {
 
 /// What never belongs into a release. One pattern, so that it is no warning when a part of it matches nothing yet.
 fn leave_out(more: &[&str]) -> String {
-    let common = ["relpack.toml", ".git", ".gitignore", ".github", ".env", ".env.*"];
+    let common = [
+        "relpack.toml",
+        "relpack.lock",
+        ".git",
+        ".gitignore",
+        ".github",
+        ".env",
+        ".env.*",
+    ];
     let all: Vec<&str> = common.into_iter().chain(more.iter().copied()).collect();
     format!("{{{}}}", all.join(","))
 }

@@ -45,12 +45,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ));
     }
     seen.notes.iter().for_each(report::warn);
+    let locked = match super::lock::write_first(&file) {
+        Some(Ok(path)) => format!("  needs    {}\n", path.display()),
+        Some(Err(failure)) => {
+            failure.print();
+            report::warn("so relpack.lock is not there yet, and a build wants it: `relpack lock` makes it");
+            String::new()
+        }
+        None => String::new(),
+    };
     let place = match args.directory.as_path() {
         dir if dir == Path::new(".") => String::new(),
         dir => format!(" -C {}", dir.display()),
     };
     report::out(&format!(
-        "{}\n  runtime  {}\n  starts   {}\nnext: relpack check{place}, then relpack build{place}\n",
+        "{}\n  runtime  {}\n  starts   {}\n{locked}next: relpack check{place}, then relpack build{place}\n",
         file.display(),
         seen.runtime.word(),
         seen.exec
