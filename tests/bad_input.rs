@@ -231,7 +231,7 @@ fn files_that_no_release_can_hold() {
     let secret = |build: &Path| fs::write(build.join(".env"), "A=1").unwrap();
     cases.push((&secret, &["\".env\" holds an environment file", "[secrets] allow"]));
     let gone = |build: &Path| fs::remove_file(build.join("bin/serve")).unwrap();
-    cases.push((&gone, &["acme.service: ExecStart runs bin/serve", "not in the release"]));
+    cases.push((&gone, &["acme.service: ExecStart= runs bin/serve", "not in the release"]));
     let plain = |build: &Path| fs::set_permissions(build.join("bin/serve"), fs::Permissions::from_mode(0o644)).unwrap();
     cases.push((&plain, &["bin/serve, which is not executable", "chmod +x"]));
     for (index, (spoil, expected)) in cases.iter().enumerate() {

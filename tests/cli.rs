@@ -151,7 +151,7 @@ fn wrong_input_is_status_1_and_every_mistake_is_told() {
         said.contains("acme-backup.service: ExecStart= runs public/app.js, which is not executable"),
         "{said}"
     );
-    assert!(said.matches("(hint: ").count() >= 2, "{said}");
+    assert!(said.matches("  help: ").count() >= 2, "{said}");
     assert!(!dir.join("dist").exists(), "nothing is written");
 
     write(
