@@ -203,6 +203,21 @@ pub fn commit(outputs: Vec<Output>) -> Result<Vec<PathBuf>, OutputError> {
 /// # Errors
 /// Where there is already something of this name, whatever it is; that stays as it is.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    written_beside(path, bytes)?
+        .persist_noclobber(path)
+        .map(drop)
+        .map_err(|error| OutputError::new("put in place", path)(error.error))
+}
+
+/// The same in the place of what there was.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    written_beside(path, bytes)?
+        .persist(path)
+        .map(drop)
+        .map_err(|error| OutputError::new("put in place", path)(error.error))
+}
+
+fn written_beside(path: &Path, bytes: &[u8]) -> Result<NamedTempFile, OutputError> {
     let dir = match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
@@ -216,10 +231,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
         .and_then(|()| named.as_file().set_permissions(Permissions::from_mode(0o644)))
         .and_then(|()| named.as_file().sync_all())
         .map_err(OutputError::new("write", path))?;
-    named
-        .persist_noclobber(path)
-        .map(drop)
-        .map_err(|error| OutputError::new("put in place", path)(error.error))
+    Ok(named)
 }
 
 #[cfg(test)]

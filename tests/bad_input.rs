@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{application, both, fails, ok, relpack, write};
+use common::{application, both, fails, names, odd_names, ok, relpack, write};
 use rustix::fs::{CWD, FileType, XattrFlags, mknodat, setxattr};
 
 /// Longest that a verb may take for input that is not large.
@@ -37,22 +37,6 @@ fn build(dir: &Path) -> Output {
     let output = verb("build").arg("-C").arg(dir).output().unwrap();
     assert!(started.elapsed() < BOUND, "took {:?}", started.elapsed());
     output
-}
-
-/// All that lies in a directory, to see that nothing was written.
-fn names(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut todo = vec![dir.to_owned()];
-    while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                todo.push(entry.path());
-            }
-            found.push(entry.path());
-        }
-    }
-    found.sort();
-    found
 }
 
 #[track_caller]
@@ -247,7 +231,7 @@ fn files_that_no_release_can_hold() {
     let secret = |build: &Path| fs::write(build.join(".env"), "A=1").unwrap();
     cases.push((&secret, &["\".env\" holds an environment file", "[secrets] allow"]));
     let gone = |build: &Path| fs::remove_file(build.join("bin/serve")).unwrap();
-    cases.push((&gone, &["acme.service: ExecStart runs bin/serve", "not in the release"]));
+    cases.push((&gone, &["acme.service: ExecStart= runs bin/serve", "not in the release"]));
     let plain = |build: &Path| fs::set_permissions(build.join("bin/serve"), fs::Permissions::from_mode(0o644)).unwrap();
     cases.push((&plain, &["bin/serve, which is not executable", "chmod +x"]));
     for (index, (spoil, expected)) in cases.iter().enumerate() {
@@ -261,53 +245,7 @@ fn files_that_no_release_can_hold() {
 
 /// Names that something on the way could misread, and files that are unusual; all of them legal.
 fn odd_files(build: &Path) {
-    for name in [
-        "%n",
-        "$HOME",
-        "$(id)",
-        "`id`",
-        "a b",
-        " leading",
-        "trailing ",
-        "'",
-        "\"",
-        "it's \"both\"",
-        "*",
-        "?",
-        "[a]",
-        "{a,b}",
-        "~",
-        "~root",
-        "#hash",
-        "-rf",
-        "--help",
-        "a;b",
-        "a|b",
-        "a&b",
-        "a>b",
-        "!x",
-        "(x)",
-        "a=b",
-        "a,b",
-        "a:b",
-        "@RELPACK_RELEASE@",
-        "@NAME@",
-        "é",
-        "日本語",
-        "\u{1f980}",
-        "e\u{301}",
-        "CON",
-        "x.",
-        "...",
-        ".hidden",
-        "0",
-        "current",
-        "README",
-        "readme",
-        "ReadMe",
-        "a.dpkg-new",
-        "\u{202e}gpj.exe",
-    ] {
+    for name in odd_names::ODD_NAMES {
         write(&build.join("odd").join(name), &format!("content of {name:?}"), 0o644);
     }
     write(&build.join("odd").join("n".repeat(246)), "longest name", 0o600);
@@ -469,8 +407,10 @@ fn a_file_of_9_gib_is_packed() {
     let output = verb("build").arg("-C").arg(&dir).output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     let deb = dir.join("dist/acme_1.4.0_all.deb");
-    ok(verb("verify").arg(&deb));
-    let listed = ok(Command::new("sh").args(["-c", "dpkg-deb --fsys-tarfile \"$1\" | tar -xO --wildcards './opt/acme/payload/*.tar.zst' | tar --zstd -tv ./large", "sh"]).arg(&deb));
+    // To a reader that can't trust it, 9 GiB out of a few hundred KiB are a bomb.
+    let said = fails(verb("verify").arg(&deb), 1);
+    assert!(said.contains("the payload unpacks to more than"), "{said}");
+    let listed = ok(Command::new("dpkg-deb").arg("-c").arg(&deb));
     assert!(listed.contains(&(9_u64 << 30).to_string()), "{listed}");
 }
 
@@ -510,139 +450,6 @@ fn a_file_that_changes_while_it_is_read_is_refused_or_whole() {
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     writer.join().unwrap();
     assert!(build(&dir).status.success(), "when nothing writes to it any more");
-}
-
-/// Runs `inspect` and `verify` on a file: they end soon, say what is wrong, and write nothing.
-#[track_caller]
-fn read_both(path: &Path, case: &str) -> [i32; 2] {
-    let dir = path.parent().unwrap();
-    let before = names(dir);
-    let codes = ["inspect", "verify"].map(|name| {
-        // A reader that waits for ever is ended.
-        let mut limited = Command::new("timeout");
-        limited
-            .arg("20")
-            .arg(env!("CARGO_BIN_EXE_relpack"))
-            .arg(name)
-            .arg(path)
-            .current_dir(dir);
-        let output = limited.env("NO_COLOR", "1").output().unwrap();
-        let said = both(&output);
-        let code = output.status.code().unwrap_or(-1);
-        assert!(
-            matches!(code, 0 | 1 | 3 | 4),
-            "{case}: {name} ended with {code}: {said}"
-        );
-        if matches!(code, 1 | 4) {
-            assert!(said.contains("(hint: "), "{case}: {said}");
-        }
-        let control = said.chars().find(|c| c.is_control() && *c != '\n');
-        assert_eq!(control, None, "{case}: {name} lets it reach the terminal: {said:?}");
-        code
-    });
-    assert_eq!(names(dir), before, "{case}: something was written");
-    codes
-}
-
-#[test]
-fn what_is_no_artifact_is_told_soon() {
-    let temp = tempfile::tempdir().unwrap();
-    let path = temp.path().join("x.deb");
-    for (case, bytes) in [
-        ("empty", &b""[..]),
-        ("one byte", b"!"),
-        ("text", b"hello, world\n"),
-        ("magic alone", b"!<arch>\n"),
-        ("zstd alone", b"\x28\xb5\x2f\xfd"),
-        ("gzip alone", b"\x1f\x8b"),
-        ("ELF", b"\x7fELF\x02\x01\x01"),
-    ] {
-        fs::write(&path, bytes).unwrap();
-        assert_eq!(read_both(&path, case), [1, 1], "{case}");
-    }
-    fs::remove_file(&path).unwrap();
-    assert_eq!(read_both(&path, "missing"), [4, 4]);
-    fs::create_dir(&path).unwrap();
-    assert_eq!(read_both(&path, "a directory"), [4, 4]);
-    fs::remove_dir(&path).unwrap();
-    mknodat(CWD, &path, FileType::Fifo, 0o644.into(), 0).unwrap();
-    assert_eq!(read_both(&path, "a named pipe"), [4, 4]);
-    fs::remove_file(&path).unwrap();
-    symlink("/dev/zero", &path).unwrap();
-    assert_eq!(read_both(&path, "a device"), [4, 4]);
-}
-
-#[test]
-fn damaged_artifacts_are_told_and_end_soon() {
-    let (_temp, dir) = place();
-    let formats = ["--format", "deb", "--format", "tar.zst", "--format", "tar.gz"];
-    ok(verb("build").arg("-C").arg(&dir).args(formats));
-    let temp = tempfile::tempdir().unwrap();
-    let mut random = common::Random::new();
-    let rounds = if common::full() { 2000 } else { 25 };
-    for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.zst", "acme-1.4.0-all.tar.gz"] {
-        let bytes = fs::read(dir.join("dist").join(name)).unwrap();
-        let path = temp.path().join(name);
-        for round in 0..rounds {
-            let mut damaged = bytes.clone();
-            let case = if round % 3 == 0 {
-                let length = random.below(bytes.len());
-                damaged.truncate(length);
-                format!("{name} cut to {length}")
-            } else {
-                let at = random.below(bytes.len());
-                damaged[at] ^= 1 << random.below(8);
-                format!("{name} with a flipped bit at {at}")
-            };
-            fs::write(&path, &damaged).unwrap();
-            let codes = read_both(&path, &case);
-            assert!(round % 3 != 0 || codes == [1, 1], "{case}: {codes:?}");
-        }
-    }
-}
-
-#[test]
-fn a_hostile_control_file_does_not_reach_the_terminal() {
-    let (_temp, dir) = place();
-    ok(verb("build").arg("-C").arg(&dir));
-    let open = dir.join("open");
-    ok(Command::new("dpkg-deb")
-        .arg("-R")
-        .arg(dir.join("dist/acme_1.4.0_all.deb"))
-        .arg(&open));
-    let control = open.join("DEBIAN/control");
-    let text = fs::read_to_string(&control).unwrap();
-    let temp = tempfile::tempdir().unwrap();
-    let path = temp.path().join("x.deb");
-    for (from, to) in [
-        ("Acme web app", "Acme \u{1b}[2J\u{1b}]0;owned\u{7}web app"),
-        ("Acme Ops", "Acme \u{9b}31m Ops"),
-        ("Section: misc", "Section: misc\nX-Evil: \u{1b}c"),
-    ] {
-        fs::write(&control, text.replace(from, to)).unwrap();
-        ok(Command::new("dpkg-deb")
-            .args(["--root-owner-group", "-b"])
-            .arg(&open)
-            .arg(&path));
-        read_both(&path, from);
-    }
-    let unit = open.join("usr/lib/systemd/system/acme.service");
-    fs::write(&control, &text).unwrap();
-    let original = fs::read_to_string(&unit).unwrap();
-    fs::write(
-        &unit,
-        original.replace("[Service]", "[Service]\nExecStartPre=/bin/echo \u{1b}[2J"),
-    )
-    .unwrap();
-    ok(Command::new("dpkg-deb")
-        .args(["--root-owner-group", "-b"])
-        .arg(&open)
-        .arg(&path));
-    let codes = read_both(&path, "unit");
-    assert!(
-        matches!(codes[1], 1 | 3),
-        "the delivered unit is not that of the release: {codes:?}"
-    );
 }
 
 #[test]

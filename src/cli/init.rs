@@ -6,14 +6,11 @@ use std::process::{Command, Stdio};
 
 use clap::Args as ClapArgs;
 
-use crate::config::{self, Overrides};
+use crate::config;
 use crate::init::{self, Answers, Runtime, Seen};
 use crate::model::PackageName;
 use crate::output;
-use crate::plan::{Plan, PlanError};
 use crate::report::{self, Failure};
-
-use super::inputs;
 
 /// Which application.
 #[derive(Debug, ClapArgs)]
@@ -48,32 +45,25 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ));
     }
     seen.notes.iter().for_each(report::warn);
+    let locked = match super::lock::write_first(&file) {
+        Some(Ok(path)) => format!("  needs    {}\n", path.display()),
+        Some(Err(failure)) => {
+            failure.print();
+            report::warn("so relpack.lock is not there yet, and a build wants it: `relpack lock` makes it");
+            String::new()
+        }
+        None => String::new(),
+    };
     let place = match args.directory.as_path() {
         dir if dir == Path::new(".") => String::new(),
         dir => format!(" -C {}", dir.display()),
     };
     report::out(&format!(
-        "{}\n  runtime  {}\n  starts   {}\nnext: {}relpack check{place}, then relpack build{place}\n",
+        "{}\n  runtime  {}\n  starts   {}\n{locked}next: relpack check{place}, then relpack build{place}\n",
         file.display(),
         seen.runtime.word(),
-        seen.exec,
-        match wants_lock(&file) {
-            true => format!("relpack lock{place} on the target's Debian, "),
-            false => String::new(),
-        }
+        seen.exec
     ))
-}
-
-/// Whether a build would ask for a lock file; what else it asks for is said by `check`.
-fn wants_lock(file: &Path) -> bool {
-    let Ok(config) = config::load(file, Overrides::default()) else {
-        return false;
-    };
-    let Ok((tree, _)) = inputs::scan(&config) else {
-        return false;
-    };
-    let lacking = |error: &PlanError| matches!(error, PlanError::NoLock { .. });
-    Plan::new(&config, tree, 0).is_err_and(|errors| errors.iter().any(lacking))
 }
 
 /// Why there is no configuration afterwards.

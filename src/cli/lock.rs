@@ -1,13 +1,12 @@
 //! `relpack lock`: resolves what a release needs to Debian packages and writes that beside the configuration.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
-use crate::config::{self, Lock, Overrides, Version};
+use crate::config::{self, Config, Diagnostics, Lock, NeedKind, Overrides, Version};
 use crate::lock::{self, Root};
-use crate::output::{self, OutputDir};
+use crate::output;
 use crate::plan;
 use crate::report::{self, Failure};
 
@@ -33,9 +32,7 @@ pub struct Args {
 /// Carries the verb out.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let file = args.directory.join(&args.config);
-    // A lock is of no version, and one that can't be read is replaced.
-    let version = Some(Version::Exactly("0".parse().expect("a number is a version")));
-    let config = config::load_without_lock(&file, Overrides { version })?;
+    let config = load(&file)?;
     report::warn_config(&config.warnings);
     let (tree, warnings) = inputs::scan(&config).map_err(Failure::inputs)?;
     warnings.iter().for_each(report::warn);
@@ -43,23 +40,38 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let root = Root::open(&args.root, arch).map_err(|error| Failure::input(&error))?;
     let resolved = lock::resolve(&needs, arch, &root).map_err(Failure::inputs)?;
     resolved.warnings.iter().for_each(report::warn);
-    let path = Lock::path_of(&file);
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let dir = path.parent().unwrap_or(&args.directory);
-    let dir = if dir.as_os_str().is_empty() {
-        std::path::Path::new(".")
-    } else {
-        dir
-    };
-    let mut out = OutputDir::create(dir)
-        .and_then(|dir| dir.begin(&name))
-        .map_err(|error| Failure::environment(&error))?;
-    out.write_all(resolved.lock.render().as_bytes())
-        .map_err(|error| Failure::environment(&error))?;
-    output::commit(vec![out]).map_err(|error| Failure::environment(&error))?;
+    let path = write(&file, &resolved.lock)?;
     if args.json {
         report::out(&format!("{:#}\n", report::lock_json(&path, &resolved.lock)))
     } else {
         report::out(&report::lock_text(&path, &resolved.lock))
     }
+}
+
+/// Writes the lock of a new configuration, by this machine's packages, where a build would want one. `None` where it
+/// would not, and where the application is not built yet or can't be packed, which a build says better.
+pub fn write_first(file: &Path) -> Option<Result<PathBuf, Failure>> {
+    let config = load(file).ok()?;
+    let (tree, _) = inputs::scan(&config).ok()?;
+    let (arch, needs) = plan::needs(&config, &tree).ok()?;
+    if !needs.needed.keys().any(|(kind, _)| *kind == NeedKind::Library) {
+        return None;
+    }
+    let resolved = Root::open(Path::new("/"), arch)
+        .map_err(|error| Failure::input(&error))
+        .and_then(|root| lock::resolve(&needs, arch, &root).map_err(Failure::inputs));
+    Some(resolved.and_then(|resolved| write(file, &resolved.lock)))
+}
+
+/// A lock is of no version, and one that can't be read is replaced.
+fn load(file: &Path) -> Result<Config, Diagnostics> {
+    let version = Some(Version::Exactly("0".parse().expect("a number is a version")));
+    config::load_without_lock(file, Overrides { version })
+}
+
+/// Puts it beside the configuration.
+fn write(file: &Path, lock: &Lock) -> Result<PathBuf, Failure> {
+    let path = Lock::path_of(file);
+    output::write(&path, lock.render().as_bytes()).map_err(|error| Failure::environment(&error))?;
+    Ok(path)
 }

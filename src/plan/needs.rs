@@ -143,7 +143,14 @@ impl Needs {
             let minor = text.lines().find_map(|line| {
                 let (key, value) = line.split_once('=')?;
                 let known = matches!(key.trim(), "version" | "version_info");
-                known.then(|| minor(value.trim())).flatten()
+                known.then(|| minor_of(value.trim())).flatten()
+            });
+            let minor = minor.or_else(|| {
+                let lib = below("lib")?;
+                let dirs = tree.iter().filter(|(path, _)| path.parent().as_ref() == Some(&lib));
+                let mut versions =
+                    dirs.filter_map(|(path, _)| path.file_name().strip_prefix("python").and_then(minor_of));
+                versions.next()
             });
             match (system, minor) {
                 (true, Some(minor)) => drop(self.add(NeedKind::Python, &minor, path.as_str())),
@@ -233,7 +240,7 @@ fn shipped(tree: &Tree, files: &[(&TreePath, ElfNeeds)]) -> BTreeSet<String> {
 }
 
 /// `3.11` of `3.11.2`.
-fn minor(version: &str) -> Option<String> {
+fn minor_of(version: &str) -> Option<String> {
     let mut parts = version.split('.');
     let (major, minor) = (parts.next()?.parse::<u32>().ok()?, parts.next()?.parse::<u32>().ok()?);
     Some(format!("{major}.{minor}"))
@@ -276,7 +283,7 @@ mod tests {
             assert_eq!(shebang(line.as_bytes()).as_deref(), program, "{line:?}");
         }
         assert_eq!(shebang(b"#!/\xff\n"), None);
-        assert_eq!(minor("3.11.2").as_deref(), Some("3.11"));
-        assert_eq!((minor("3"), minor("x.y")), (None, None));
+        assert_eq!(minor_of("3.11.2").as_deref(), Some("3.11"));
+        assert_eq!((minor_of("3"), minor_of("x.y")), (None, None));
     }
 }

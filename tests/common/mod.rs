@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod lintian;
+pub mod odd_names;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -122,6 +123,22 @@ pub fn expect_recorded(directory: &str, texts: &[(&str, String)]) {
         stale.is_empty(),
         "{stale:?} differ from tests/golden/{directory} (RELPACK_BLESS=1 records them; read the diff)"
     );
+}
+
+/// All that lies in a directory, at any depth.
+pub fn names(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                todo.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Whether tests that take a sample take everything.

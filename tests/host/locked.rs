@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::odd_names::ODD_NAMES;
 use crate::on_each_suite;
 use crate::support::app::relpack;
 use crate::support::repo::PlainDeb;
@@ -121,39 +122,11 @@ fn apt_brings_what_the_lock_says(suite: Suite) {
 
 /// Names that a shell, `sha256sum`, tar or dpkg could misread, through staging, verifying and a rollback.
 fn odd_names_are_installed_right(suite: Suite) {
-    let names = [
-        "%n",
-        "$HOME",
-        "$(id)",
-        "`id`",
-        "a b",
-        " leading",
-        "trailing ",
-        "it's \"both\"",
-        "*",
-        "[a]",
-        "~",
-        "#hash",
-        "-rf",
-        "--help",
-        "a;b",
-        "a|b",
-        "a&b",
-        "!x",
-        "@NAME@",
-        "é",
-        "日本語",
-        "...",
-        "current",
-        "README",
-        "readme",
-        "a.dpkg-new",
-    ];
     let long = ["d".repeat(200), "e".repeat(200), "f".to_owned()].join("/");
     let longest = "n".repeat(246);
+    let all = || ODD_NAMES.iter().copied().chain([long.as_str(), longest.as_str()]);
     let app = |version: &str| {
-        let names = names.iter().copied().chain([long.as_str(), longest.as_str()]);
-        names.fold(App::new(version), |app, name| {
+        all().fold(App::new(version), |app, name| {
             app.file(&format!("odd/{name}"), &format!("{name}\n"))
         })
     };
@@ -162,7 +135,7 @@ fn odd_names_are_installed_right(suite: Suite) {
     host.install("1.0").expect_ok();
     host.install("1.1").expect_ok();
     host.all_well(&built[1], "1.1");
-    for name in names.iter().copied().chain([long.as_str(), longest.as_str()]) {
+    for name in all() {
         let quoted = name.replace('\'', "'\\''");
         let read = host.m.ok(&format!("cat '/opt/acme/current/odd/{quoted}'"));
         assert_eq!(read.stdout, format!("{name}\n"));

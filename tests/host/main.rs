@@ -14,6 +14,8 @@ mod kill_sweep;
 mod locked;
 mod long_run;
 mod node_red;
+#[path = "../common/odd_names.rs"]
+mod odd_names;
 mod older_formats;
 mod operations;
 mod pairing;

@@ -1,0 +1,146 @@
+//! What is no artifact, or a damaged or hostile one: `inspect` and `verify` say so soon, and write nothing.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use common::{application, both, names, ok, relpack};
+use rustix::fs::{CWD, FileType, mknodat};
+
+/// Runs `inspect` and `verify` on a file: they end soon, say what is wrong, and write nothing.
+#[track_caller]
+fn read_both(path: &Path, case: &str) -> [i32; 2] {
+    let dir = path.parent().unwrap();
+    let before = names(dir);
+    let codes = ["inspect", "verify"].map(|name| {
+        // A reader that waits for ever is ended.
+        let mut limited = Command::new("timeout");
+        limited
+            .arg("20")
+            .arg(env!("CARGO_BIN_EXE_relpack"))
+            .arg(name)
+            .arg(path)
+            .current_dir(dir);
+        let output = limited.env("NO_COLOR", "1").output().unwrap();
+        let said = both(&output);
+        let code = output.status.code().unwrap_or(-1);
+        assert!(
+            matches!(code, 0 | 1 | 3 | 4),
+            "{case}: {name} ended with {code}: {said}"
+        );
+        if matches!(code, 1 | 4) {
+            assert!(said.contains("(hint: "), "{case}: {said}");
+        }
+        let control = said.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(control, None, "{case}: {name} lets it reach the terminal: {said:?}");
+        code
+    });
+    assert_eq!(names(dir), before, "{case}: something was written");
+    codes
+}
+
+#[test]
+fn what_is_no_artifact_is_told_soon() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("x.deb");
+    for (case, bytes) in [
+        ("empty", &b""[..]),
+        ("one byte", b"!"),
+        ("text", b"hello, world\n"),
+        ("magic alone", b"!<arch>\n"),
+        ("zstd alone", b"\x28\xb5\x2f\xfd"),
+        ("gzip alone", b"\x1f\x8b"),
+        ("ELF", b"\x7fELF\x02\x01\x01"),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(read_both(&path, case), [1, 1], "{case}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(read_both(&path, "missing"), [4, 4]);
+    fs::create_dir(&path).unwrap();
+    assert_eq!(read_both(&path, "a directory"), [4, 4]);
+    fs::remove_dir(&path).unwrap();
+    mknodat(CWD, &path, FileType::Fifo, 0o644.into(), 0).unwrap();
+    assert_eq!(read_both(&path, "a named pipe"), [4, 4]);
+    fs::remove_file(&path).unwrap();
+    symlink("/dev/zero", &path).unwrap();
+    assert_eq!(read_both(&path, "a device"), [4, 4]);
+}
+
+#[test]
+fn damaged_artifacts_are_told_and_end_soon() {
+    let built = tempfile::tempdir().unwrap();
+    let dir = application(built.path());
+    let formats = ["--format", "deb", "--format", "tar.zst", "--format", "tar.gz"];
+    ok(relpack().arg("build").arg("-C").arg(&dir).args(formats));
+    let temp = tempfile::tempdir().unwrap();
+    let mut random = common::Random::new();
+    let rounds = if common::full() { 2000 } else { 25 };
+    for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.zst", "acme-1.4.0-all.tar.gz"] {
+        let bytes = fs::read(dir.join("dist").join(name)).unwrap();
+        let path = temp.path().join(name);
+        for round in 0..rounds {
+            let mut damaged = bytes.clone();
+            let case = if round % 3 == 0 {
+                let length = random.below(bytes.len());
+                damaged.truncate(length);
+                format!("{name} cut to {length}")
+            } else {
+                let at = random.below(bytes.len());
+                damaged[at] ^= 1 << random.below(8);
+                format!("{name} with a flipped bit at {at}")
+            };
+            fs::write(&path, &damaged).unwrap();
+            let codes = read_both(&path, &case);
+            assert!(round % 3 != 0 || codes == [1, 1], "{case}: {codes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_hostile_control_file_does_not_reach_the_terminal() {
+    let built = tempfile::tempdir().unwrap();
+    let dir = application(built.path());
+    ok(relpack().arg("build").arg("-C").arg(&dir));
+    let open = dir.join("open");
+    ok(Command::new("dpkg-deb")
+        .arg("-R")
+        .arg(dir.join("dist/acme_1.4.0_all.deb"))
+        .arg(&open));
+    let control = open.join("DEBIAN/control");
+    let text = fs::read_to_string(&control).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("x.deb");
+    for (from, to) in [
+        ("Acme web app", "Acme \u{1b}[2J\u{1b}]0;owned\u{7}web app"),
+        ("Acme Ops", "Acme \u{9b}31m Ops"),
+        ("Section: misc", "Section: misc\nX-Evil: \u{1b}c"),
+    ] {
+        fs::write(&control, text.replace(from, to)).unwrap();
+        ok(Command::new("dpkg-deb")
+            .args(["--root-owner-group", "-b"])
+            .arg(&open)
+            .arg(&path));
+        read_both(&path, from);
+    }
+    let unit = open.join("usr/lib/systemd/system/acme.service");
+    fs::write(&control, &text).unwrap();
+    let original = fs::read_to_string(&unit).unwrap();
+    fs::write(
+        &unit,
+        original.replace("[Service]", "[Service]\nExecStartPre=/bin/echo \u{1b}[2J"),
+    )
+    .unwrap();
+    ok(Command::new("dpkg-deb")
+        .args(["--root-owner-group", "-b"])
+        .arg(&open)
+        .arg(&path));
+    let codes = read_both(&path, "unit");
+    assert!(
+        matches!(codes[1], 1 | 3),
+        "the delivered unit is not that of the release: {codes:?}"
+    );
+}
