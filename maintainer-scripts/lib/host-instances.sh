@@ -50,6 +50,11 @@ host_begin() {
         say "warning: $2 is not started: it has no ${_lacks% } (hint: set it in $prefix/shared/env.$(instance_of "$2"), then: apt-get install --reinstall $name)"
         return 0
     fi
+    _twin=$(host_twin "$1" "$2")
+    if [ -n "$_twin" ]; then
+        say "warning: $2 is not started: it has the address of $_twin (hint: give it another in $prefix/shared/env.$(instance_of "$2"), then: apt-get install --reinstall $name)"
+        return 0
+    fi
     # Where an admin had stopped it, it stays so.
     if unit_enabled "$2"; then return 0; fi
     systemctl ${root:+--root="$root"} -q enable "$2" || {
@@ -58,7 +63,7 @@ host_begin() {
     }
     if [ "$mode" != live ] || unit_masked "$2" || ! policy_allows "$2" start; then return 0; fi
     systemctl reset-failed "$2" 2>/dev/null || :
-    if bounded systemctl start "$2" && healthy "$1" "$2"; then return 0; fi
+    if bounded systemctl start "$2" && gate "$1" "$2"; then return 0; fi
     say "warning: $2, which $facts names, is not healthy, so it is stopped (hint: journalctl -u $2; then: apt-get install --reinstall $name)"
     # Else the next deploy would fail by it.
     host_end "$2"
@@ -74,6 +79,31 @@ host_end() {
     fi
     systemctl ${root:+--root="$root"} -q disable "$1" || say "warning: $1 cannot be disabled (hint: systemctl disable $1)"
     instance_unpoint "$1"
+}
+
+# host_address ID UNIT: where its requests, or else its health checks, go; nothing where that is a command.
+host_address() {
+    _where=$(setting "$1" proxy-server)
+    if [ -z "$_where" ]; then
+        _where=$(health_setting "$1" "$2" | cut -f 2-)
+        case $_where in exec*) return 0 ;; esac
+    fi
+    health_expand "$1" "$2" "$_where"
+}
+
+# host_twin ID UNIT: another instance that has its address, and would answer for it.
+host_twin() {
+    _at=$(host_address "$1" "$2")
+    [ -n "$_at" ] || return 0
+    {
+        units_of "$1"
+        template_enabled "$name@.service"
+    } | sort -u | while IFS= read -r _other; do
+        if is_instance "$_other" && [ "$_other" != "$2" ] && [ "$(host_address "$1" "$_other")" = "$_at" ]; then
+            printf '%s\n' "$_other"
+            break
+        fi
+    done
 }
 
 # host_lacks ID UNIT: what its addresses are made of, and neither its environment file nor the release says.
