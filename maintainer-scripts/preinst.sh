@@ -9,29 +9,16 @@ set -eu
 @include journal@
 @include settings@
 @include keep@
-
-need_kib=@NEED_KIB@
-
-enough_room() {
-    _at=$base
-    while [ -n "$_at" ] && [ ! -d "$_at" ]; do _at=${_at%/*}; done
-    # It warns where there is no /proc, and knows all the same.
-    _free=$(df -Pk "${_at:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }')
-    [ "$_free" -ge "$need_kib" ] && return 0
-    say "not enough room on ${_at:-/} for $name $version: $((need_kib / 1024 + 1)) MiB needed, $((_free / 1024)) MiB free"
-    more "(hint: free some room; \"$name-release prune\" removes old releases; nothing was changed)"
-    return 1
-}
+@include room@
 
 begin() {
+    if [ -e "$state/host-files" ]; then
+        die "$name was installed here from a tarball (hint: $unitstore/uninstall, then this again; what is in $base/shared stays)"
+    fi
     mkdir -p "$state"
     if ! lock_is_free; then lock_refuse; fi
     journal_load
-    # An interrupted activation is ended first, and that reads both of its releases.
-    if [ "$j_step" = idle ]; then _read=$j_live_id; else _read="$j_live_id $j_from_id $j_to_id"; fi
-    for _r in $_read; do
-        if release_kept "$_r" && ! settings_known "$_r"; then format_refuse "$base/releases/$_r/.relpack/settings" "$settings_format"; fi
-    done
+    formats_known
     if [ -n "${RELPACK_HEAL:-}" ] && { [ "$RELPACK_HEAL" != "$j_live_id" ] || [ "$id" != "$j_live_id" ]; }; then
         die "$name $j_live_version serves meanwhile: there is nothing to heal with $version (hint: $name-release status)"
     fi

@@ -33,7 +33,6 @@ set -eu
 @include revert@
 @include activate@
 @include status@
-@include packager@
 
 # deb-systemd-helper works for maintainer scripts alone, and knows them by this.
 DPKG_MAINTSCRIPT_PACKAGE=$name
@@ -99,7 +98,7 @@ verify() {
 verify_release() {
     _tree=$base/releases/$1
     _bad=n
-    [ "$(sha256sum <"$_tree/.relpack/manifest" | cut -c 1-40)" = "$1" ] || die "the manifest of release $1 was changed (hint: apt-get install --reinstall $name=$(version_of "$1"))"
+    [ "$(sha256sum <"$_tree/.relpack/manifest" | cut -c 1-40)" = "$1" ] || die "the manifest of release $1 was changed (hint: $(again "$(version_of "$1")"))"
     _format=$(manifest_format "$_tree/.relpack/manifest")
     [ "$_format" = 1 ] || format_refuse "$_tree/.relpack/manifest" "$_format"
     _work=$(mktemp -d)
@@ -114,7 +113,7 @@ verify_release() {
     (cd "$_tree" && sha256sum -c --strict --quiet .relpack/manifest >&2) || _bad=y
     [ "$_bad" = n ] || {
         say "release $1 ($(version_of "$1")) is damaged"
-        more "(hint: apt-get install --reinstall $name=$(version_of "$1") stages it again)"
+        more "(hint: $(again "$(version_of "$1")") stages it again)"
         return 1
     }
     printf 'release %s (%s %s): %s entries, all as in its manifest\n' "$1" "$name" "$(version_of "$1")" \
@@ -136,7 +135,7 @@ rollback() {
     fi
     lock_note "$name-release rollback"
     journal_load
-    systemd_runs || die "systemd does not run here (hint: apt-get install --allow-downgrades $name=VERSION)"
+    systemd_runs || die "systemd does not run here (hint: $(install_by VERSION))"
     if [ $# -gt 0 ]; then
         _to=$(find_release "$1")
     elif [ "$j_step" != idle ] && release_kept "$j_from_id" && release_kept "$j_to_id"; then
@@ -145,15 +144,15 @@ rollback() {
         if [ "$j_step" != revert ] && version_is "$j_to_version" lt "$j_from_version"; then _to=$j_to_id; fi
     else
         _to=$j_last_id
-        release_kept "$_to" || die "no earlier release of $name is kept (hint: $name-release status; apt-get install --allow-downgrades $name=VERSION)"
+        release_kept "$_to" || die "no earlier release of $name is kept (hint: $name-release status; $(install_by VERSION))"
     fi
     if [ "$_to" = "$(current_id)" ] && [ "$j_step" = idle ]; then
         die "release $_to is live already (hint: $name-release status)"
     fi
     to_version=$(version_of "$_to")
-    [ -n "$to_version" ] || die "release $_to has never served here, and may need its migration (hint: apt-get install $name=VERSION)"
+    [ -n "$to_version" ] || die "release $_to has never served here, and may need its migration (hint: $(install_by VERSION))"
     if version_is "$to_version" gt "$j_live_version"; then
-        die "$to_version is newer than $j_live_version, so this is no rollback (hint: apt-get install $name=$to_version)"
+        die "$to_version is newer than $j_live_version, so this is no rollback (hint: $(install_by "$to_version"))"
     fi
     settings_known "$_to" || format_refuse "$base/releases/$_to/.relpack/settings" "$settings_format"
     seal_holds "$_to" || die "release $_to was changed since it was staged (hint: $name-release verify $_to)"
@@ -236,6 +235,8 @@ exec_in() {
     [ -r "$(unit_file "$_live" "$_u")" ] || die "release $_live has no unit $_u (hint: --unit with one of: $(units_of "$_live" | paste -s -d ' '))"
     app_run "$_live" "$_u" "$@"
 }
+
+@include packager@
 
 main() {
     _verb=${1:-}

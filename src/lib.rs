@@ -5,7 +5,9 @@
 
 pub mod archive;
 pub mod cli;
+pub mod compare;
 pub mod config;
+pub mod init;
 pub mod lints;
 pub mod lock;
 pub mod model;

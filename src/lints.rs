@@ -71,11 +71,3 @@ fn assignments<'a>(
         of_key.enumerate()
     })
 }
-
-/// Whether systemd reads the value as yes.
-fn is_true(value: &str) -> bool {
-    matches!(
-        value.to_ascii_lowercase().as_str(),
-        "1" | "yes" | "y" | "true" | "t" | "on"
-    )
-}

@@ -198,6 +198,30 @@ pub fn commit(outputs: Vec<Output>) -> Result<Vec<PathBuf>, OutputError> {
     Ok(paths)
 }
 
+/// Writes a file that isn't there yet, whole or not at all.
+///
+/// # Errors
+/// Where there is already something of this name, whatever it is; that stays as it is.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    let dir = match path.parent() {
+        Some(dir) if dir != Path::new("") => dir,
+        _ => Path::new("."),
+    };
+    let mut named = tempfile::Builder::new()
+        .prefix(".relpack-")
+        .tempfile_in(dir)
+        .map_err(OutputError::new("create a temporary file in", dir))?;
+    named
+        .write_all(bytes)
+        .and_then(|()| named.as_file().set_permissions(Permissions::from_mode(0o644)))
+        .and_then(|()| named.as_file().sync_all())
+        .map_err(OutputError::new("write", path))?;
+    named
+        .persist_noclobber(path)
+        .map(drop)
+        .map_err(|error| OutputError::new("put in place", path)(error.error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +281,20 @@ mod tests {
         let error = commit(vec![dir.begin("x.deb").unwrap()]).unwrap_err();
         assert!(error.to_string().contains("put in place"), "{error}");
         assert_eq!(names(temp.path()), ["x.deb"]);
+    }
+
+    #[test]
+    fn a_new_file_replaces_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("x.toml");
+        write_new(&path, b"1").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert!(write_new(&path, b"2").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"1");
+        let link = temp.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(write_new(&link, b"2").is_err());
+        assert_eq!(names(temp.path()), ["link", "x.toml"]);
     }
 
     #[test]

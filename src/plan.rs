@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, TreePath};
-use crate::scripts::ScriptError;
+use crate::scripts::{Packager, ScriptError};
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
 use crate::tree::{Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
 
@@ -46,7 +46,7 @@ pub enum PlanError {
     },
     /// A unit executes something that the release doesn't hold, or that is not executable.
     #[error(transparent)]
-    Unit(UnitError),
+    Unit(Box<UnitError>),
     /// An ELF file needs a library, and there is no lock file.
     #[error(
         "\"{path}\" needs {library}{}, and there is no lock file that says which packages bring it (hint: run `relpack lock` on a host of the target's Debian, or with --root, and commit relpack.lock)",
@@ -259,9 +259,49 @@ impl Plan {
         Ok(Bound {
             id: id.clone(),
             control_files,
-            host_files: self.host.files(self, id, &tokens)?,
+            host_files: self.host.files(self, id, Packager::Dpkg, &tokens)?,
             payload: host_files::below(&self.prefix, &format!("payload/{id}")),
         })
+    }
+
+    /// What a tarball holds beside the release: units with the id filled in, settings, the scripts that install it, and
+    /// below `host/` what they put on the host. Path, whether it is executable, content.
+    pub fn beside_release(&self, id: &ReleaseId) -> Result<Vec<(TreePath, bool, Vec<u8>)>, ScriptError> {
+        let sizes = Sizes {
+            payload: 0,
+            staged: self.tree.file_bytes(),
+        };
+        let tokens = self.host.tokens(self, id, sizes);
+        let mut files = Vec::new();
+        let mut put = |path: String, executable: bool, bytes: Vec<u8>| {
+            let path = path.parse().expect("names of units and of our own files are paths");
+            files.push((path, executable, bytes));
+        };
+        for unit in &self.units {
+            put(format!("units/{}", unit.name), false, bound_text(unit, id).into_bytes());
+        }
+        for drop_in in &self.drop_ins {
+            put(
+                format!("units/{}", drop_in.path()),
+                false,
+                drop_in.file.render().into_bytes(),
+            );
+        }
+        put("settings".to_owned(), false, self.settings.clone().into_bytes());
+        for (name, script) in host_files::tarball_scripts(&tokens)? {
+            put(name.to_owned(), true, script.into_bytes());
+        }
+        for file in self.host.files(self, id, Packager::Tarball, &tokens)? {
+            let path = file.path.as_str();
+            // The units are the release's, and lintian looks at packages.
+            let left_out = ["/usr/lib/systemd/system/", "/usr/share/lintian/"];
+            if let (HostFileKind::File(mode, bytes), false) =
+                (file.kind, left_out.iter().any(|below| path.starts_with(below)))
+            {
+                put(format!("host{path}"), mode & 0o100 != 0, bytes);
+            }
+        }
+        Ok(files)
     }
 
     /// `<name>_<version>_<arch>.deb`, without the epoch, as dpkg-deb names it.

@@ -30,13 +30,16 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("pin", include_str!("../maintainer-scripts/lib/pin.sh")),
     ("prepare", include_str!("../maintainer-scripts/lib/prepare.sh")),
     ("proxy", include_str!("../maintainer-scripts/lib/proxy.sh")),
+    ("remove", include_str!("../maintainer-scripts/lib/remove.sh")),
     ("revert", include_str!("../maintainer-scripts/lib/revert.sh")),
     ("roll", include_str!("../maintainer-scripts/lib/roll.sh")),
+    ("room", include_str!("../maintainer-scripts/lib/room.sh")),
     ("say", include_str!("../maintainer-scripts/lib/say.sh")),
     ("settings", include_str!("../maintainer-scripts/lib/settings.sh")),
     ("stage", include_str!("../maintainer-scripts/lib/stage.sh")),
     ("start", include_str!("../maintainer-scripts/lib/start.sh")),
     ("status", include_str!("../maintainer-scripts/lib/status.sh")),
+    ("stop-all", include_str!("../maintainer-scripts/lib/stop-all.sh")),
     ("stop", include_str!("../maintainer-scripts/lib/stop.sh")),
     ("switch", include_str!("../maintainer-scripts/lib/switch.sh")),
     ("systemd", include_str!("../maintainer-scripts/lib/systemd.sh")),
@@ -78,7 +81,7 @@ pub mod template {
         ($($(#[$doc:meta])* $id:ident = $name:literal, $file:literal;)*) => {
             $($(#[$doc])* pub const $id: Template = Template { name: $name, text: include_str!($file) };)*
             /// Every shell script.
-            pub const SCRIPTS: &[Template] = &[PREINST, POSTINST, PRERM, POSTRM, GENERATOR, RELEASE];
+            pub const SCRIPTS: &[Template] = &[PREINST, POSTINST, PRERM, POSTRM, GENERATOR, RELEASE, INSTALL, ROLLBACK, UNINSTALL];
         };
     }
 
@@ -95,6 +98,12 @@ pub mod template {
         GENERATOR = "generator", "../maintainer-scripts/generator.sh";
         /// `<name>-release`.
         RELEASE = "release", "../maintainer-scripts/release.sh";
+        /// In the tarball: the activation, for a person.
+        INSTALL = "install", "../maintainer-scripts/install.sh";
+        /// In the tarball.
+        ROLLBACK = "rollback", "../maintainer-scripts/rollback.sh";
+        /// In the tarball, and on the host beside its units.
+        UNINSTALL = "uninstall", "../maintainer-scripts/uninstall.sh";
         /// sysusers.d(5).
         SYSUSERS = "sysusers.d", "../pkg-templates/sysusers.d/package.conf";
         /// tmpfiles.d(5).
@@ -107,6 +116,18 @@ pub mod template {
         MAN = "man page", "../pkg-templates/man/release.1";
         /// A server block for an application behind nginx.
         NGINX = "nginx.conf", "../pkg-templates/proxy/nginx.conf";
+        /// `relpack.toml` of a Node.js application.
+        INIT_NODE = "relpack.toml for node", "../pkg-templates/init/node.toml";
+        /// `relpack.toml` of a Python application.
+        INIT_PYTHON = "relpack.toml for python", "../pkg-templates/init/python.toml";
+        /// `relpack.toml` of a Go program.
+        INIT_GO = "relpack.toml for go", "../pkg-templates/init/go.toml";
+        /// `relpack.toml` of a Rust program.
+        INIT_RUST = "relpack.toml for rust", "../pkg-templates/init/rust.toml";
+        /// `relpack.toml` of a Java application.
+        INIT_JAVA = "relpack.toml for java", "../pkg-templates/init/java.toml";
+        /// `relpack.toml` of a static site.
+        INIT_STATIC = "relpack.toml for static", "../pkg-templates/init/static.toml";
         /// What lintian is told, with reasons.
         LINTIAN = "lintian overrides", "../pkg-templates/lintian/overrides";
     }

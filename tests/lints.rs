@@ -279,12 +279,55 @@ fn without_systemd_analyze_that_is_said_and_nothing_fails() {
 }
 
 #[test]
-fn the_examples_have_nothing_wrong_with_them() {
-    for example in ["hello"] {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
-        let (status, found) = check(&dir);
-        assert_eq!(status, 0);
+fn the_example_has_nothing_wrong_with_it() {
+    let (status, found) = check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello"));
+    assert_eq!(status, 0);
+    let wrong: Vec<_> = found.iter().filter(|f| f["severity"] != "note").collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_preset_is_little_exposed_and_runs_its_units_without_a_word() {
+    for preset in relpack::systemd::presets::names() {
+        let unit =
+            format!("[defaults]\npreset = \"{preset}\"\n[units.\"acme.service\"]\nService.ExecStart = \"bin/serve\"\n");
+        let temp = tempfile::tempdir().unwrap();
+        release(temp.path());
+        write(&temp.path().join("relpack.toml"), &format!("{BASE}{unit}"), 0o644);
+        let (status, found) = check(temp.path());
         let wrong: Vec<_> = found.iter().filter(|f| f["severity"] != "note").collect();
-        assert!(wrong.is_empty(), "{example}: {wrong:#?}");
+        assert!(status == 0 && wrong.is_empty(), "{preset}: {wrong:#?}");
+        if !has_analyze() {
+            continue;
+        }
+        let output = relpack().args(["check", "-C"]).arg(temp.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let line = said.lines().find(|line| line.starts_with("acme.service: exposure "));
+        let exposure = line.and_then(|line| line.split_whitespace().nth(2)?.parse::<f64>().ok());
+        assert!(exposure.is_some_and(|exposure| exposure <= 2.5), "{preset}: {said}");
     }
+}
+
+#[test]
+fn presets_and_lints_are_explained() {
+    let explain = |words: &[&str]| common::ok(relpack().arg("explain").args(words));
+    for preset in relpack::systemd::presets::names() {
+        assert!(explain(&["preset"]).contains(preset));
+        let said = explain(&["preset", preset]);
+        assert!(
+            said.contains("Service.ProtectSystem = \"strict\"\n    The whole file system"),
+            "{said}"
+        );
+        assert!(said.contains("Left out on purpose"), "{said}");
+        let json: Value = serde_json::from_str(&explain(&["preset", preset, "--json"])).unwrap();
+        assert!(json["directives"].as_array().unwrap().len() > 15, "{json:#}");
+    }
+    for lint in Lint::ALL {
+        assert!(explain(&["lint"]).contains(lint.name()));
+        assert!(explain(&["lint", lint.name()]).contains("```toml instead"));
+    }
+    let said = common::fails(relpack().args(["explain", "preset", "nodejs"]), 1);
+    assert!(said.contains("did you mean \"node\"?"), "{said}");
+    let said = common::fails(relpack().args(["explain", "lint", "exec-mising"]), 1);
+    assert!(said.contains("did you mean \"exec-missing\"?"), "{said}");
 }

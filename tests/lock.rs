@@ -232,7 +232,7 @@ fn bounds_are_those_of_dpkg_shlibdeps() {
         fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
             && fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"))
     });
-    let every = if full { 1 } else { programs.len() / 12 + 1 };
+    let every = if full { 1 } else { programs.len() / 6 + 1 };
     let mut compared = 0;
     for program in programs.iter().step_by(every) {
         let temp = tempfile::tempdir().unwrap();
@@ -261,7 +261,7 @@ fn bounds_are_those_of_dpkg_shlibdeps() {
         assert_eq!(merged, theirs, "{program:?}: {ours:?}");
         compared += 1;
     }
-    assert!(compared >= 8, "{compared} programs");
+    assert!(compared >= 5, "{compared} programs");
 }
 
 /// Of two lower bounds on one package.

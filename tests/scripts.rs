@@ -10,7 +10,8 @@ use common::{application, expect_recorded, ok, relpack};
 
 /// Script name → text, as they are in a package.
 fn rendered(dir: &Path) -> Vec<(String, PathBuf)> {
-    ok(relpack().arg("build").arg("-C").arg(application(dir)));
+    let formats = ["--format", "deb", "--format", "tar.gz"];
+    ok(relpack().arg("build").arg("-C").arg(application(dir)).args(formats));
     let deb = dir.join("dist/acme_1.4.0_all.deb");
     for (option, to) in [("-e", "control"), ("-x", "data")] {
         let status = Command::new("dpkg-deb")
@@ -29,6 +30,13 @@ fn rendered(dir: &Path) -> Vec<(String, PathBuf)> {
         dir.join("data/usr/lib/systemd/system-generators/relpack-acme"),
     ));
     scripts.push(("acme-release".to_owned(), dir.join("data/usr/bin/acme-release")));
+    ok(Command::new("tar")
+        .args(["-xzf", "dist/acme-1.4.0-all.tar.gz"])
+        .current_dir(dir));
+    let tarball = dir.join("acme-1.4.0-all");
+    scripts.extend(["install", "rollback", "uninstall"].map(|name| (name.to_owned(), tarball.join(name))));
+    let command = tarball.join("host/usr/bin/acme-release");
+    scripts.push(("acme-release-of-tarball".to_owned(), command));
     scripts
 }
 
@@ -38,6 +46,8 @@ fn rendered_scripts_are_as_recorded() {
     let scripts = rendered(temp.path());
     let texts: Vec<(&str, String)> = scripts
         .iter()
+        // It differs from the package's in what `install` differs in from its postinst.
+        .filter(|(name, _)| name != "acme-release-of-tarball")
         .map(|(name, path)| (name.as_str(), fs::read_to_string(path).unwrap()))
         .collect();
     expect_recorded("scripts", &texts);
@@ -81,4 +91,28 @@ fn an_unknown_argument_of_dpkg_is_an_error() {
             "{said}"
         );
     }
+}
+
+/// Where there is no dpkg, the scripts order versions themselves.
+#[test]
+fn a_tarball_orders_versions_as_dpkg_does() {
+    let temp = tempfile::tempdir().unwrap();
+    let scripts = rendered(temp.path());
+    let (_, install) = scripts.iter().find(|(name, _)| name == "install").unwrap();
+    let text = fs::read_to_string(install).unwrap();
+    let start = text.find("version_is() {").unwrap();
+    let function = &text[start..start + text[start..].find("\n}\n").unwrap() + 3];
+    let versions = [
+        "1.0", "1.0~rc1", "1.0~", "1.0+b1", "1.0-1", "1.00", "1.0a", "1.0.a", "1.10", "1.9", "1:0.1", "2.0~~a", "10",
+        "1-2-4",
+    ];
+    let mut script = function.to_owned();
+    script.push_str(&format!(
+        "\nfor a in {0}; do for b in {0}; do for op in lt ge; do\n",
+        versions.join(" ")
+    ));
+    script.push_str("if version_is $a $op $b; then x=y; else x=n; fi\n");
+    script.push_str("if dpkg --compare-versions $a $op $b; then y=y; else y=n; fi\n");
+    script.push_str("[ $x = $y ] || echo \"$a $op $b: $x instead of $y\"\ndone; done; done\n");
+    assert_eq!(ok(Command::new("sh").args(["-c", &script])), "");
 }

@@ -236,7 +236,7 @@ activation_finish() {
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
     rm -rf "$base"/releases/.*.damaged || say "warning: a damaged release could not be removed (hint: look at the disk)"
     [ ! -e "$state/restaged" ] || rm -f "$state/restaged" || say "warning: $state/restaged could not be removed: the next activation restarts everything"
-    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; dpkg --configure $name)"
+    journal_step idle || say "warning: $state/journal could not be written (hint: df $state; $(finish_by))"
 }
 
 live_becomes() {

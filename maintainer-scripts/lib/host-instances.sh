@@ -2,7 +2,7 @@
 # are enabled and started, as an admin would do it by hand, and from then on they take part. None of it can fail a deploy.
 
 # The record: the names of those that we enabled, one a line.
-host_record=$state/instances
+named_record=$state/instances
 
 # host_names: those of the file that can be instances, each once.
 host_names() {
@@ -17,7 +17,7 @@ host_names() {
 # host_instances ID: this host has exactly these besides those of the release.
 host_instances() {
     _names=$(host_names)
-    [ -n "$_names" ] || [ -e "$host_record" ] || return 0
+    [ -n "$_names" ] || [ -e "$named_record" ] || return 0
     if [ -n "$_names" ] && ! has_unit "$1" "$name@.service"; then
         say "warning: $facts names instances, and $name has no $name@.service of which they could be (hint: remove the line)"
         _names=
@@ -25,7 +25,7 @@ host_instances() {
         say "warning: $facts names instances, and blue-green changes between the two that the package has (hint: remove the line)"
         _names=
     fi
-    _before=$(cat "$host_record" 2>/dev/null) || _before=
+    _before=$(cat "$named_record" 2>/dev/null) || _before=
     _ours=
     for _n in $_names; do
         if names_unit "$1" "$name@$_n.service"; then continue; fi
@@ -34,12 +34,12 @@ host_instances() {
         *) if ! unit_enabled "$name@$_n.service"; then _ours=$_ours$_n$nl; fi ;;
         esac
     done
-    printf '%s' "$_ours" | write_file "$host_record" 0644
+    printf '%s' "$_ours" | write_file "$named_record" 0644
     for _n in $_before; do
         case $nl$_ours in *"$nl$_n$nl"*) ;; *) host_end "$name@$_n.service" ;; esac
     done
     for _n in $_ours; do host_begin "$1" "$name@$_n.service"; done
-    [ -n "$_ours" ] || rm -f "$host_record"
+    [ -n "$_ours" ] || rm -f "$named_record"
 }
 
 # host_begin ID UNIT
@@ -68,7 +68,7 @@ host_begin() {
     # Else the next deploy would fail by it.
     host_end "$2"
     _ours=$(printf '%s' "$_ours" | grep -vxF "$(instance_of "$2")")$nl
-    printf '%s' "$_ours" | write_file "$host_record" 0644
+    printf '%s' "$_ours" | write_file "$named_record" 0644
 }
 
 # host_end UNIT

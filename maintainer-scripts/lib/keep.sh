@@ -109,7 +109,7 @@ prune() {
 }
 
 prune_records() {
-    for _f in "$state"/seals/* "$unitstore"/units/*; do
+    for _f in "$state"/seals/* "$unitstore"/units/* "$unitstore"/host/*; do
         [ ! -e "$_f" ] || [ -d "$base/releases/${_f##*/}" ] || rm -rf "$_f"
     done
     # The marks of migrations outlive their releases: a version that comes back must not migrate twice.

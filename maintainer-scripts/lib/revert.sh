@@ -61,7 +61,7 @@ revert_finish() {
         history_add revert failed "$j_failed_reason" || :
     elif [ "$(current_id)" != "$j_from_id" ]; then
         more "AND $name $j_from_version could not be brought back, since $base/current cannot be written; what runs was left running."
-        more "look at the disk; then one of these two is whole again with: dpkg --configure $name"
+        more "look at the disk; then one of these two is whole again with: $(finish_by)"
         history_add revert "failed, and the way back failed too" "$j_failed_reason" || :
     else
         more "AND $name $j_from_version is not healthy either: look at it now, with: $name-release status"
@@ -72,7 +72,7 @@ revert_finish() {
     j_touched=
     journal_step idle || :
     heal_schedule
-    more "(hint: install a fixed version; or try this one again with: $name-release retry)"
+    more "(hint: install a fixed version; or try this one again with: $(retry_by))"
 }
 
 revert_to() {
@@ -142,5 +142,5 @@ first_install_failed() {
     j_touched=
     journal_step idle || :
     more "There is no earlier release to go back to; its units are stopped, its files are kept for you to look at."
-    more "(hint: mend the cause, then: dpkg --configure $name; or install a fixed version)"
+    more "(hint: mend the cause, then: $(finish_by); or install a fixed version)"
 }

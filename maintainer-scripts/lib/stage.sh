@@ -87,7 +87,7 @@ stage() {
         say "$manifest is missing or damaged"
         # Of a version that is unpacked already, apt itself repeats no more than the configuring.
         if release_kept "$j_live_id"; then _first=; else _first="apt-get remove $name, "; fi
-        more "(hint: apt-get clean, ${_first}then apt-get install $name=$version again)"
+        more "(hint: $(fetch_again "$_first"))"
         return 1
     fi
     part=$base/releases/.$id.partial
@@ -158,7 +158,7 @@ stage_extract() {
     } | stage_hash || {
         if [ ! -e "$work/tar-failed" ]; then
             say "the unpacked release does not have the hashes of its manifest"
-            more "(hint: apt-get clean, then apt-get install $name=$version again)"
+            more "(hint: $(fetch_again))"
         fi
         : >"$work/hashes-failed"
     }
@@ -193,10 +193,10 @@ stage_take() {
         more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
         return 1
     fi
-    [ -n "$_link" ] || stage_own
+    [ -n "$_link" ] || stage_own "$part" "$work/new"
     if [ -s "$work/new" ] && ! (cd "$part" && sed 's/^. \([0-9a-f]*\) /\1  /' "$work/new" | sha256sum -c --strict --quiet - >&2); then
         say "the delivered release does not have the hashes of its manifest"
-        more "(hint: apt-get clean, then apt-get install $name=$version again)"
+        more "(hint: $(fetch_again))"
         return 1
     fi
 }
@@ -228,7 +228,7 @@ stage_check() {
     if ! cmp -s "$work/shape" "$work/found"; then
         say "the unpacked release is not what its manifest says:"
         diff "$work/shape" "$work/found" | head -n 5 >&2
-        more "(hint: apt-get clean, then apt-get install $name=$version again)"
+        more "(hint: $(fetch_again))"
         return 1
     fi
 }

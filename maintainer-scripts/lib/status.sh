@@ -64,11 +64,11 @@ problems() {
         echo "no release has ever been healthy here; dpkg says '$(dpkg_state)' (hint: $name-release history)"
         return
     fi
-    release_kept "$1" || echo "the live release $1 is missing (hint: apt-get install --reinstall $name=$j_live_version)"
+    release_kept "$1" || echo "the live release $1 is missing (hint: $(again "$j_live_version"))"
     [ "$1" = "$j_live_id" ] || echo "the link says $1, the journal ${j_live_id:-nothing}: an activation was interrupted (hint: $(problem_hint))"
     [ "$j_step" = idle ] || echo "an activation of $j_to_version stopped at step $j_step (hint: $(problem_hint))"
     _st=$(dpkg_state)
-    [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
+    [ "$packager" != dpkg ] || [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
         echo "dpkg says '$_st', what serves is $j_live_version (hint: $(dpkg_hint))"
     systemd_runs || return 0
     units_of "$1" | while IFS= read -r _u; do
@@ -94,7 +94,7 @@ status() {
 status_text() {
     printf '%s %s\n' "$name" "${j_live_version:-(nothing is live)}"
     printf 'release:  %s\n' "${_live:--}"
-    printf 'dpkg:     %s\n' "$(dpkg_state)"
+    [ "$packager" != dpkg ] || printf 'dpkg:     %s\n' "$(dpkg_state)"
     [ -z "$j_failed_version" ] || printf 'failed:   %s: %s\n' "$j_failed_version" "$j_failed_reason"
     [ -z "$j_parked_version" ] || printf 'parked:   %s\n' "$j_parked_version"
     [ -z "$(pins)" ] || printf 'pinned:   %s (kept away from apt upgrade)\n' "$(pins | tr '\n' ' ')"

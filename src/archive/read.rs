@@ -1,9 +1,12 @@
 //! Owns reading artifacts back, for `inspect` and `verify`: bounded in memory and time, whatever the file holds.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::ar::{self, Member};
 use super::compress::decoder;
@@ -98,7 +101,7 @@ impl Artifact {
                 source,
             }
         };
-        let mut file = File::open(path).map_err(io("open"))?;
+        let mut file = open(path).map_err(io("open"))?;
         let meta = file.metadata().map_err(io("stat"))?;
         if !meta.is_file() {
             return Err(io("read")(io::Error::new(
@@ -249,7 +252,7 @@ impl Artifact {
 
     /// Size and hashes of the artifact itself.
     pub fn digests(&self) -> Result<Digests, ArtifactError> {
-        let mut file = File::open(&self.path).map_err(|source| self.io("open", source))?;
+        let mut file = open(&self.path).map_err(|source| self.io("open", source))?;
         let mut state = State::default();
         let mut buffer = vec![0; 256 * 1024];
         loop {
@@ -577,6 +580,13 @@ fn digest_all(body: &mut dyn Read) -> io::Result<Digests> {
     };
     io::copy(&mut tee, &mut io::sink())?;
     Ok(tee.state.finish())
+}
+
+/// Without NONBLOCK, a named pipe would wait for a writer for ever.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 fn read_up_to(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {

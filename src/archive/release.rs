@@ -30,6 +30,24 @@ pub struct Release {
     pub oddities: Vec<String>,
 }
 
+impl Release {
+    /// A text below `.relpack/`; empty where there is none.
+    pub fn metadata_text(&self, name: &str) -> String {
+        let path = format!(".relpack/{name}");
+        let found = self.metadata.iter().find(|(at, _)| at.as_str() == path);
+        found.map_or_else(String::new, |(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The lines of the settings with this key, as their fields.
+    pub fn settings(&self, key: &str) -> Vec<Vec<String>> {
+        let text = self.metadata_text("settings");
+        let rows = text
+            .lines()
+            .map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+        rows.filter(|row| row[0] == key).collect()
+    }
+}
+
 enum OwnedKind {
     Dir,
     Symlink(String),

@@ -11,7 +11,7 @@ use crate::archive::{
 use crate::config::Config;
 use crate::model::{Compression, ReleaseId};
 use crate::output::{self, Output, OutputDir};
-use crate::plan::{self, Bound, Form, HostFile, HostFileKind, Plan};
+use crate::plan::{Bound, Form, HostFile, HostFileKind, Plan};
 use crate::report::{self, Bar, Built, Failure};
 use crate::tree::{self, EntryKind, Manifest, Node};
 
@@ -234,9 +234,24 @@ impl Build<'_> {
             packing: plan.packing_as(compression),
         };
         let bar = Bar::new("packing", plan.tree.file_bytes());
-        let mut trailing = |manifest: &Manifest| beside_release(plan, &manifest.id());
+        let mut broken = None;
+        let mut trailing = |manifest: &Manifest| {
+            let files = plan.beside_release(&manifest.id()).unwrap_or_else(|error| {
+                broken = Some(error);
+                Vec::new()
+            });
+            let trailing = |(path, executable, bytes): (_, _, Vec<u8>)| TrailingFile {
+                path,
+                executable,
+                bytes: bytes.into(),
+            };
+            files.into_iter().map(trailing).collect()
+        };
         let summary = archive::write_tarball(&parts, &mut trailing, &bar, &mut output).map_err(archive_failure)?;
         drop(bar);
+        if let Some(error) = broken {
+            return Err(Failure::input(&error));
+        }
         self.bind(&summary.manifest, summary.digests.size)?;
         Ok((output, summary.digests))
     }
@@ -285,27 +300,6 @@ fn data_entry(file: &HostFile) -> DataEntry {
         path: file.path.clone(),
         kind,
     }
-}
-
-/// What a tarball holds beside the release: the units with the id filled in, and the settings.
-fn beside_release(plan: &Plan, id: &ReleaseId) -> Vec<TrailingFile> {
-    let file = |path: String, text: String| TrailingFile {
-        path: path.parse().expect("unit names are path components"),
-        executable: false,
-        bytes: text.into_bytes().into(),
-    };
-    let mut files: Vec<TrailingFile> = plan
-        .units
-        .iter()
-        .map(|unit| file(format!("units/{}", unit.name), plan::bound_text(unit, id)))
-        .collect();
-    files.extend(
-        plan.drop_ins
-            .iter()
-            .map(|drop_in| file(format!("units/{}", drop_in.path()), drop_in.file.render())),
-    );
-    files.push(file("settings".to_owned(), plan.settings.clone()));
-    files
 }
 
 /// A full disk is the machine's fault, a file that can't be read the input's.

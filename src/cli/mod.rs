@@ -2,10 +2,13 @@
 
 mod build;
 mod check;
+mod diff;
 mod explain;
+mod init;
 mod inputs;
 mod inspect;
 mod lock;
+mod shell;
 mod verify;
 
 use std::process::ExitCode;
@@ -39,10 +42,18 @@ enum Verb {
     Explain(explain::Args),
     /// Resolve the libraries and interpreters that the application needs to Debian packages, into relpack.lock.
     Lock(lock::Args),
+    /// Look at an application and write a commented relpack.toml for it.
+    Init(init::Args),
     /// Show what is in an artifact.
     Inspect(inspect::Args),
     /// Recompute an artifact's release id, checksums and sizes.
     Verify(verify::Args),
+    /// Show what differs between two artifacts, and what an upgrade will do on a host.
+    Diff(diff::Args),
+    /// Print the script that completes relpack's command line in a shell.
+    Completions(shell::Completions),
+    /// Write relpack's own manual pages.
+    Man(shell::Man),
 }
 
 /// Runs the program with the process's arguments.
@@ -53,8 +64,12 @@ pub fn run() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Lock(args) => lock::run(&args),
+        Verb::Init(args) => init::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
+        Verb::Diff(args) => diff::run(&args),
+        Verb::Completions(args) => shell::completions(&args),
+        Verb::Man(args) => shell::man(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

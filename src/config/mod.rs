@@ -32,6 +32,7 @@ use crate::model::{DebVersion, ValueError};
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
 pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
+pub use package::maintainer_problem;
 pub use relation::Relation;
 pub use resolved::{
     Check, Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Payload, Proxy, Release, Secrets, Shared,

@@ -99,7 +99,8 @@ fn is_maintainer(table: &Table<'_>, text: &At<String>) -> bool {
     false
 }
 
-fn maintainer_problem(text: &str) -> Option<&'static str> {
+/// What keeps a text from being `Name <address>`.
+pub fn maintainer_problem(text: &str) -> Option<&'static str> {
     let Some((name, address)) = text.strip_suffix('>').and_then(|rest| rest.split_once('<')) else {
         return Some("has no address in < >");
     };

@@ -1,10 +1,11 @@
 //! `write-execute-jit`: a runtime that compiles while it runs needs memory that it writes and executes.
 
 use crate::model::TreePath;
-use crate::systemd::{UnitError, UnitFile, exec};
+use crate::systemd::directives::is_yes;
+use crate::systemd::{Origin, UnitError, UnitFile, exec};
 use crate::tree::{Node, Tree};
 
-use super::{Input, assignments, is_true};
+use super::{Input, assignments};
 
 /// Programs that compile while they run; a version may follow (`java-21`, `php8.2`, `node18`).
 const COMPILERS: &[&str] = &[
@@ -18,11 +19,9 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
         let Some((index, entry)) = assignments(file, "Service", &["MemoryDenyWriteExecute"]).last() else {
             continue;
         };
-        let owner = input
-            .units()
-            .find(|unit| crate::systemd::Origin::Unit(unit.name.clone()) == origin);
+        let owner = input.units().find(|unit| Origin::Unit(unit.name.clone()) == origin);
         let executed = owner.map_or(file, |unit| &unit.file);
-        if let Some(runtime) = compiler(executed, input).filter(|_| is_true(&entry.value)) {
+        if let Some(runtime) = compiler(executed, input).filter(|_| is_yes(&entry.value)) {
             found.push(
                 UnitError::of(
                     &origin,

@@ -1,9 +1,10 @@
 //! `service-as-root`: whoever takes the service over has the host.
 
 use crate::model::UnitKind;
+use crate::systemd::directives::is_yes;
 use crate::systemd::{Origin, UnitError};
 
-use super::{Input, assignments, is_true};
+use super::{Input, assignments};
 
 pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
     let is_root = |user: &str| matches!(user, "" | "root" | "0");
@@ -13,7 +14,7 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
             Origin::Unit(name) => name.kind() == UnitKind::Service,
             _ => file.has("Service", "User"),
         };
-        let dynamic = file.get("Service", "DynamicUser").is_some_and(is_true);
+        let dynamic = file.get("Service", "DynamicUser").is_some_and(is_yes);
         if !of_service || dynamic || !file.get("Service", "User").is_some_and(is_root) {
             continue;
         }

@@ -153,10 +153,13 @@ fn library(soname: &str, need: &Need, root: &Root) -> Found {
 
 fn program(path: &str, need: &Need, root: &Root, warnings: &mut Vec<String>) -> Found {
     let name = path.rsplit('/').next().unwrap_or(path);
+    let of_system = ["/usr/bin/", "/bin/"]
+        .iter()
+        .any(|dir| path.strip_prefix(dir) == Some(name));
     let known = || {
         PROGRAMS
             .iter()
-            .find(|(program, _)| *program == name)
+            .find(|(program, _)| of_system && *program == name)
             .map(|(_, package)| (*package).to_owned())
     };
     let package = match root.owner(path)? {

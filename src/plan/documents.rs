@@ -156,6 +156,7 @@ fn needed_overrides(text: &str, plan: &Plan) -> String {
             "non-standard-toplevel-dir" | "file-in-unusual-dir" => {
                 !["/opt/", "/srv/", "/mnt/", "/media/"].into_iter().any(below)
             }
+            "malformed-deb-archive" => plan.packing.compression() == crate::model::Compression::Zstd,
             "absolute-symlink-in-top-level-folder" => plan.form == Form::Files && links_below_top(plan),
             "systemd-service-file-missing-install-key" => plan.units.iter().any(|unit| {
                 unit.name.kind() == UnitKind::Service

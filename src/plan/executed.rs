@@ -124,7 +124,7 @@ pub fn check(executed: &[Executed], tree: &Tree) -> Vec<PlanError> {
                 hint,
                 ..command.found.clone()
             };
-            Some(PlanError::Unit(found.named(lint)))
+            Some(PlanError::Unit(Box::new(found.named(lint))))
         })
         .collect()
 }

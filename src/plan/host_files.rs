@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{Config, Proxy};
 use crate::model::{AbsPath, ReleaseId};
-use crate::scripts::{self, ScriptError, Tokens, template};
+use crate::scripts::{self, Packager, ScriptError, Tokens, template};
 use crate::systemd::Unit;
 
 use super::{Form, Plan, Sizes, bound_text, documents};
@@ -103,7 +103,13 @@ impl Inputs {
     }
 
     /// All host files but the payload, in no particular order.
-    pub fn files(&self, plan: &Plan, id: &ReleaseId, tokens: &Tokens) -> Result<Vec<HostFile>, ScriptError> {
+    pub fn files(
+        &self,
+        plan: &Plan,
+        id: &ReleaseId,
+        packager: Packager,
+        tokens: &Tokens,
+    ) -> Result<Vec<HostFile>, ScriptError> {
         let name = &plan.name;
         let mut files = Vec::new();
         let mut put = |path: String, kind: HostFileKind| {
@@ -133,7 +139,7 @@ impl Inputs {
         );
         put(
             format!("/usr/bin/{name}-release"),
-            program(scripts::render(template::RELEASE, tokens)?),
+            program(scripts::render_for(packager, template::RELEASE, tokens)?),
         );
         let text = Tokens::default().raw("PACKAGE", name);
         if let Some(lines) = &self.sysusers {
@@ -153,6 +159,14 @@ impl Inputs {
         }
         Ok(files)
     }
+}
+
+/// The tarball's own scripts.
+pub fn tarball_scripts(tokens: &Tokens) -> Result<Vec<(&'static str, String)>, ScriptError> {
+    [template::INSTALL, template::ROLLBACK, template::UNINSTALL]
+        .into_iter()
+        .map(|script| Ok((script.name, scripts::render_for(Packager::Tarball, script, tokens)?)))
+        .collect()
 }
 
 /// What the payload's name ends with: nothing where it travels as files.

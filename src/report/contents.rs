@@ -206,29 +206,18 @@ impl Contents {
 
 /// The units as the release's own settings and texts tell them.
 fn units(release: &Release) -> Vec<ShownUnit> {
-    let read = |wanted: &str| {
-        release
-            .metadata
-            .iter()
-            .find(|(path, _)| path.as_str() == wanted)
-            .map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
-            .unwrap_or_default()
-    };
-    let settings = read(".relpack/settings");
-    let rows = |key: &'static str| {
-        settings
-            .lines()
-            .map(|line| line.split('\t').collect::<Vec<_>>())
-            .filter(move |row| row[0] == key)
-    };
-    rows("unit")
+    let checks = release.settings("health");
+    release
+        .settings("unit")
+        .into_iter()
         .filter(|row| row.len() >= 6)
         .map(|row| {
-            let name = row[1].to_owned();
-            let health = rows("health")
+            let name = row[1].clone();
+            let health = checks
+                .iter()
                 .find(|h| h.len() >= 5 && h[1] == name)
                 .map(|h| format!("{} {} within {} s", h[2], h[4], h[3]));
-            let text = read(&format!(".relpack/units/{name}"));
+            let text = release.metadata_text(&format!("units/{name}"));
             let file = UnitFile::parse(&text).unwrap_or_default();
             let lines = |section: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
                 file.section(section)
@@ -251,7 +240,7 @@ fn units(release: &Release) -> Vec<ShownUnit> {
                 ]
                 .concat(),
                 name,
-                on_upgrade: row[3].to_owned(),
+                on_upgrade: row[3].clone(),
                 enabled: row[4] == "enable",
                 gated: row[5] == "gated",
                 health,

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod contents;
+mod difference;
 mod failure;
 mod findings;
 mod lock;
@@ -11,6 +12,7 @@ mod size;
 
 pub use artifact::{Built, built_json, built_text};
 pub use contents::Contents;
+pub use difference::{difference_json, difference_text};
 pub use failure::{Failure, warn, warn_config};
 pub use findings::findings;
 pub use lock::{lock_json, lock_text};

@@ -98,12 +98,15 @@ fn check_section(name: &str, layer: &Layer<'_>) -> Result<(), Problem> {
 
 type Problem = (String, String);
 
+/// A warning by name, its message and its hint.
+type Doubt = (Lint, String, String);
+
 fn resolve_entry(
     section: &str,
     entry: &Entry,
     layer: &Layer<'_>,
     ctx: &Context,
-) -> Result<(String, Option<(Lint, String, String)>), Problem> {
+) -> Result<(String, Option<Doubt>), Problem> {
     check_text(&entry.value)?;
     if section == X_RELPACK {
         check_deploy_key(&entry.key)?;

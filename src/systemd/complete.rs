@@ -119,10 +119,7 @@ fn complete_service(front: &mut UnitFile, written: &UnitFile, ctx: &Context) {
     let reloaded = written.get(X_RELPACK, "OnUpgrade") == Some(OnUpgrade::Reload.word());
     let mut add = |key: &str, value: &str| front.append("Service", key, value);
     // A dynamic or another user has a group of its own.
-    let dynamic = matches!(
-        value("DynamicUser").to_ascii_lowercase().as_str(),
-        "1" | "yes" | "y" | "true" | "t" | "on"
-    );
+    let dynamic = directives::is_yes(value("DynamicUser"));
     if !has("User") && !dynamic {
         add("User", ctx.user.as_str());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{AbsPath, EnvName, Lint, Seconds, TimeSpan, UnitKind, UnitName};
 
 use super::check::X_RELPACK;
-use super::directives::closest;
+use super::directives::{closest, is_yes};
 use super::exec::resolve_command_line;
 use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::env_names;
@@ -169,8 +169,7 @@ pub(crate) fn is_oneshot(file: &UnitFile) -> bool {
 }
 
 fn is_true(file: &UnitFile, section: &str, key: &str) -> bool {
-    let value = file.get(section, key).unwrap_or("").to_ascii_lowercase();
-    matches!(value.as_str(), "1" | "yes" | "y" | "true" | "t" | "on")
+    file.get(section, key).is_some_and(is_yes)
 }
 
 fn default_on_upgrade(name: &UnitName, file: &UnitFile, job: bool) -> OnUpgrade {

@@ -189,6 +189,12 @@ pub fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&
         .map(|(candidate, _, _)| candidate)
 }
 
+/// Whether systemd reads a boolean's value as yes.
+pub fn is_yes(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    matches!(lower.as_str(), "1" | "yes" | "y" | "true" | "t" | "on")
+}
+
 /// Values that came later than their directive: section, directive, value, systemd version (the manual pages' notes).
 const NEW_VALUES: &[(&str, &str, &str, u32)] = &[
     ("Service", "Type", "notify-reload", 253),

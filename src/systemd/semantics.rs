@@ -73,12 +73,7 @@ pub(crate) fn triggered(name: &UnitName, file: &UnitFile) -> Option<(Option<&'st
         let target = target.replace("%i", "").parse().ok()?;
         return Some((Some(key), target));
     }
-    let accepts = file.get("Socket", "Accept").is_some_and(|value| {
-        matches!(
-            value.to_ascii_lowercase().as_str(),
-            "1" | "yes" | "y" | "true" | "t" | "on"
-        )
-    });
+    let accepts = file.get("Socket", "Accept").is_some_and(directives::is_yes);
     if accepts && name.kind() == UnitKind::Socket {
         return Some((None, format!("{}@.service", name.stem()).parse().ok()?));
     }

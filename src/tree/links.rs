@@ -75,7 +75,7 @@ impl Checker<'_> {
                 Some(Node::File(_)) if todo.is_empty() => {}
                 Some(Node::File(_)) => {
                     return Err(refuse(
-                        format!("goes through {path:?}, which is a file"),
+                        format!("goes through {:?}, which is a file", path.as_str()),
                         "point it to something that exists",
                     ));
                 }

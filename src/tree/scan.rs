@@ -452,7 +452,10 @@ fn add_shared_links(tree: &mut Tree, options: &ScanOptions<'_>, errors: &mut Vec
                     .keys()
                     .find(|other| *other != path && other.starts_with(path));
                 if let Some(held) = held {
-                    let problem = format!("is to be a link into shared/, but the source has {held:?} in it");
+                    let problem = format!(
+                        "is to be a link into shared/, but the source has {:?} in it",
+                        held.as_str()
+                    );
                     refuse(
                         path,
                         problem,

@@ -123,3 +123,65 @@ pub fn expect_recorded(directory: &str, texts: &[(&str, String)]) {
         "{stale:?} differ from tests/golden/{directory} (RELPACK_BLESS=1 records them; read the diff)"
     );
 }
+
+/// Whether tests that take a sample take everything.
+pub fn full() -> bool {
+    std::env::var_os("RELPACK_FULL").is_some()
+}
+
+/// Numbers from a seed that is printed: `RELPACK_SEED=n` repeats them.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        let seed = match std::env::var("RELPACK_SEED") {
+            Ok(text) => text.parse().expect("RELPACK_SEED is a number"),
+            Err(_) => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                now.map_or(1, |now| now.as_nanos() as u64)
+            }
+        };
+        println!("RELPACK_SEED={seed}");
+        Self(seed | 1)
+    }
+
+    /// A number below `end`, which isn't 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % end
+    }
+
+    pub fn one_of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
+        all[self.below(all.len())]
+    }
+
+    /// The text with a few changes: bytes, lines and words of `words` put in, taken out, doubled and swapped.
+    pub fn damaged(&mut self, text: &[u8], words: &[&str]) -> Vec<u8> {
+        let mut bytes = text.to_vec();
+        for _ in 0..=self.below(4) {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = self.below(bytes.len());
+            match self.below(6) {
+                0 => bytes[at] ^= 1 << self.below(8),
+                1 => bytes.truncate(at),
+                2 => drop(bytes.drain(at..(at + 1 + self.below(40)).min(text.len()).max(at).min(bytes.len()))),
+                3 => {
+                    let word = self.one_of(words).as_bytes().to_vec();
+                    bytes.splice(at..at, word);
+                }
+                4 => {
+                    let end = (at + 1 + self.below(60)).min(bytes.len());
+                    let part = bytes[at..end].to_vec();
+                    let to = self.below(bytes.len());
+                    bytes.splice(to..to, part);
+                }
+                _ => bytes[at] = self.below(256) as u8,
+            }
+        }
+        bytes
+    }
+}

@@ -73,6 +73,7 @@ pub struct App {
     extra: String,
     files: Vec<(String, String)>,
     programs: Vec<(String, PathBuf)>,
+    lock_root: PathBuf,
 }
 
 /// A built package; its file is removed with the value.
@@ -143,6 +144,7 @@ impl App {
             extra: String::new(),
             files: Vec::new(),
             programs: Vec::new(),
+            lock_root: PathBuf::from("/"),
         }
     }
 
@@ -239,14 +241,30 @@ impl App {
         self
     }
 
+    /// The root whose packages its programs need, instead of the build machine's.
+    pub fn locked_on(mut self, root: &Path) -> App {
+        self.lock_root = root.to_owned();
+        self
+    }
+
     /// Packs it.
     #[track_caller]
     pub fn build(&self) -> Built {
+        self.build_as("deb")
+    }
+
+    /// Packs it in another format.
+    #[track_caller]
+    pub fn build_as(&self, format: &str) -> Built {
         let directory = tempfile::tempdir().unwrap_or_else(|e| panic!("make a temporary directory: {e}"));
         self.write_sources(directory.path());
         let out = directory.path().join("dist");
-        let report = relpack(&["build", "--json", "-C", &show(directory.path()), "--out", &show(&out)]).expect_ok();
-        let (path, release_id) = artifact(&report);
+        let (from, to) = (show(directory.path()), show(&out));
+        if !self.programs.is_empty() {
+            relpack(&["lock", "-C", &from, "--root", &show(&self.lock_root)]).expect_ok();
+        }
+        let report = relpack(&["build", "--json", "--format", format, "-C", &from, "--out", &to]).expect_ok();
+        let (path, release_id) = artifact_as(&report, format);
         Built {
             path,
             release_id,
@@ -425,15 +443,20 @@ pub fn relpack(args: &[&str]) -> Output {
 /// The `.deb` and the release id that `relpack build --json` reported.
 #[track_caller]
 pub fn artifact(report: &Output) -> (PathBuf, String) {
+    artifact_as(report, "deb")
+}
+
+#[track_caller]
+fn artifact_as(report: &Output, format: &str) -> (PathBuf, String) {
     let value: Value = serde_json::from_str(report.text())
         .unwrap_or_else(|e| panic!("`relpack build --json` printed no JSON object: {e}\n{report}"));
     let path = value["artifacts"]
         .as_array()
         .into_iter()
         .flatten()
-        .find(|artifact| artifact["format"] == "deb")
+        .find(|artifact| artifact["format"] == format)
         .and_then(|artifact| artifact["path"].as_str())
-        .unwrap_or_else(|| panic!("no artifact with format deb\n{report}"));
+        .unwrap_or_else(|| panic!("no artifact with format {format}\n{report}"));
     let id = value["release_id"]
         .as_str()
         .unwrap_or_else(|| panic!("no release_id\n{report}"));

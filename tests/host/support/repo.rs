@@ -173,37 +173,51 @@ pub fn unrelated(name: &str, version: &str) -> PlainDeb {
 
 /// With more lines of its control file.
 fn plain(name: &str, version: &str, control: &str) -> PlainDeb {
-    let directory = tempfile::tempdir().unwrap_or_else(|e| panic!("make a temporary directory: {e}"));
-    let tree = directory.path().join("tree");
-    let write = |path: PathBuf, text: String| {
-        let parent = path.parent().unwrap_or(&path);
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&path, text))
-            .unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
-    };
-    write(
-        tree.join("DEBIAN/control"),
-        format!(
-            "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@example.com>\n\
+    let readme = format!("usr/share/doc/{name}/README");
+    let text = format!("{name} {version}\n");
+    PlainDeb::make(name, version, control, &[(&readme, text.as_bytes())], &[])
+}
+
+impl PlainDeb {
+    /// Makes a package by dpkg-deb: `control` are more lines of its control file, `files` lie on the host, `records` beside
+    /// the control file.
+    pub fn make(
+        name: &str,
+        version: &str,
+        control: &str,
+        files: &[(&str, &[u8])],
+        records: &[(&str, &str)],
+    ) -> PlainDeb {
+        let directory = tempfile::tempdir().unwrap_or_else(|e| panic!("make a temporary directory: {e}"));
+        let tree = directory.path().join("tree");
+        let write = |path: PathBuf, bytes: &[u8]| {
+            let parent = path.parent().unwrap_or(&path);
+            fs::create_dir_all(parent)
+                .and_then(|()| fs::write(&path, bytes))
+                .unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
+        };
+        let architecture = if control.contains("Architecture:") {
+            ""
+        } else {
+            "Architecture: all\n"
+        };
+        let text = format!(
+            "Package: {name}\nVersion: {version}\n{architecture}Maintainer: Test <test@example.com>\n\
              {control}Description: unrelated test package\n"
-        ),
-    );
-    write(
-        tree.join("usr/share/doc").join(name).join("README"),
-        format!("{name} {version}\n"),
-    );
-    let path = directory.path().join(format!("{name}_{version}_all.deb"));
-    process::tool(
-        "dpkg-deb",
-        &[
-            "--root-owner-group",
-            "-b",
-            &tree.display().to_string(),
-            &path.display().to_string(),
-        ],
-    );
-    PlainDeb {
-        path,
-        _directory: directory,
+        );
+        write(tree.join("DEBIAN/control"), text.as_bytes());
+        for (path, text) in records {
+            write(tree.join("DEBIAN").join(path), text.as_bytes());
+        }
+        for (path, bytes) in files {
+            write(tree.join(path), bytes);
+        }
+        let path = directory.path().join(format!("{name}_{version}_all.deb"));
+        let (from, to) = (tree.display().to_string(), path.display().to_string());
+        process::tool("dpkg-deb", &["--root-owner-group", "-b", &from, &to]);
+        PlainDeb {
+            path,
+            _directory: directory,
+        }
     }
 }

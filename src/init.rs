@@ -1,0 +1,312 @@
+//! Owns `init`: what a directory tells of its application becomes a commented `relpack.toml`.
+
+mod look;
+mod node;
+mod others;
+mod python;
+
+use std::path::Path;
+
+use crate::model::{DebVersion, PackageName};
+use crate::scripts::{self, ScriptError, Template, Tokens, template};
+
+pub use look::{LookError, look};
+
+/// What an application is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Runtime {
+    /// Node.js
+    Node,
+    /// Python
+    Python,
+    /// Go
+    Go,
+    /// Rust
+    Rust,
+    /// Java
+    Java,
+    /// Files for a web server.
+    Static,
+}
+
+impl Runtime {
+    /// Every runtime, in the order in which a directory is asked for them.
+    pub const ALL: &'static [Runtime] = &[
+        Runtime::Node,
+        Runtime::Python,
+        Runtime::Go,
+        Runtime::Rust,
+        Runtime::Java,
+        Runtime::Static,
+    ];
+
+    /// The word of `--runtime` and of `[defaults] preset`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Runtime::Node => "node",
+            Runtime::Python => "python",
+            Runtime::Go => "go",
+            Runtime::Rust => "rust",
+            Runtime::Java => "java",
+            Runtime::Static => "static",
+        }
+    }
+
+    fn template(self) -> Template {
+        match self {
+            Runtime::Node => template::INIT_NODE,
+            Runtime::Python => template::INIT_PYTHON,
+            Runtime::Go => template::INIT_GO,
+            Runtime::Rust => template::INIT_RUST,
+            Runtime::Java => template::INIT_JAVA,
+            Runtime::Static => template::INIT_STATIC,
+        }
+    }
+}
+
+/// What a directory tells.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What it is written in.
+    pub runtime: Runtime,
+    /// What else it could be.
+    pub also: Vec<Runtime>,
+    /// What it calls itself, as a package may be called.
+    pub name: Option<PackageName>,
+    /// Its version, as dpkg reads it.
+    pub version: Option<DebVersion>,
+    /// In one line of at most 80 characters.
+    pub description: Option<String>,
+    /// Debian packages that it needs.
+    pub depends: Vec<String>,
+    /// The finished build, relative to the directory.
+    pub source: String,
+    /// What of the build does not belong into a release.
+    pub exclude: Vec<String>,
+    /// The command line of the service, in systemd's words.
+    pub exec: String,
+    /// The port that it listens on unless told otherwise, where that could be read.
+    pub port: Option<u16>,
+    /// It answers on `/` for certain.
+    pub answers: bool,
+    /// What has to be done before a build, or is better looked at.
+    pub notes: Vec<String>,
+}
+
+impl Seen {
+    fn new(runtime: Runtime) -> Self {
+        Self {
+            runtime,
+            also: Vec::new(),
+            name: None,
+            version: None,
+            description: None,
+            depends: Vec::new(),
+            source: ".".to_owned(),
+            exclude: Vec::new(),
+            exec: String::new(),
+            port: None,
+            answers: false,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// What can't be read from the files, settled.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// The package's name.
+    pub name: PackageName,
+    /// `Name <address>`
+    pub maintainer: String,
+    /// One line.
+    pub description: String,
+    /// Where somebody said that it listens: then a deploy asks there.
+    pub port: Option<u16>,
+}
+
+/// The configuration's text.
+pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
+    let name = answers.name.as_str();
+    let port = answers.port.or(seen.port).unwrap_or(default_port(seen.runtime));
+    let asked = seen.answers || answers.port.is_some();
+    let health = "X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/\"";
+    let health = match asked {
+        true => format!("{health} # a release that does not get healthy is reverted"),
+        false => format!(
+            "# A release that does not get healthy is reverted. Without a check it has to stay up for some seconds.\n# {health}"
+        ),
+    };
+    let exclude = match seen.exclude.is_empty() {
+        true => String::new(),
+        false => format!("exclude = {}\n", list(&seen.exclude)),
+    };
+    let version = seen.version.as_ref().map_or("0.1.0", |version| version.as_str());
+    let tokens = Tokens::default()
+        .raw("NAME", quoted(name))
+        .raw("PLAIN_NAME", name)
+        .raw("UNIT", quoted(&format!("{name}.service")))
+        .raw("VERSION", quoted(version))
+        .raw("MAINTAINER", quoted(&answers.maintainer))
+        .raw("DESCRIPTION", quoted(&answers.description))
+        .raw("DEPENDS", list(&seen.depends))
+        .raw("SOURCE", quoted(&seen.source))
+        .raw("EXCLUDE", exclude)
+        .raw("EXEC", quoted(&seen.exec))
+        .raw("PORT", quoted(&port.to_string()))
+        .raw("HEALTH", health);
+    scripts::render(seen.runtime.template(), &tokens)
+}
+
+fn default_port(runtime: Runtime) -> u16 {
+    match runtime {
+        Runtime::Node => 3000,
+        Runtime::Python => 8000,
+        Runtime::Go | Runtime::Rust | Runtime::Java | Runtime::Static => 8080,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn list(items: &[String]) -> String {
+    toml::Value::from(items.to_vec()).to_string()
+}
+
+/// A word of a command line that systemd hands over as it is.
+fn exec_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
+    let escaped = word.replace('%', "%%").replace('$', "$$");
+    if !word.is_empty() && word.chars().all(plain) {
+        return escaped;
+    }
+    format!("\"{}\"", escaped.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The nearest name that a package may have.
+fn package_name(text: &str) -> Option<PackageName> {
+    // "@acme/web" is an npm scope and a name.
+    let text = text.rsplit('/').next().unwrap_or(text).to_lowercase();
+    let fixed: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-') {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    fixed.trim_matches(|c: char| !c.is_ascii_alphanumeric()).parse().ok()
+}
+
+/// The name that the directory itself suggests.
+pub fn name_of(dir: &Path) -> Option<PackageName> {
+    let full = std::path::absolute(dir).ok()?;
+    package_name(&full.file_name()?.to_string_lossy())
+}
+
+/// A version as dpkg orders it: `1.0.0-rc.1` comes before `1.0.0`.
+fn version(text: &str) -> Option<DebVersion> {
+    text.trim_start_matches('v').replace('-', "~").parse().ok()
+}
+
+/// A description as the control file wants it.
+pub fn description(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let mut line = String::new();
+    for word in words.into_iter().filter(|word| !word.is_empty()) {
+        if line.chars().count() + word.chars().count() + 1 > 80 {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    let line = line.trim_matches('.').trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+/// The number at the start of a version range: `>=18.5.0 <21` gives `18.5`.
+fn least(range: &str) -> Option<String> {
+    let start = range.find(|c: char| c.is_ascii_digit())?;
+    let number: String = range[start..]
+        .chars()
+        .take_while(|c| c.is_ascii_digit() || *c == '.')
+        .collect();
+    let mut parts: Vec<&str> = number.split('.').filter(|part| !part.is_empty()).collect();
+    while parts.len() > 1 && parts.last() == Some(&"0") {
+        parts.pop();
+    }
+    (!range[..start].contains('<') && !parts.is_empty()).then(|| parts.join("."))
+}
+
+/// What never belongs into a release. One pattern, so that it is no warning when a part of it matches nothing yet.
+fn leave_out(more: &[&str]) -> String {
+    let common = ["relpack.toml", ".git", ".gitignore", ".github", ".env", ".env.*"];
+    let all: Vec<&str> = common.into_iter().chain(more.iter().copied()).collect();
+    format!("{{{}}}", all.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_versions_and_descriptions_become_what_debian_takes() {
+        for (text, expected) in [("@acme/Web_App", Some("web-app")), ("x", None), ("_a.b_", Some("a.b"))] {
+            assert_eq!(package_name(text).as_ref().map(PackageName::as_str), expected, "{text}");
+        }
+        assert_eq!(version("v1.0.0-rc.1").unwrap().as_str(), "1.0.0~rc.1");
+        assert!(version("latest").is_none());
+        assert_eq!(description("  A\nweb \u{1b} app. ").as_deref(), Some("A web app"));
+        assert_eq!(description(&"word ".repeat(40)).unwrap().len(), 79);
+        assert_eq!(description(" . "), None);
+        for (range, expected) in [
+            (">=18.5.0 <21", Some("18.5")),
+            ("^20", Some("20")),
+            ("<21", None),
+            ("*", None),
+        ] {
+            assert_eq!(least(range).as_deref(), expected, "{range}");
+        }
+    }
+
+    #[test]
+    fn words_reach_the_program_as_they_are() {
+        assert_eq!(exec_word("server.js"), "server.js");
+        assert_eq!(exec_word("a b"), "\"a b\"");
+        assert_eq!(exec_word("100%$x\""), "\"100%%$$x\\\"\"");
+        assert_eq!(exec_word(""), "\"\"");
+    }
+
+    #[test]
+    fn hostile_texts_stay_values() {
+        let mut seen = Seen::new(Runtime::Node);
+        seen.exec = "/usr/bin/node \"a\\\" b\"".to_owned();
+        seen.depends = vec!["nodejs".to_owned()];
+        let answers = Answers {
+            name: "acme".parse().unwrap(),
+            maintainer: "A \"B\" @NAME@ <a@b.example>".to_owned(),
+            description: "'''\"\"\" \\ [units]".to_owned(),
+            port: None,
+        };
+        for runtime in Runtime::ALL {
+            seen.runtime = *runtime;
+            let text = render(&seen, &answers).unwrap();
+            let table: toml::Table = text.parse().unwrap();
+            assert_eq!(
+                table["package"]["description"].as_str(),
+                Some(answers.description.as_str())
+            );
+            assert_eq!(
+                table["package"]["maintainer"].as_str(),
+                Some(answers.maintainer.as_str())
+            );
+            let exec = table["units"]["acme.service"]["Service"]["ExecStart"].as_str();
+            assert_eq!(exec, Some(seen.exec.as_str()));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What projects of Go, Rust and Java tell, and static sites: above all, where their builds leave what is delivered.
+
+use super::look::Dir;
+use super::{Runtime, Seen, description, exec_word, leave_out, package_name, version};
+
+/// Where Go programs are usually built to.
+const BUILD_DIRS: &[&str] = &["build", "bin", "out"];
+
+pub(super) fn go(dir: &Dir) -> Result<Seen, &'static str> {
+    let mut seen = Seen::new(Runtime::Go);
+    let module = dir.text("go.mod").unwrap_or_default();
+    let path = module.lines().find_map(|line| line.trim().strip_prefix("module "));
+    // "example.com/acme/v2" is the second version of acme.
+    let named = path.and_then(|path| {
+        let mut parts = path.trim().rsplit('/');
+        let is_version = |part: &str| part.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
+        parts.find(|part| !is_version(part)).map(str::to_owned)
+    });
+    seen.name = named.as_deref().and_then(package_name);
+    let mut built = BUILD_DIRS.iter().flat_map(|place| {
+        let names = dir.names(place).into_iter();
+        names.map(|name| ((*place).to_owned(), name))
+    });
+    let found = built.find(|(place, name)| dir.is_program(&format!("{place}/{name}")));
+    match found {
+        Some((place, name)) => {
+            seen.exec = exec_word(&name);
+            seen.source = place;
+        }
+        None if named.is_none() => return Err("build the program into build/, or start where go.mod lies"),
+        None => {
+            let name = named.unwrap_or_default();
+            seen.notes.push(format!(
+                "build/{name} is not there yet: run `go build -o build/{name} .` before `relpack build`"
+            ));
+            seen.exec = exec_word(&name);
+            seen.source = "build".to_owned();
+        }
+    }
+    Ok(seen)
+}
+
+pub(super) fn rust(dir: &Dir) -> Result<Seen, &'static str> {
+    let mut seen = Seen::new(Runtime::Rust);
+    let manifest = dir.toml("Cargo.toml").unwrap_or_default();
+    let package = manifest.get("package").and_then(|package| package.as_table());
+    let package = package.ok_or("start where the Cargo.toml with the program's [package] lies")?;
+    let text = |key: &str| package.get(key).and_then(|value| value.as_str());
+    seen.name = text("name").and_then(package_name);
+    seen.version = text("version").and_then(version);
+    seen.description = text("description").and_then(description);
+    let first = manifest
+        .get("bin")
+        .and_then(|bins| bins.as_array()?.first()?.get("name")?.as_str());
+    let program = first
+        .or(text("name"))
+        .ok_or("Cargo.toml needs package.name")?
+        .to_owned();
+    seen.source = "target/release".to_owned();
+    seen.exec = exec_word(&program);
+    // One pattern, so that it is no warning when a part of it matches nothing.
+    seen.exclude = vec!["{build,deps,examples,incremental,.fingerprint,.cargo-lock,*.d,*.rlib,*.rmeta}".to_owned()];
+    if !dir.is_program(&format!("target/release/{program}")) {
+        seen.notes.push(format!(
+            "target/release/{program} is not there yet: run `cargo build --release` before `relpack build`"
+        ));
+    }
+    Ok(seen)
+}
+
+pub(super) fn java(dir: &Dir) -> Result<Seen, &'static str> {
+    let mut seen = Seen::new(Runtime::Java);
+    let pom = dir.text("pom.xml").unwrap_or_default();
+    seen.name = element(&pom, "artifactId").and_then(|name| package_name(&name));
+    seen.version = element(&pom, "version").and_then(|text| version(&text));
+    seen.description = element(&pom, "description").and_then(|text| description(&text));
+    seen.depends = vec!["default-jre-headless".to_owned()];
+    let runs = |name: &str| {
+        let others = ["-sources.jar", "-javadoc.jar", "-plain.jar", "-tests.jar"];
+        name.ends_with(".jar") && !name.starts_with("original-") && !others.iter().any(|end| name.ends_with(end))
+    };
+    let places = ["target", "build/libs", "build", "."];
+    let found = places
+        .into_iter()
+        .find_map(|place| Some((place, dir.names(place).into_iter().find(|name| runs(name))?)));
+    let Some((place, jar)) = found else {
+        return Err("build the .jar first (`mvn package`, `gradle build`): its name goes into the configuration");
+    };
+    seen.source = place.to_owned();
+    seen.exec = format!("/usr/bin/java -jar {}", exec_word(&jar));
+    let beside: Vec<String> = dir
+        .names(place)
+        .into_iter()
+        .filter(|name| *name != jar && *name != "lib")
+        .collect();
+    seen.exclude = match place {
+        "." => vec![leave_out(&["dist", "src", "pom.xml", "*.gradle", "*.gradle.kts"])],
+        // The names of a build directory differ from tool to tool.
+        _ if !beside.is_empty() => vec![format!(
+            "{{{}}}",
+            "classes,test-classes,generated-sources,generated-test-sources,maven-archiver,maven-status,surefire-reports,*.original,original-*.jar,*-plain.jar,*-sources.jar,*-javadoc.jar"
+        )],
+        _ => Vec::new(),
+    };
+    Ok(seen)
+}
+
+/// The text of the project's own element; `<parent>` and `<dependencies>` have elements of the same names.
+fn element(pom: &str, name: &str) -> Option<String> {
+    let mut own = pom.to_owned();
+    for other in ["parent", "dependencies", "build", "profiles", "dependencyManagement"] {
+        let (open, close) = (format!("<{other}>"), format!("</{other}>"));
+        while let Some(start) = own.find(&open) {
+            let end = own[start..]
+                .find(&close)
+                .map_or(own.len(), |at| start + at + close.len());
+            own.replace_range(start..end, "");
+        }
+    }
+    let (_, after) = own.split_once(&format!("<{name}>"))?;
+    let (text, _) = after.split_once(&format!("</{name}>"))?;
+    Some(text.trim().to_owned())
+}
+
+/// Where the tools that make sites leave them.
+const SITES: &[&str] = &["public", "dist", "_site", "site", "out", "build", "."];
+
+pub(super) fn site(dir: &Dir) -> Result<Seen, &'static str> {
+    let mut seen = Seen::new(Runtime::Static);
+    let place = SITES.iter().find(|place| dir.has_file(&format!("{place}/index.html")));
+    let place = place.ok_or("a site needs an index.html, here or in public/, dist/, _site/, out/ or build/")?;
+    let package = dir.json("package.json").unwrap_or_default();
+    seen.name = package["name"].as_str().and_then(package_name);
+    seen.version = package["version"].as_str().and_then(version);
+    seen.description = package["description"].as_str().and_then(description);
+    seen.source = (*place).to_owned();
+    seen.exclude = match *place {
+        "." => vec![leave_out(&["dist"])],
+        _ => Vec::new(),
+    };
+    seen.depends = vec!["busybox".to_owned()];
+    seen.exec = "/usr/bin/busybox httpd -f -p 127.0.0.1:${PORT} -h {app}".to_owned();
+    seen.answers = true;
+    Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_projects_own_elements() {
+        let pom = "<project><parent><artifactId>p</artifactId><version>9</version></parent>\
+            <dependencies><dependency><artifactId>d</artifactId></dependency></dependencies>\
+            <artifactId> web </artifactId><version>1.2</version></project>";
+        assert_eq!(element(pom, "artifactId").as_deref(), Some("web"));
+        assert_eq!(element(pom, "version").as_deref(), Some("1.2"));
+        assert_eq!(element(pom, "description"), None);
+        assert_eq!(element("<version>", "version"), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! What a Python project tells: `pyproject.toml`, `requirements.txt`, its virtual environment and its modules.
+
+use super::look::Dir;
+use super::node::port;
+use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, version};
+
+/// Where a virtual environment usually lies.
+const ENVIRONMENTS: &[&str] = &["venv", ".venv", "env"];
+
+/// The directory of the project's virtual environment.
+pub(super) fn environment(dir: &Dir) -> Option<&'static str> {
+    let mut known = ENVIRONMENTS.iter().copied();
+    known.find(|name| dir.has_file(&format!("{name}/pyvenv.cfg")))
+}
+
+pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
+    let mut seen = Seen::new(Runtime::Python);
+    let pyproject = dir.toml("pyproject.toml").unwrap_or_default();
+    let project = pyproject
+        .get("project")
+        .and_then(|p| p.as_table())
+        .cloned()
+        .unwrap_or_default();
+    let text = |key: &str| project.get(key).and_then(|value| value.as_str());
+    seen.name = text("name").and_then(package_name);
+    seen.version = text("version").and_then(version);
+    seen.description = text("description").and_then(description);
+    let environment = environment(dir);
+    seen.depends = depends(dir, environment, text("requires-python"));
+    let python = match environment {
+        Some(name) => format!("{name}/bin/python"),
+        None => "/usr/bin/python3".to_owned(),
+    };
+    let needs = [dir.text("requirements.txt"), dir.text("pyproject.toml")]
+        .map(Option::unwrap_or_default)
+        .concat();
+    let script = project
+        .get("scripts")
+        .and_then(|scripts| scripts.as_table()?.values().next()?.as_str());
+    let module = ["wsgi.py", "asgi.py", "app.py", "main.py", "application.py"]
+        .into_iter()
+        .find(|name| dir.has_file(name));
+    let django = dir.has_file("manage.py").then(|| django(dir)).flatten();
+    let arguments = if let Some(target) = django.filter(|_| needs.contains("gunicorn")) {
+        format!("-m gunicorn --bind 127.0.0.1:${{PORT}} {target}:application")
+    } else if let Some(target) = module
+        .and_then(|name| callable(dir, name))
+        .filter(|_| needs.contains("gunicorn"))
+    {
+        format!("-m gunicorn --bind 127.0.0.1:${{PORT}} {target}")
+    } else if let Some(target) = module
+        .and_then(|name| callable(dir, name))
+        .filter(|_| needs.contains("uvicorn"))
+    {
+        format!("-m uvicorn --host 127.0.0.1 --port ${{PORT}} {target}")
+    } else if let Some((module, function)) = script.and_then(|script| script.split_once(':')) {
+        // The scripts of a virtual environment name the directory in which it was made.
+        exec_call(module, function)
+    } else {
+        let common = ["server.py", "app.py", "main.py", "run.py", "wsgi.py", "__main__.py"];
+        let file = common
+            .into_iter()
+            .find(|name| dir.has_file(name))
+            .ok_or("a Python application needs server.py, app.py or main.py, a [project.scripts] entry, or gunicorn with a wsgi.py")?;
+        seen.port = dir.text(file).as_deref().and_then(port);
+        exec_word(file)
+    };
+    seen.exec = format!("{python} {arguments}");
+    seen.exclude = vec![leave_out(&[
+        "dist",
+        "**/__pycache__",
+        ".pytest_cache",
+        ".mypy_cache",
+        "*.egg-info",
+    ])];
+    if environment.is_none() && has_requirements(dir, &project) {
+        seen.notes.push(
+            "there is no virtual environment: make one with Debian's Python (`/usr/bin/python3 -m venv venv && venv/bin/pip install …`) and run init again, or name Debian's packages in package.depends".to_owned(),
+        );
+    }
+    Ok(seen)
+}
+
+fn has_requirements(dir: &Dir, project: &toml::Table) -> bool {
+    let listed = dir.text("requirements.txt").unwrap_or_default();
+    let wanted = listed
+        .lines()
+        .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let of_project = project.get("dependencies").and_then(|list| list.as_array());
+    wanted || of_project.is_some_and(|list| !list.is_empty())
+}
+
+/// A virtual environment works only with the Python minor version that it was made with.
+fn depends(dir: &Dir, environment: Option<&str>, requires: Option<&str>) -> Vec<String> {
+    let minor = environment.and_then(|name| {
+        let versions = dir.names(&format!("{name}/lib"));
+        versions
+            .iter()
+            .find_map(|version| version.strip_prefix("python3.")?.parse::<u32>().ok())
+    });
+    if let Some(minor) = minor {
+        return vec![
+            format!("python3 (>= 3.{minor})"),
+            format!("python3 (<< 3.{})", minor + 1),
+        ];
+    }
+    match requires.and_then(least) {
+        Some(least) => vec![format!("python3 (>= {least})")],
+        None => vec!["python3".to_owned()],
+    }
+}
+
+/// `config/wsgi.py` beside manage.py gives `config.wsgi`.
+fn django(dir: &Dir) -> Option<String> {
+    let packages = dir.names(".").into_iter();
+    packages
+        .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+        .find(|name| dir.has_file(&format!("{name}/wsgi.py")))
+        .map(|name| format!("{name}.wsgi"))
+}
+
+/// `app.py` with a line `app = …` gives `app:app`.
+fn callable(dir: &Dir, file: &str) -> Option<String> {
+    let text = dir.text(file)?;
+    let module = file.strip_suffix(".py")?;
+    let name = ["application", "app"].into_iter().find(|name| {
+        let (assigned, defined) = (format!("{name} ="), format!("def {name}("));
+        text.lines()
+            .any(|line| line.starts_with(&assigned) || line.starts_with(&defined))
+    })?;
+    Some(format!("{module}:{name}"))
+}
+
+fn exec_call(module: &str, function: &str) -> String {
+    let code = format!("import sys; from {module} import {function} as main; sys.exit(main())");
+    format!("-c {}", exec_word(&code))
+}

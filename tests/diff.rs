@@ -1,0 +1,239 @@
+//! `relpack diff`, and what shells and manuals know of the command line.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{CONFIG, application, fails, ok, relpack, write};
+use serde_json::Value;
+
+fn build(dir: &Path, arguments: &[&str]) {
+    ok(relpack().arg("build").arg("-C").arg(dir).args(arguments));
+}
+
+fn deb(dir: &Path, version: &str) -> PathBuf {
+    dir.join(format!("dist/acme_{version}_all.deb"))
+}
+
+fn json(old: &Path, new: &Path) -> Value {
+    serde_json::from_str(&ok(relpack().arg("diff").arg(old).arg(new).arg("--json"))).unwrap()
+}
+
+/// A later version: other code, another unit and one less, a new dependency, a file less and a link that leads elsewhere.
+fn later(dir: &Path) {
+    application(dir);
+    let config = CONFIG
+        .replace("1.4.0", "1.5.0")
+        .replace("depends = [\"nodejs (>= 18)\"]", "depends = [\"nodejs (>= 20)\"]")
+        .replace("--port 3000", "--port 3000 --fast")
+        .replace("[units.\"acme-backup.timer\"]\nTimer.OnCalendar = \"daily\"\n", "")
+        + "[units.\"acme-worker.service\"]\nService.ExecStart = \"bin/serve work\"\nX-Relpack.OnUpgrade = \"no-block\"\n";
+    write(&dir.join("relpack.toml"), &config, 0o644);
+    write(&dir.join("build/public/app.js"), "console.log(22)\n", 0o644);
+    fs::remove_file(dir.join("build/main.js")).unwrap();
+    std::os::unix::fs::symlink("public", dir.join("build/main.js")).unwrap();
+    fs::remove_dir(dir.join("build/empty")).unwrap();
+}
+
+#[test]
+fn a_diff_says_what_differs_and_what_a_host_does() {
+    let temp = tempfile::tempdir().unwrap();
+    let (one, two) = (temp.path().join("one"), temp.path().join("two"));
+    application(&one);
+    later(&two);
+    build(&one, &[]);
+    build(&two, &["--format", "deb", "--format", "tar.gz"]);
+    let (old, new) = (deb(&one, "1.4.0"), deb(&two, "1.5.0"));
+    let difference = json(&old, &new);
+    let files: Vec<&str> = difference["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(files, ["empty", "main.js", "public/app.js"]);
+    assert_eq!(difference["files"][1]["new"]["target"], "public");
+    assert_eq!(difference["files"][2]["old"]["size"], 15);
+    assert_eq!(difference["files"][2]["new"]["size"], 16);
+    let units: Vec<&str> = difference["units"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        units,
+        [
+            "acme-backup.timer",
+            "acme-backup.service",
+            "acme-worker.service",
+            "acme.service"
+        ]
+        .map(|unit| unit)
+        .into_iter()
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .filter(|unit| units.contains(unit))
+        .collect::<Vec<_>>()
+    );
+    let main = difference["units"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|change| change["name"] == "acme.service")
+        .unwrap();
+    let lines = main["diff"].as_str().unwrap();
+    assert!(
+        lines.contains(
+            "-ExecStart=/opt/acme/app/bin/serve --port 3000\n+ExecStart=/opt/acme/app/bin/serve --port 3000 --fast\n"
+        ),
+        "{lines}"
+    );
+    assert!(
+        difference["control"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|change| change["name"] == "Depends")
+    );
+    assert_eq!(difference["version"]["new"], "1.5.0");
+    let does = |unit: &str| {
+        let units = difference["on_host"]["units"].as_array().unwrap();
+        units
+            .iter()
+            .find(|entry| entry["unit"] == unit)
+            .map(|entry| entry["does"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(does("acme.service").as_deref(), Some("restart"));
+    assert_eq!(does("acme-worker.service").as_deref(), Some("start"));
+    assert_eq!(does("acme-backup.timer").as_deref(), Some("stop"));
+    assert_eq!(does("acme-migrate.service"), None);
+    assert_eq!(difference["on_host"]["migration"], true);
+    // Back, nothing migrates; the worker stops.
+    let back = json(&new, &old);
+    assert_eq!(back["on_host"]["migration"], false);
+    assert!(
+        back["on_host"]["units"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|e| e["unit"] == "acme-worker.service" && e["does"] == "stop")
+    );
+
+    let text = ok(relpack().arg("diff").arg(&old).arg(&new));
+    for said in [
+        "on a host that has the first:\n  the migration runs first",
+        "  acme.service restarts\n",
+        "  acme-backup.timer stops",
+        "files: 0 added, 1 removed, 2 changed",
+        "  - empty  directory\n",
+        "  ~ main.js  link to public/app.js -> link to public\n",
+        "nodejs (>= 20)",
+        "+ExecStart=/opt/acme/app/bin/serve --port 3000 --fast",
+    ] {
+        assert!(text.contains(said), "{said:?} is not in\n{text}");
+    }
+    // A tarball of the same release has no control part, and nothing restarts.
+    let tarball = two.join("dist/acme-1.5.0-all.tar.gz");
+    let same = json(&new, &tarball);
+    assert_eq!(
+        (&same["on_host"]["same_release"], &same["files"]),
+        (&true.into(), &Value::Array(vec![]))
+    );
+    assert!(ok(relpack().arg("diff").arg(&new).arg(&tarball)).contains("nothing restarts: it is the same release"));
+    fails(relpack().arg("diff").arg(&new).arg(two.join("nowhere")), 4);
+    fails(relpack().arg("diff").arg(&new).arg(two.join("relpack.toml")), 1);
+}
+
+#[test]
+fn another_version_of_the_same_content_differs_in_nothing_that_runs() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    build(&dir, &[]);
+    build(&dir, &["--version", "1.4.1"]);
+    let difference = json(&deb(&dir, "1.4.0"), &deb(&dir, "1.4.1"));
+    for key in ["files", "units", "control", "scripts"] {
+        assert_eq!(difference[key], Value::Array(vec![]), "{key}");
+    }
+    assert_eq!(
+        (&difference["settings"], &difference["on_host"]["migration"]),
+        (&Value::Null, &false.into())
+    );
+}
+
+#[test]
+fn shells_and_manuals_know_every_verb() {
+    let temp = tempfile::tempdir().unwrap();
+    ok(relpack().arg("man").arg(temp.path().join("man1")));
+    let verbs = ["build", "inspect", "verify", "diff", "completions", "man"];
+    for verb in verbs {
+        let page = temp.path().join(format!("man1/relpack-{verb}.1"));
+        let text = ok(Command::new("man")
+            .args(["-l", "--warnings"])
+            .arg(&page)
+            .env("MANPAGER", "cat"));
+        assert!(
+            text.to_uppercase()
+                .contains(&format!("RELPACK-{}", verb.to_uppercase())),
+            "{text}"
+        );
+    }
+    assert!(temp.path().join("man1/relpack.1").exists());
+    for (shell, check) in [("bash", "bash"), ("zsh", ""), ("fish", "")] {
+        let script = ok(relpack().args(["completions", shell]));
+        for verb in verbs {
+            assert!(script.contains(verb), "{shell} does not know {verb}");
+        }
+        if !check.is_empty() {
+            ok(Command::new(check).args(["-n", "-c", &script]));
+        }
+    }
+    fails(relpack().args(["completions", "csh"]), 2);
+}
+
+/// Escapes on a terminal only, and no colour where NO_COLOR is set.
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    write(
+        &dir.join("relpack.toml"),
+        &CONFIG.replace("[release]", "[releese]"),
+        0o644,
+    );
+    let program = env!("CARGO_BIN_EXE_relpack");
+    let line = format!("{program} build -C {}", dir.display());
+    let on_terminal = |no_color: bool| {
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR");
+        if no_color {
+            script.env("NO_COLOR", "1");
+        }
+        common::both(&script.output().unwrap())
+    };
+    assert!(on_terminal(false).contains("\u{1b}["), "a terminal gets colours");
+    let plain = on_terminal(true);
+    assert!(
+        plain.contains("did you mean") && !plain.contains("\u{1b}["),
+        "{plain:?}"
+    );
+    let piped = Command::new(program)
+        .args(["build", "-C"])
+        .arg(&dir)
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap();
+    assert!(!common::both(&piped).contains('\u{1b}'));
+    // Where it works: a bar on the terminal, nothing in a pipe.
+    write(&dir.join("relpack.toml"), CONFIG, 0o644);
+    let piped = ok(Command::new(program)
+        .args(["build", "-C"])
+        .arg(&dir)
+        .env("SOURCE_DATE_EPOCH", common::DATE));
+    assert!(!piped.contains('\u{1b}') && !piped.contains("packing"), "{piped}");
+}

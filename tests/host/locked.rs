@@ -1,0 +1,177 @@
+//! A program that needs a shared library: the lock finds the library's package, and apt installs it with the application.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::on_each_suite;
+use crate::support::app::relpack;
+use crate::support::repo::PlainDeb;
+use crate::support::{App, Host, Suite};
+
+on_each_suite![sampled: apt_brings_what_the_lock_says, odd_names_are_installed_right];
+
+/// The library in two versions, the second with one more function.
+const LIBRARY: [(&str, &str); 2] = [
+    ("1.0", "int greet_once(void) { return 0; }"),
+    (
+        "1.1",
+        "int greet_once(void) { return 0; }\nint greet_twice(void) { return 0; }",
+    ),
+];
+const SYMBOLS: &str = "libgreet.so.1 libgreet1 #MINVER#\n greet_once@Base 1.0\n greet_twice@Base 1.1\n";
+
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program} {arguments:?}\n{output:?}");
+}
+
+fn compile(source: &str, out: &Path, arguments: &[&str]) {
+    let text = out.with_extension("c");
+    fs::write(&text, source).unwrap_or_else(|e| panic!("write {}: {e}", text.display()));
+    let (out, text) = (out.display().to_string(), text.display().to_string());
+    run("gcc", &[&["-o", &out, &text][..], arguments].concat());
+}
+
+fn architecture() -> String {
+    let output = Command::new("dpkg").arg("--print-architecture").output();
+    String::from_utf8_lossy(&output.expect("dpkg is there").stdout)
+        .trim()
+        .to_owned()
+}
+
+/// `libgreet1`, as Debian would package it.
+fn library(directory: &Path, version: &str, source: &str) -> PlainDeb {
+    let built = directory.join(format!("libgreet-{version}"));
+    compile(source, &built, &["-shared", "-fPIC", "-Wl,-soname,libgreet.so.1"]);
+    PlainDeb::make(
+        "libgreet1",
+        version,
+        &format!("Architecture: {}\n", architecture()),
+        &[("usr/lib/libgreet.so.1", &fs::read(&built).expect("gcc made it"))],
+        &[("symbols", SYMBOLS)],
+    )
+}
+
+fn apt_brings_what_the_lock_says(suite: Suite) {
+    let temp = tempfile::tempdir().expect("make a temporary directory");
+    let libraries = LIBRARY.map(|(version, source)| library(temp.path(), version, source));
+
+    // A root in which the library is installed, as a build host of the suite has it.
+    let root = temp.path().join("root");
+    for directory in [
+        "var/lib/dpkg/info",
+        "var/lib/dpkg/updates",
+        "var/lib/dpkg/triggers",
+        "usr/lib",
+    ] {
+        fs::create_dir_all(root.join(directory)).expect("can be made");
+    }
+    fs::write(root.join("var/lib/dpkg/status"), "").expect("can be written");
+    fs::write(
+        root.join("usr/lib/os-release"),
+        format!("VERSION_CODENAME={}\n", suite.name()),
+    )
+    .expect("can be written");
+    let at = format!("--root={}", root.display());
+    run(
+        "dpkg",
+        &[
+            &at,
+            "--force-architecture,not-root",
+            "-i",
+            &libraries[1].path().display().to_string(),
+        ],
+    );
+    // The C library is that of this machine.
+    run(
+        "sh",
+        &[
+            "-c",
+            "cp /var/lib/dpkg/info/libc6*.symbols \"$0/var/lib/dpkg/info/\" && echo >>\"$0/var/lib/dpkg/status\" && dpkg-query -s libc6 >>\"$0/var/lib/dpkg/status\"",
+            &root.display().to_string(),
+        ],
+    );
+
+    let program = temp.path().join("greet");
+    let lib = root.join("usr/lib");
+    compile(
+        "int greet_once(void); int greet_twice(void); int main(void) { return greet_once() + greet_twice(); }",
+        &program,
+        &[&format!("-L{}", lib.display()), "-l:libgreet.so.1"],
+    );
+    let app = App::new("1.0")
+        .program("bin/greet", &program.display().to_string())
+        .service_line("Service.ExecStartPre = \"bin/greet\"");
+    let built = app.locked_on(&root).build();
+    let shown = relpack(&["inspect", "--json", &built.path().display().to_string()]).expect_ok();
+    assert!(shown.text().contains("libgreet1 (>= 1.1)"), "{shown}");
+
+    let host = Host::boot(suite);
+    host.repo.add(&host.m, &[libraries[0].path()]);
+    host.repo.add(&host.m, &[built.path()]);
+    // The older library does not do, and the host says so instead of starting a program that can't run.
+    host.install("1.0").expect_failure().expect_says("libgreet1");
+    host.repo.add(&host.m, &[libraries[1].path()]);
+    host.install("1.0").expect_ok();
+    host.all_well(&built, "1.0");
+    host.m.ok("dpkg-query -W -f '${Version}' libgreet1").expect_says("1.1");
+}
+
+/// Names that a shell, `sha256sum`, tar or dpkg could misread, through staging, verifying and a rollback.
+fn odd_names_are_installed_right(suite: Suite) {
+    let names = [
+        "%n",
+        "$HOME",
+        "$(id)",
+        "`id`",
+        "a b",
+        " leading",
+        "trailing ",
+        "it's \"both\"",
+        "*",
+        "[a]",
+        "~",
+        "#hash",
+        "-rf",
+        "--help",
+        "a;b",
+        "a|b",
+        "a&b",
+        "!x",
+        "@NAME@",
+        "é",
+        "日本語",
+        "...",
+        "current",
+        "README",
+        "readme",
+        "a.dpkg-new",
+    ];
+    let long = ["d".repeat(200), "e".repeat(200), "f".to_owned()].join("/");
+    let longest = "n".repeat(246);
+    let app = |version: &str| {
+        let names = names.iter().copied().chain([long.as_str(), longest.as_str()]);
+        names.fold(App::new(version), |app, name| {
+            app.file(&format!("odd/{name}"), &format!("{name}\n"))
+        })
+    };
+    let host = Host::boot(suite);
+    let built = host.publish(&[app("1.0"), app("1.1")]);
+    host.install("1.0").expect_ok();
+    host.install("1.1").expect_ok();
+    host.all_well(&built[1], "1.1");
+    for name in names.iter().copied().chain([long.as_str(), longest.as_str()]) {
+        let quoted = name.replace('\'', "'\\''");
+        let read = host.m.ok(&format!("cat '/opt/acme/current/odd/{quoted}'"));
+        assert_eq!(read.stdout, format!("{name}\n"));
+    }
+    host.m.ok("acme-release verify");
+    host.m.ok("acme-release rollback");
+    host.dpkg_follows("1.0");
+    host.all_well(&built[0], "1.0");
+    host.m.ok("acme-release verify");
+    host.m.ok("apt-get purge -y -q acme");
+    host.m.ok("[ ! -e /opt/acme/releases ]");
+}

@@ -1,0 +1,327 @@
+//! `relpack init`: for each runtime, from a directory as people have it to a package.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use common::{both, fails, ok, relpack, write};
+use serde_json::Value;
+
+/// Without what the environment of this machine tells about people.
+fn init(dir: &Path) -> Command {
+    let mut command = relpack();
+    command.args(["init", "-C"]).arg(dir);
+    command
+        .env("DEBEMAIL", "ops@acme.example")
+        .env("DEBFULLNAME", "Acme \"Ops\"");
+    command
+}
+
+/// A program that any Linux executes.
+fn program(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::copy("/bin/true", path).unwrap();
+}
+
+type Make = fn(&Path);
+
+/// A runtime, how its directory looks, and what the unit starts.
+const RUNTIMES: &[(&str, Make, &str)] = &[
+    ("node", node, "/usr/bin/node server.js --fast"),
+    (
+        "python",
+        python,
+        "venv/bin/python -m gunicorn --bind 127.0.0.1:${PORT} wsgi:application",
+    ),
+    ("go", go, "web"),
+    ("rust", rust, "acme-web"),
+    ("java", java, "/usr/bin/java -jar web-1.2.jar"),
+    (
+        "static",
+        site,
+        "/usr/bin/busybox httpd -f -p 127.0.0.1:${PORT} -h {app}",
+    ),
+];
+
+fn node(dir: &Path) {
+    let package = r#"{"name": "@acme/web", "version": "1.2.0-rc.1", "description": "Acme's \"web\" app",
+        "scripts": {"start": "node server.js --fast"}, "engines": {"node": ">=18.5"}, "dependencies": {"a": "1"}}"#;
+    write(&dir.join("package.json"), package, 0o644);
+    write(
+        &dir.join("server.js"),
+        "require('http').listen(process.env.PORT || 8123)\n",
+        0o644,
+    );
+    write(&dir.join("node_modules/a/index.js"), "\n", 0o644);
+    write(&dir.join(".env"), "SECRET=1\n", 0o600);
+}
+
+fn python(dir: &Path) {
+    write(&dir.join("requirements.txt"), "gunicorn\n", 0o644);
+    write(
+        &dir.join("wsgi.py"),
+        "def application(environ, start):\n    pass\n",
+        0o644,
+    );
+    write(&dir.join("venv/pyvenv.cfg"), "home = /usr/bin\n", 0o644);
+    write(
+        &dir.join("venv/lib/python3.11/site-packages/gunicorn/__init__.py"),
+        "",
+        0o644,
+    );
+    fs::create_dir(dir.join("venv/bin")).unwrap();
+    symlink("/usr/bin/python3", dir.join("venv/bin/python3")).unwrap();
+    symlink("python3", dir.join("venv/bin/python")).unwrap();
+}
+
+fn go(dir: &Path) {
+    write(
+        &dir.join("go.mod"),
+        "module example.com/acme/web/v2\n\ngo 1.22\n",
+        0o644,
+    );
+    write(&dir.join("main.go"), "package main\n", 0o644);
+    program(&dir.join("build/web"));
+}
+
+fn rust(dir: &Path) {
+    let manifest = "[package]\nname = \"acme_web\"\nversion = \"0.3.1\"\n[[bin]]\nname = \"acme-web\"\n";
+    write(&dir.join("Cargo.toml"), manifest, 0o644);
+    program(&dir.join("target/release/acme-web"));
+    write(&dir.join("target/release/.cargo-lock"), "", 0o644);
+    write(&dir.join("target/release/acme-web.d"), "x\n", 0o644);
+    write(&dir.join("target/release/deps/libx.rlib"), "x\n", 0o644);
+}
+
+fn java(dir: &Path) {
+    write(
+        &dir.join("pom.xml"),
+        "<project><artifactId>web</artifactId><version>1.2</version></project>",
+        0o644,
+    );
+    write(&dir.join("target/web-1.2.jar"), "PK", 0o644);
+    write(&dir.join("target/web-1.2-sources.jar"), "PK", 0o644);
+    write(&dir.join("target/classes/A.class"), "x", 0o644);
+}
+
+fn site(dir: &Path) {
+    write(&dir.join("public/index.html"), "<p>hello</p>\n", 0o644);
+}
+
+#[test]
+fn every_runtime_gets_a_configuration_that_builds_as_it_stands() {
+    for (runtime, make, exec) in RUNTIMES {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("acme-web");
+        fs::create_dir(&dir).unwrap();
+        make(&dir);
+        let output = init(&dir).output().unwrap();
+        assert!(output.status.success(), "{runtime}: {}", both(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{runtime}");
+        let text = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+        let config: toml::Table = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{runtime}: {error}\n{text}"));
+        assert_eq!(config["defaults"]["preset"].as_str(), Some(*runtime));
+        assert_eq!(
+            config["package"]["maintainer"].as_str(),
+            Some("Acme Ops <ops@acme.example>")
+        );
+        let name = config["package"]["name"].as_str().unwrap();
+        let unit = &config["units"][&format!("{name}.service")];
+        assert_eq!(unit["Service"]["ExecStart"].as_str(), Some(*exec), "{text}");
+        let comments = text.lines().filter(|line| line.starts_with('#')).count();
+        assert!(comments > 5, "{runtime}: it is commented");
+        let checked = relpack().args(["check", "--json", "-C"]).arg(&dir).output().unwrap();
+        let found: Vec<Value> = serde_json::from_slice(&checked.stdout).unwrap();
+        assert!(checked.status.success(), "{runtime}: {found:#?}");
+        let wrong: Vec<_> = found
+            .iter()
+            // The times of this directory are the files' own.
+            .filter(|f| f["severity"] != "note")
+            .collect();
+        assert!(wrong.is_empty(), "{runtime}: {wrong:#?}");
+        // Twice: what the first build leaves is not packed by the second.
+        let first = ok(relpack().args(["build", "--json", "-C"]).arg(&dir));
+        let second = ok(relpack().args(["build", "--json", "-C"]).arg(&dir));
+        assert_eq!(first, second, "{runtime}");
+        let built: Value = serde_json::from_str(&first).unwrap();
+        let shown = ok(relpack()
+            .args(["inspect", "--manifest"])
+            .arg(built["artifacts"][0]["path"].as_str().unwrap()));
+        for left_out in [
+            "relpack.toml",
+            ".env",
+            "Cargo.toml",
+            "libx.rlib",
+            "A.class",
+            "sources.jar",
+            ".deb",
+        ] {
+            assert!(!shown.contains(left_out), "{runtime}: {left_out}\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn what_the_files_tell_is_in_it() {
+    let temp = tempfile::tempdir().unwrap();
+    node(temp.path());
+    ok(&mut init(temp.path()));
+    let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();
+    let config: toml::Table = text.parse().unwrap();
+    let package = &config["package"];
+    assert_eq!(package["name"].as_str(), Some("web"));
+    assert_eq!(package["version"].as_str(), Some("1.2.0~rc.1"));
+    assert_eq!(package["description"].as_str(), Some("Acme's \"web\" app"));
+    assert_eq!(package["depends"][0].as_str(), Some("nodejs (>= 18.5)"));
+    let unit = &config["units"]["web.service"];
+    assert_eq!(unit["Service"]["Environment"]["PORT"].as_str(), Some("8123"));
+    let temp = tempfile::tempdir().unwrap();
+    python(temp.path());
+    ok(init(temp.path()).args(["--name", "acme"]));
+    let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();
+    assert!(
+        text.contains(r#"depends = ["python3 (>= 3.11)", "python3 (<< 3.12)"]"#),
+        "{text}"
+    );
+    assert!(text.contains("name = \"acme\""), "{text}");
+}
+
+#[test]
+fn what_is_not_there_yet_is_said() {
+    for (make, file, said) in [
+        (rust as Make, "target/release/acme-web", "cargo build --release"),
+        (go as Make, "build/web", "go build -o build/web"),
+        (node as Make, "node_modules/a/index.js", "npm ci --omit=dev"),
+        (python as Make, "venv/pyvenv.cfg", "python3 -m venv"),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        make(temp.path());
+        fs::remove_file(temp.path().join(file)).unwrap();
+        let _ = fs::remove_dir_all(temp.path().join("node_modules"));
+        let output = init(temp.path()).args(["--name", "acme"]).output().unwrap();
+        assert!(
+            output.status.success() && both(&output).contains(said),
+            "{}",
+            both(&output)
+        );
+    }
+}
+
+#[test]
+fn refusals() {
+    let temp = tempfile::tempdir().unwrap();
+    let said = fails(&mut init(temp.path()), 1);
+    assert!(said.contains("nothing in") && said.contains("--runtime"), "{said}");
+    let said = fails(init(temp.path()).args(["--runtime", "java"]), 1);
+    assert!(said.contains("mvn package"), "{said}");
+    fails(init(temp.path()).args(["--runtime", "cobol"]), 2);
+    fails(init(temp.path()).args(["--name", "Not A Name"]), 2);
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0, "nothing is left behind");
+    site(temp.path());
+    for make in [(|path: &Path| fs::write(path, "mine").unwrap()) as fn(&Path), |path| {
+        symlink("nowhere", path).unwrap()
+    }] {
+        let file = temp.path().join("relpack.toml");
+        make(&file);
+        let said = fails(&mut init(temp.path()), 1);
+        assert!(said.contains("is there already"), "{said}");
+        assert!(!temp.path().join("nowhere").exists());
+        fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_is_asked_nothing_and_a_guess_is_said() {
+    let temp = tempfile::tempdir().unwrap();
+    site(temp.path());
+    let mut command = relpack();
+    command.args(["init", "--name", "acme", "-C"]).arg(temp.path());
+    command
+        .env_remove("DEBEMAIL")
+        .env_remove("EMAIL")
+        .env("HOME", temp.path());
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env_remove("XDG_CONFIG_HOME");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    assert!(
+        both(&output).contains("package.maintainer is a guess"),
+        "{}",
+        both(&output)
+    );
+    ok(relpack().args(["build", "-C"]).arg(temp.path()));
+}
+
+#[test]
+fn a_program_without_a_project_tells_too() {
+    let temp = tempfile::tempdir().unwrap();
+    write(
+        &temp.path().join("server.py"),
+        "import os\nPORT = os.environ.get('PORT', 8456)\n",
+        0o644,
+    );
+    ok(init(temp.path()).args(["--name", "acme"]));
+    let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();
+    assert!(
+        text.contains("preset = \"python\"") && text.contains("\"8456\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn two_runtimes_are_said_and_one_can_be_chosen() {
+    let temp = tempfile::tempdir().unwrap();
+    node(temp.path());
+    go(temp.path());
+    let output = init(temp.path()).output().unwrap();
+    assert!(both(&output).contains("looks like go too"), "{}", both(&output));
+    fs::remove_file(temp.path().join("relpack.toml")).unwrap();
+    let output = init(temp.path()).args(["--runtime", "go"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(
+        fs::read_to_string(temp.path().join("relpack.toml"))
+            .unwrap()
+            .contains("preset = \"go\"")
+    );
+}
+
+/// A terminal, by util-linux' script(1).
+#[test]
+fn a_terminal_is_asked_what_the_files_do_not_tell() {
+    let temp = tempfile::tempdir().unwrap();
+    go(temp.path());
+    fs::write(temp.path().join("answers"), "A \"web\" app\n99999\n8090\n").unwrap();
+    let script = format!(
+        "DEBEMAIL=ops@acme.example DEBFULLNAME=Ops {} init -C {dir}",
+        env!("CARGO_BIN_EXE_relpack"),
+        dir = temp.path().display()
+    );
+    let output = Command::new("script")
+        .args(["-qec", &script, "/dev/null"])
+        .stdin(fs::File::open(temp.path().join("answers")).unwrap())
+        .output()
+        .unwrap();
+    let said = both(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Description in one line"), "{said}");
+    assert!(said.contains("a number from 1 to 65535"), "{said}");
+    assert!(
+        !said.contains("Name of the package") && !said.contains("Maintainer"),
+        "{said}"
+    );
+    let config: toml::Table = fs::read_to_string(temp.path().join("relpack.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(config["package"]["description"].as_str(), Some("A \"web\" app"));
+    let unit = &config["units"]["web.service"];
+    assert_eq!(unit["Service"]["Environment"]["PORT"].as_str(), Some("8090"));
+    assert_eq!(
+        unit["X-Relpack"]["Health"].as_str(),
+        Some("http://127.0.0.1:{env.PORT}/")
+    );
+}
