@@ -93,7 +93,10 @@ impl Sweep {
             };
             let all: Vec<usize> = inside.clone().collect();
             for at in sample::spread(all.len(), count) {
-                sweep.round(how, behaviour, all[at], &mut tally);
+                // What was not repaired would spoil all that follows.
+                if tally.has_held() {
+                    sweep.round(how, behaviour, all[at], &mut tally);
+                }
             }
         }
         let name = deploy.lines().next().unwrap_or_default();
@@ -167,7 +170,8 @@ impl Sweep {
         ));
         let crashed = self.looks()?;
         self.pairs(&crashed)?;
-        for instance in crashed.iter().filter(|i| i.name == victim) {
+        // A colour that was drained meanwhile has ended.
+        for instance in crashed.iter().filter(|i| i.name == victim && i.active) {
             hold!(instance.runs == instance.loaded, "after a crash: {instance:?}");
         }
 
