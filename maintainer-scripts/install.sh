@@ -26,8 +26,10 @@ here=$(cd -P -- "$(dirname -- "$0")" && pwd)
 @include stop@
 @include instances@
 @include proxy@
+@include lame-duck@
 @include roll@
 @include blue-green@
+@include host-instances@
 @include pin@
 @include keep@
 @include room@

@@ -112,7 +112,18 @@ swap_finish() {
     mark_serving "$_serves"
     for _c in $_others; do
         mark_idle "$_c"
-        [ "$(unit_show "$_c" ActiveState)" = active ] || continue
+        case $(unit_show "$_c" ActiveState) in
+        active) ;;
+        inactive | failed)
+            # What was to end it was lost with the host.
+            if [ -L "$unitstore/instances/$(instance_of "$_c")" ]; then
+                instance_unpoint "$_c"
+                daemon_reload
+            fi
+            continue
+            ;;
+        *) continue ;;
+        esac
         # shellcheck disable=SC2046
         systemd-run --quiet --collect --unit="relpack-drain-$name.service" --description="End $_c when its last request has ended" \
             "/usr/bin/$name-release" _drain "$_c" $(cat "$state/proxy.workers" 2>/dev/null) 2>/dev/null ||

@@ -3,8 +3,33 @@ packager=dpkg
 
 version_is() { dpkg --compare-versions "$1" "$2" "$3"; }
 
-# It remembers what the admin chose, also across a removal.
-enabling() { deb-systemd-helper "$@"; }
+# enabling [--quiet] ACTION UNIT: it remembers what the admin chose, also across a removal.
+enabling() {
+    for _last in "$@"; do :; done
+    case $_last in
+    *@?*.*) enabling_instance "$@" ;;
+    *) deb-systemd-helper "$@" ;;
+    esac
+}
+
+# The same for an instance, whose file deb-systemd-helper looks for and does not find. A mark says that it was enabled once.
+enabling_instance() {
+    [ "$1" != --quiet ] || shift
+    case $1 in
+    was-enabled) [ ! -e "$state/enabled/$2" ] || unit_enabled "$2" ;;
+    enable)
+        if [ ! -e "$state/enabled/$2" ]; then
+            systemctl --root="${root:-/}" -q --preset-mode=enable-only preset "$2" || return 1
+        fi
+        enabling_instance update-state "$2"
+        ;;
+    update-state)
+        mkdir -p "$state/enabled" || return 1
+        : >"$state/enabled/$2"
+        ;;
+    purge) rm -f "$root"/etc/systemd/system/*/"$2" "$state/enabled/$2" ;;
+    esac
+}
 can_enable() { command -v deb-systemd-helper >/dev/null; }
 
 # Owners and modes are right already.

@@ -2,7 +2,7 @@
 # are enabled and started, as an admin would do it by hand, and from then on they take part. None of it can fail a deploy.
 
 # The record: the names of those that we enabled, one a line.
-host_record=$state/instances
+named_record=$state/instances
 
 # host_names: those of the file that can be instances, each once.
 host_names() {
@@ -17,7 +17,7 @@ host_names() {
 # host_instances ID: this host has exactly these besides those of the release.
 host_instances() {
     _names=$(host_names)
-    [ -n "$_names" ] || [ -e "$host_record" ] || return 0
+    [ -n "$_names" ] || [ -e "$named_record" ] || return 0
     if [ -n "$_names" ] && ! has_unit "$1" "$name@.service"; then
         say "warning: $facts names instances, and $name has no $name@.service of which they could be (hint: remove the line)"
         _names=
@@ -25,7 +25,7 @@ host_instances() {
         say "warning: $facts names instances, and blue-green changes between the two that the package has (hint: remove the line)"
         _names=
     fi
-    _before=$(cat "$host_record" 2>/dev/null) || _before=
+    _before=$(cat "$named_record" 2>/dev/null) || _before=
     _ours=
     for _n in $_names; do
         if names_unit "$1" "$name@$_n.service"; then continue; fi
@@ -34,12 +34,12 @@ host_instances() {
         *) if ! unit_enabled "$name@$_n.service"; then _ours=$_ours$_n$nl; fi ;;
         esac
     done
-    printf '%s' "$_ours" | write_file "$host_record" 0644
+    printf '%s' "$_ours" | write_file "$named_record" 0644
     for _n in $_before; do
         case $nl$_ours in *"$nl$_n$nl"*) ;; *) host_end "$name@$_n.service" ;; esac
     done
     for _n in $_ours; do host_begin "$1" "$name@$_n.service"; done
-    [ -n "$_ours" ] || rm -f "$host_record"
+    [ -n "$_ours" ] || rm -f "$named_record"
 }
 
 # host_begin ID UNIT
@@ -50,6 +50,11 @@ host_begin() {
         say "warning: $2 is not started: it has no ${_lacks% } (hint: set it in $prefix/shared/env.$(instance_of "$2"), then: apt-get install --reinstall $name)"
         return 0
     fi
+    _twin=$(host_twin "$1" "$2")
+    if [ -n "$_twin" ]; then
+        say "warning: $2 is not started: it has the address of $_twin (hint: give it another in $prefix/shared/env.$(instance_of "$2"), then: apt-get install --reinstall $name)"
+        return 0
+    fi
     # Where an admin had stopped it, it stays so.
     if unit_enabled "$2"; then return 0; fi
     systemctl ${root:+--root="$root"} -q enable "$2" || {
@@ -58,12 +63,12 @@ host_begin() {
     }
     if [ "$mode" != live ] || unit_masked "$2" || ! policy_allows "$2" start; then return 0; fi
     systemctl reset-failed "$2" 2>/dev/null || :
-    if bounded systemctl start "$2" && healthy "$1" "$2"; then return 0; fi
+    if bounded systemctl start "$2" && gate "$1" "$2"; then return 0; fi
     say "warning: $2, which $facts names, is not healthy, so it is stopped (hint: journalctl -u $2; then: apt-get install --reinstall $name)"
     # Else the next deploy would fail by it.
     host_end "$2"
     _ours=$(printf '%s' "$_ours" | grep -vxF "$(instance_of "$2")")$nl
-    printf '%s' "$_ours" | write_file "$host_record" 0644
+    printf '%s' "$_ours" | write_file "$named_record" 0644
 }
 
 # host_end UNIT
@@ -74,6 +79,31 @@ host_end() {
     fi
     systemctl ${root:+--root="$root"} -q disable "$1" || say "warning: $1 cannot be disabled (hint: systemctl disable $1)"
     instance_unpoint "$1"
+}
+
+# host_address ID UNIT: where its requests, or else its health checks, go; nothing where that is a command.
+host_address() {
+    _where=$(setting "$1" proxy-server)
+    if [ -z "$_where" ]; then
+        _where=$(health_setting "$1" "$2" | cut -f 2-)
+        case $_where in exec*) return 0 ;; esac
+    fi
+    health_expand "$1" "$2" "$_where"
+}
+
+# host_twin ID UNIT: another instance that has its address, and would answer for it.
+host_twin() {
+    _at=$(host_address "$1" "$2")
+    [ -n "$_at" ] || return 0
+    {
+        units_of "$1"
+        template_enabled "$name@.service"
+    } | sort -u | while IFS= read -r _other; do
+        if is_instance "$_other" && [ "$_other" != "$2" ] && [ "$(host_address "$1" "$_other")" = "$_at" ]; then
+            printf '%s\n' "$_other"
+            break
+        fi
+    done
 }
 
 # host_lacks ID UNIT: what its addresses are made of, and neither its environment file nor the release says.

@@ -236,3 +236,67 @@ fn an_environment_file_of_the_release_is_read_at_its_place_on_the_host() {
     );
     assert_eq!(unit.file.get("Service", "WorkingDirectory"), Some("/opt/acme/app/conf"));
 }
+
+#[test]
+fn the_strategy_reloads_what_can_be_reloaded() {
+    let mut ctx = context();
+    ctx.deploy.reload = true;
+    let units = good(
+        &[
+            (
+                "acme.service",
+                "[Service]\nExecStart={app}/a\nExecReload=/bin/kill -HUP $MAINPID\n",
+            ),
+            ("acme-web.service", "[Service]\nType=notify-reload\nExecStart=web\n"),
+            ("acme-plain.service", "[Service]\nExecStart=a\n"),
+            (
+                "acme-own.service",
+                "[Service]\nExecStart=a\nExecReload=/bin/true\n[X-Relpack]\nOnUpgrade=restart\n",
+            ),
+            (
+                "acme-job.service",
+                "[Service]\nExecStart=a\nExecReload=/bin/true\n[X-Relpack]\n",
+            ),
+            ("acme-job.timer", "[Timer]\nOnCalendar=daily\n"),
+        ],
+        &ctx,
+    );
+    let of = |name: &str| {
+        let unit = units.iter().find(|unit| unit.name.as_str() == name).unwrap();
+        let start = unit.file.get("Service", "ExecStart").unwrap_or_default().to_owned();
+        (unit.relpack.on_upgrade, start)
+    };
+    assert_eq!(
+        of("acme.service"),
+        (OnUpgrade::Reload, "/opt/acme/current/a".to_owned())
+    );
+    assert_eq!(
+        of("acme-web.service"),
+        (OnUpgrade::Reload, "/opt/acme/current/web".to_owned())
+    );
+    assert_eq!(
+        of("acme-plain.service"),
+        (OnUpgrade::Restart, "/opt/acme/app/a".to_owned())
+    );
+    assert_eq!(
+        of("acme-own.service"),
+        (OnUpgrade::Restart, "/opt/acme/app/a".to_owned())
+    );
+    assert_eq!(of("acme-job.service"), (OnUpgrade::None, "/opt/acme/app/a".to_owned()));
+}
+
+#[test]
+fn a_service_finds_its_lame_duck() {
+    let mut ctx = context();
+    ctx.deploy.lame_duck = true;
+    for unit in good(&[("acme.service", SERVICE), ("acme-web@.service", SERVICE)], &ctx) {
+        let file = match unit.name.as_str() {
+            "acme.service" => "acme.service",
+            _ => "acme-web@%i.service",
+        };
+        assert_eq!(
+            unit.file.get_list("Service", "Environment"),
+            [format!("RELPACK_LAME_DUCK=/run/relpack/acme/lame-duck/{file}")]
+        );
+    }
+}

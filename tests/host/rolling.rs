@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::Suite;
 use crate::support::site::{PORT, Site, Upstream};
+use crate::support::{Suite, sample};
 
 on_each_suite![
     sampled:
@@ -18,6 +18,26 @@ on_each_suite![
 
 const ROLLING: &str = "strategy = \"rolling\"";
 const BLUE_GREEN: &str = "strategy = \"blue-green\"\nsuccesses = 3";
+
+/// Longer than what dies after five seconds; for the runs in full.
+const ROLLING_PATIENT: &str = "strategy = \"rolling\"\nsettle = \"7s\"";
+const BLUE_GREEN_PATIENT: &str = "strategy = \"blue-green\"\nsuccesses = 3\nsettle = \"7s\"";
+
+/// Versions that fail, each in its own way; those that take long only in full.
+fn bad(site: &Site, quick: &[&str]) -> Vec<String> {
+    let slow: &[&str] = if sample::full() { &["die-after-5s"] } else { &[] };
+    let mut versions = Vec::new();
+    for behaviour in quick.iter().chain(slow) {
+        let version = format!("2.{}", versions.len());
+        site.publish(&version, behaviour);
+        versions.push(version);
+    }
+    if sample::full() {
+        site.publish_migrating("2.9");
+        versions.push("2.9".to_owned());
+    }
+    versions
+}
 
 fn both_served(load: &serde_json::Value) {
     assert!(
@@ -47,15 +67,20 @@ fn rolling_drops_nothing(suite: Suite) {
 
 fn rolling_goes_back(suite: Suite) {
     for upstream in Upstream::both(suite) {
-        let r = Site::boot_with(suite, ROLLING, "", upstream);
+        let strategy = if sample::full() { ROLLING_PATIENT } else { ROLLING };
+        let r = Site::boot_with(suite, strategy, "", upstream);
         r.publish("1.0", "serve");
         r.m.ok("apt-get install -y -q acme=1.0");
         let green = r.m.ok("systemctl show -p MainPID --value acme@green.service");
-        r.publish("2.0", "never-healthy");
-        r.under_load("apt-get install -y -q acme=2.0", true);
-        assert_eq!(r.instances(), "1.0 1.0");
-        r.healed("1.0");
-        r.settled("1.0");
+        for version in bad(&r, &["never-healthy"]) {
+            r.under_load(
+                &format!("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme={version}"),
+                true,
+            );
+            assert_eq!(r.instances(), "1.0 1.0");
+            r.healed("1.0");
+            r.settled("1.0");
+        }
         // The roll ended at the first.
         assert_eq!(
             r.m.ok("systemctl show -p MainPID --value acme@green.service").text(),
@@ -112,12 +137,12 @@ fn blue_green_drops_nothing(suite: Suite) {
 
 fn blue_green_goes_back(suite: Suite) {
     for upstream in Upstream::both(suite) {
-        let r = Site::boot_with(suite, BLUE_GREEN, "", upstream);
+        let strategy = if sample::full() { BLUE_GREEN_PATIENT } else { BLUE_GREEN };
+        let r = Site::boot_with(suite, strategy, "", upstream);
         r.publish("1.0", "serve");
         r.m.ok("apt-get install -y -q acme=1.0");
         let before = r.m.ok("systemctl show -p MainPID --value acme@blue.service");
-        for (version, behaviour) in [("2.0", "never-healthy"), ("2.1", "exit-at-once")] {
-            r.publish(version, behaviour);
+        for version in bad(&r, &["never-healthy", "exit-at-once"]) {
             r.under_load(
                 &format!("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme={version}"),
                 true,

@@ -108,6 +108,7 @@ fn a_host_names_instances(suite: Suite) {
         .expect_says("'a/b' is no name of an instance")
         .expect_says("acme@fourth.service is not started: it has no PORT (hint: set it in /opt/acme/shared/env.fourth");
     assert!(!install.both().contains("acme@third.service"), "{install}");
+    assert!(!install.both().contains("cannot enable"), "{install}");
     assert_eq!(upstream(), "300030013002");
     r.m.ok("systemctl is-active acme@third.service && systemctl is-enabled acme@third.service && acme-release status");
     let pid =
@@ -128,17 +129,23 @@ fn a_host_names_instances(suite: Suite) {
         r.m.ok("for p in 3000 3001 3002 3003; do curl -sS http://127.0.0.1:$p/ | cut -d ' ' -f 1; done | sort -u");
     assert_eq!(said.text(), "2.0");
 
-    // One that can't run: it has the port of another. No deploy fails by it.
-    facts("instances=third twice\n");
-    r.m.ok("echo PORT=3000 >/opt/acme/shared/env.twice");
+    // One has the port of another, and one can't run at all. No deploy fails by them.
+    facts("instances=third twice bad\n");
+    r.m.ok("cd /opt/acme/shared && echo PORT=3000 >env.twice && echo PORT=99999 >env.bad");
     r.publish("3.0", "serve");
     r.m.ok("apt-get install -y -q acme=3.0")
-        .expect_says("acme@twice.service, which /etc/relpack/acme.conf names, is not healthy, so it is stopped");
+        .expect_says("acme@twice.service is not started: it has the address of acme@blue.service")
+        .expect_says("acme@bad.service, which /etc/relpack/acme.conf names, is not healthy, so it is stopped");
     assert_eq!(upstream(), "300030013002");
     r.m.sh("systemctl is-active acme@fourth.service").expect_failure();
     r.m.sh("systemctl is-enabled acme@fourth.service").expect_failure();
-    r.m.ok("acme-release status && ! systemctl -q is-enabled acme@twice.service");
-    r.m.ok("apt-get purge -y -q acme && ! ls /etc/systemd/system/*/acme*");
+    r.m.ok("acme-release status && ! systemctl -q is-enabled acme@twice.service && ! systemctl -q is-enabled acme@bad.service");
+    // What the admin disabled stays so, also across a removal.
+    r.m.ok("systemctl disable -q --now acme@green.service && apt-get remove -y -q acme");
+    r.m.ok("! ls /etc/systemd/system/*/acme* && apt-get install -y -q acme=3.0");
+    r.m.ok("systemctl is-active acme@blue.service && systemctl is-enabled acme@blue.service");
+    r.m.ok("! systemctl -q is-active acme@green.service && ! systemctl -q is-enabled acme@green.service");
+    r.m.ok("apt-get purge -y -q acme && ! ls /etc/systemd/system/*/acme* /var/lib/relpack");
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
 }
 

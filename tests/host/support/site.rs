@@ -100,7 +100,11 @@ impl Site {
 
     /// The slow server as two instances behind nginx.
     pub fn build(&self, version: &str, behaviour: &str) -> Built {
-        let config = format!(
+        self.build_of(version, &self.config(version), &[("behaviour", behaviour)])
+    }
+
+    fn config(&self, version: &str) -> String {
+        format!(
             "{}[units.\"acme@.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\n\
              Service.TimeoutStopSec = \"30s\"\nService.Environment.UNIT = \"{version}\"\n\
              X-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/healthz\"\n{}\n\n\
@@ -114,8 +118,7 @@ impl Site {
                 .map(|(key, value)| format!("{key} = \"{value}\"\n"))
                 .collect::<String>(),
             self.deploy
-        );
-        self.build_of(version, &config, &[("behaviour", behaviour)])
+        )
     }
 
     /// The slow server under any configuration, with more files.
@@ -132,6 +135,14 @@ impl Site {
 
     pub fn publish(&self, version: &str, behaviour: &str) {
         self.add(&self.build(version, behaviour));
+    }
+
+    /// One whose migration fails; a template can't lend its environment to it, so another service does.
+    pub fn publish_migrating(&self, version: &str) {
+        let more = "[units.\"acme-tool.service\"]\nService.Type = \"oneshot\"\nService.ExecStart = \"/usr/bin/true\"\n\
+                    Install = {}\n\n[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme-tool.service\"\n";
+        let config = format!("{}\n{more}", self.config(version));
+        self.add(&self.build_of(version, &config, &[("behaviour", "serve")]));
     }
 
     pub fn add(&self, built: &Built) {

@@ -205,6 +205,11 @@ impl Tally {
         }
     }
 
+    /// Nothing was wrong so far.
+    pub fn has_held(&self) -> bool {
+        self.broken.is_empty()
+    }
+
     /// Prints `held N of M`; fails the test unless N is M, and M at least `floor`.
     #[track_caller]
     pub fn expect(self, what: &str, floor: usize) {
