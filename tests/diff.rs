@@ -63,21 +63,15 @@ fn a_diff_says_what_differs_and_what_a_host_does() {
         .iter()
         .map(|change| change["name"].as_str().unwrap())
         .collect();
-    assert_eq!(
-        units,
-        [
-            "acme-backup.timer",
-            "acme-backup.service",
-            "acme-worker.service",
-            "acme.service"
-        ]
-        .map(|unit| unit)
-        .into_iter()
-        .collect::<std::collections::BTreeSet<_>>()
-        .into_iter()
-        .filter(|unit| units.contains(unit))
-        .collect::<Vec<_>>()
-    );
+    // The migration before the first start is ordered before every service, so before the new one too.
+    let expected = [
+        "acme-backup.service",
+        "acme-backup.timer",
+        "acme-first-start.service",
+        "acme-worker.service",
+        "acme.service",
+    ];
+    assert_eq!(units, expected);
     let main = difference["units"]
         .as_array()
         .unwrap()
