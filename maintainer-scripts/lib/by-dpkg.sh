@@ -27,7 +27,8 @@ enabling_instance() {
         mkdir -p "$state/enabled" || return 1
         : >"$state/enabled/$2"
         ;;
-    purge) rm -f "$root"/etc/systemd/system/*/"$2" "$state/enabled/$2" ;;
+    # The mark goes last: a kill in between must not make the links look like an admin's.
+    purge) rm -f "$root"/etc/systemd/system/*/"$2" && rm -f "$state/enabled/$2" ;;
     esac
 }
 can_enable() { command -v deb-systemd-helper >/dev/null; }

@@ -1,6 +1,8 @@
 # unit_forget UNIT: removes the links that enabled it; where the admin had disabled it, that is remembered. deb-systemd-helper
 # first forgets which links it made and then removes them: killed in between, it would leave them for ever.
 unit_forget() {
+    # What an admin enabled of a template is not ours to forget; of ours there is a mark.
+    case $1 in *@?*.*) [ -e "$state/enabled/$1" ] || return 0 ;; esac
     _mark=$state/forgetting.$1
     _again=n
     [ ! -e "$_mark" ] || _again=y

@@ -166,7 +166,7 @@ impl Sweep {
         );
         assert_eq!(self.lost, 0, "a success that apt had reported was lost");
         assert!(
-            self.inside * 5 >= rounds * 2,
+            self.inside * 3 >= rounds,
             "only {} of {rounds} lay inside the run",
             self.inside
         );
