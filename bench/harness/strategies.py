@@ -224,7 +224,7 @@ rm -f /run/load.stop; ulimit -n 8192
 python3 /root/load.py 8080 {RATE} 16 16 /run/load.stop >/run/load.json & load=$!
 ( while [ ! -e /run/load.stop ]; do
     # The service's processes; memory that they share counts once.
-    for p in $(grep -sl '^/usr/bin/python3.server.py' /proc/[0-9]*/cmdline); do
+    for p in $(grep -sla 'server[.]py' /proc/[0-9]*/cmdline); do
         sed -n 's/^Pss: *\\([0-9]*\\) kB/\\1/p' "${{p%/cmdline}}/smaps_rollup"
     done 2>/dev/null | awk '{{ s += $1 }} END {{ print s * 1024 }}'
     sleep 0.2
