@@ -221,7 +221,7 @@ def under_load(host, command):
     host.shell(
         f"""
 rm -f /run/load.stop; ulimit -n 8192
-python3 /root/load.py 8080 {RATE} 16 16 /run/load.stop >/run/load.json & load=$!
+python3 /root/load.py 8080 {RATE} 16 16 /run/load.stop 0 >/run/load.json & load=$!
 ( while [ ! -e /run/load.stop ]; do
     # The service's processes; memory that they share counts once.
     for p in $(grep -sla 'server[.]py' /proc/[0-9]*/cmdline); do
