@@ -5,37 +5,8 @@
 set -eu
 # Where the tarball was unpacked.
 here=$(cd -P -- "$(dirname -- "$0")" && pwd)
-@include names@
-@include say@
-@include fault@
-@include lock@
-@include journal@
-@include settings@
-@include systemd@
-@include deadline@
-@include units@
-@include files@
-@include prepare@
-@include stage@
-@include migrate@
-@include switch@
-@include app@
-@include health@
-@include forget@
-@include start@
-@include stop@
-@include instances@
-@include proxy@
-@include lame-duck@
-@include roll@
-@include blue-green@
-@include host-instances@
-@include pin@
-@include keep@
+@include activation@
 @include room@
-@include heal@
-@include revert@
-@include activate@
 @include packager@
 
 # The release is the tarball's own directory.

@@ -2,36 +2,7 @@
 # shellcheck disable=SC2034 # a fragment may define more than this script uses
 # @NAME@ @VERSION@: stages, migrates, switches, starts, checks; and reverts when that fails.
 set -eu
-@include names@
-@include say@
-@include fault@
-@include lock@
-@include journal@
-@include settings@
-@include systemd@
-@include deadline@
-@include units@
-@include files@
-@include prepare@
-@include stage@
-@include migrate@
-@include switch@
-@include app@
-@include health@
-@include forget@
-@include start@
-@include stop@
-@include instances@
-@include proxy@
-@include lame-duck@
-@include roll@
-@include blue-green@
-@include host-instances@
-@include pin@
-@include keep@
-@include heal@
-@include revert@
-@include activate@
+@include activation@
 @include packager@
 
 configure() {

@@ -2,19 +2,7 @@
 # shellcheck disable=SC2034 # a fragment may define more than this script uses
 # @NAME@ @VERSION@: an upgrade stops nothing; a removal stops everything.
 set -eu
-@include names@
-@include say@
-@include fault@
-@include lock@
-@include journal@
-@include settings@
-@include systemd@
-@include units@
-@include forget@
-@include start@
-@include instances@
-@include blue-green@
-@include stop-all@
+@include stopping@
 @include packager@
 
 remove() {

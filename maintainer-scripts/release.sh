@@ -2,36 +2,7 @@
 # shellcheck disable=SC2034 # a fragment may define more than this script uses
 # @NAME@-release: what is deployed here, and the few things that a person does about it.
 set -eu
-@include names@
-@include say@
-@include fault@
-@include lock@
-@include journal@
-@include settings@
-@include systemd@
-@include deadline@
-@include units@
-@include files@
-@include prepare@
-@include stage@
-@include migrate@
-@include switch@
-@include app@
-@include health@
-@include forget@
-@include start@
-@include stop@
-@include instances@
-@include proxy@
-@include lame-duck@
-@include roll@
-@include blue-green@
-@include host-instances@
-@include pin@
-@include keep@
-@include heal@
-@include revert@
-@include activate@
+@include activation@
 @include status@
 
 # deb-systemd-helper works for maintainer scripts alone, and knows them by this.

@@ -3,19 +3,7 @@
 # Removes @NAME@ as its tarball's install put it here. What is in shared/ stays, and the history; --purge removes what the
 # user did not fill.
 set -eu
-@include names@
-@include say@
-@include fault@
-@include lock@
-@include journal@
-@include settings@
-@include systemd@
-@include units@
-@include forget@
-@include start@
-@include instances@
-@include blue-green@
-@include stop-all@
+@include stopping@
 @include remove@
 @include packager@
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive::read::{Artifact, Release};
-use crate::model::DebVersion;
+use crate::model::{DebVersion, UnitName};
 use crate::tree::EntryKind;
 
 /// One side of a comparison.
@@ -115,15 +115,18 @@ impl Difference {
         let both = [old, new];
         let versions = both.map(|side| field(side, "Version"));
         let ids = both.map(|side| side.release.manifest.id().to_string());
+        let texts = both.map(|side| units(side.release));
+        let host = on_host(old.release, new.release, &texts, &versions);
+        let [old_texts, new_texts] = texts;
         Self {
             sizes: both.map(|side| side.artifact.size()),
             unpacked: both.map(|side| side.release.sizes.iter().sum()),
             files: changes(entries(old.release), entries(new.release)),
-            units: changes(units(old.release), units(new.release)),
+            units: changes(old_texts, new_texts),
             settings: both.map(|side| side.release.metadata_text("settings")),
             fields: changes(fields(old), fields(new)),
             scripts: changes(scripts(old), scripts(new)),
-            host: on_host(old.release, new.release, &versions),
+            host,
             ids,
             versions,
         }
@@ -239,7 +242,12 @@ fn rows(release: &Release) -> Vec<Row> {
         .collect()
 }
 
-fn on_host(old: &Release, new: &Release, versions: &[Option<String>; 2]) -> OnHost {
+fn on_host(
+    old: &Release,
+    new: &Release,
+    texts: &[BTreeMap<String, String>; 2],
+    versions: &[Option<String>; 2],
+) -> OnHost {
     let value = |release: &Release, key| release.settings(key).first().and_then(|row| row.get(1).cloned());
     let same = old.manifest.id() == new.manifest.id();
     let version = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<DebVersion>().ok());
@@ -259,7 +267,7 @@ fn on_host(old: &Release, new: &Release, versions: &[Option<String>; 2]) -> OnHo
     let mut deeds = Vec::new();
     for row in after.iter().filter(runs) {
         let was = before.iter().find(|old| old.name == row.name);
-        let changed = text_of(old, &row.name) != text_of(new, &row.name);
+        let changed = text_of(&texts[0], &row.name) != text_of(&texts[1], &row.name);
         let deed = match (was, row.policy.as_str()) {
             (None, _) => row.enabled.then_some(Deed::Start),
             (Some(_), _) if !row.service && !changed => None,
@@ -285,11 +293,10 @@ fn on_host(old: &Release, new: &Release, versions: &[Option<String>; 2]) -> OnHo
 }
 
 /// The text of a unit, or of its template, with the drop-ins.
-fn text_of(release: &Release, unit: &str) -> String {
-    let template = unit.split_once('@').zip(unit.rsplit_once('.'));
-    let template = template.map(|((name, _), (_, kind))| format!("{name}@.{kind}"));
-    let of: Vec<&str> = [Some(unit), template.as_deref()].into_iter().flatten().collect();
-    let texts = units(release);
+fn text_of(texts: &BTreeMap<String, String>, unit: &str) -> String {
+    let template = unit.parse::<UnitName>().ok().and_then(|name| name.template());
+    let template = template.as_ref().map(UnitName::as_str);
+    let of: Vec<&str> = [Some(unit), template].into_iter().flatten().collect();
     let mine = texts.iter().filter(|(path, _)| {
         of.iter()
             .any(|unit| path == unit || path.strip_prefix(unit).is_some_and(|rest| rest.starts_with(".d/")))

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-/// The fragments that `@include NAME@` names, one duty each.
+/// The fragments that `@include NAME@` names, one duty each; `activation` and `stopping` are the lists of what several scripts need
+/// for that.
 const FRAGMENTS: &[(&str, &str)] = &[
     ("activate", include_str!("../maintainer-scripts/lib/activate.sh")),
+    ("activation", include_str!("../maintainer-scripts/lib/activation.sh")),
     ("app", include_str!("../maintainer-scripts/lib/app.sh")),
     ("blue-green", include_str!("../maintainer-scripts/lib/blue-green.sh")),
     ("by-dpkg", include_str!("../maintainer-scripts/lib/by-dpkg.sh")),
@@ -41,6 +43,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("status", include_str!("../maintainer-scripts/lib/status.sh")),
     ("stop-all", include_str!("../maintainer-scripts/lib/stop-all.sh")),
     ("stop", include_str!("../maintainer-scripts/lib/stop.sh")),
+    ("stopping", include_str!("../maintainer-scripts/lib/stopping.sh")),
     ("switch", include_str!("../maintainer-scripts/lib/switch.sh")),
     ("systemd", include_str!("../maintainer-scripts/lib/systemd.sh")),
     ("units", include_str!("../maintainer-scripts/lib/units.sh")),
@@ -191,27 +194,34 @@ pub fn render(template: Template, tokens: &Tokens) -> Result<String, ScriptError
 /// The same for who brings the release.
 pub fn render_for(packager: Packager, template: Template, tokens: &Tokens) -> Result<String, ScriptError> {
     let mut text = String::new();
-    for line in template.text.lines() {
-        let fragment = line.strip_prefix("@include ").and_then(|rest| rest.strip_suffix('@'));
-        let fragment = fragment.map(|name| if name == "packager" { packager.fragment() } else { name });
-        match fragment {
-            None => text.push_str(line),
-            Some(name) => {
-                let (_, body) =
-                    FRAGMENTS
-                        .iter()
-                        .find(|(known, _)| *known == name)
-                        .ok_or_else(|| ScriptError::Fragment {
-                            template: template.name,
-                            fragment: name.to_owned(),
-                        })?;
-                text.push('\n');
-                text.push_str(body.trim_end());
-            }
-        }
-        text.push('\n');
-    }
+    expand(packager, template.name, template.text, &mut text)?;
     fill(template.name, &text, tokens)
+}
+
+/// Writes a text with its fragments filled in, which may include others.
+fn expand(packager: Packager, template: &'static str, text: &str, out: &mut String) -> Result<(), ScriptError> {
+    const INCLUDE: &str = "@include ";
+    for line in text.trim_end().lines() {
+        let Some(name) = line.strip_prefix(INCLUDE).and_then(|rest| rest.strip_suffix('@')) else {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        };
+        let name = if name == "packager" { packager.fragment() } else { name };
+        let (_, body) = FRAGMENTS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| ScriptError::Fragment {
+                template,
+                fragment: name.to_owned(),
+            })?;
+        // A list of fragments is none itself.
+        if !body.starts_with(INCLUDE) {
+            out.push('\n');
+        }
+        expand(packager, template, body, out)?;
+    }
+    Ok(())
 }
 
 /// Replaces `@TOKEN@` (capitals and underscores). `@RELPACK_RELEASE@` stays: the host's own scripts look for it.

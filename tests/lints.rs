@@ -168,21 +168,16 @@ fn what_build_refuses_check_refuses() {
     std::os::unix::fs::symlink("/etc/passwd", temp.path().join("build/link")).unwrap();
     let (status, found) = check(temp.path());
     assert_eq!(status, 1);
-    let said = |word: &str| {
+    let says = |found: &[Value], word: &str| {
         found
             .iter()
             .any(|f| f["severity"] == "error" && f["message"].as_str().unwrap().contains(word))
     };
-    assert!(said("link"), "{found:#?}");
+    assert!(says(&found, "link"), "{found:#?}");
     fs::remove_file(temp.path().join("build/link")).unwrap();
     let (status, found) = check(temp.path());
     assert_eq!(status, 1);
-    let said = |word: &str| {
-        found
-            .iter()
-            .any(|f| f["severity"] == "error" && f["message"].as_str().unwrap().contains(word))
-    };
-    assert!(said("no version is given"), "{found:#?}");
+    assert!(says(&found, "no version is given"), "{found:#?}");
     let output = relpack()
         .args(["check", "--version", "1.0", "-C"])
         .arg(temp.path())

@@ -115,11 +115,12 @@ healthy() {
     _end=$(($(now) + $(health_timeout "$1" "$2")))
     [ "$_end" -le "$deadline" ] || _end=$deadline
     while :; do
-        if ! _why=$(unit_alive "$2"); then
+        unit_show_all "$2"
+        if ! _why=$(shown_alive "$2"); then
             health_failed "$2" "$_why"
             return 1
         fi
-        if [ "$(unit_show "$2" ActiveState)" = active ] && _why=$(health_check "$1" "$2"); then return 0; fi
+        if [ "$u_state" = active ] && _why=$(health_check "$1" "$2"); then return 0; fi
         if [ "$(now)" -ge "$_end" ]; then
             health_failed "$2" "$2 did not become healthy within $(health_timeout "$1" "$2") s: ${_why:-still starting}"
             return 1

@@ -66,13 +66,15 @@ roll_canary() {
 soak() {
     _until=$(($(now) + $3))
     _seen=0
-    _pid=$(unit_show "$2" MainPID)
+    unit_show_all "$2"
+    _pid=$u_pid
     while [ "$(now)" -lt "$_until" ]; do
-        _why=$(unit_alive "$2" && health_check "$1" "$2") || {
+        unit_show_all "$2"
+        _why=$(shown_alive "$2" && health_check "$1" "$2") || {
             health_failed "$2" "the canary $2 failed after $_seen good checks: $_why"
             return 1
         }
-        [ "$(unit_show "$2" MainPID)" = "$_pid" ] || {
+        [ "$u_pid" = "$_pid" ] || {
             health_failed "$2" "the canary $2 was restarted after $_seen good checks"
             return 1
         }

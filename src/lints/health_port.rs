@@ -1,7 +1,7 @@
 //! `health-port-unset`: a deploy asks a port of which nothing in the package says that the application listens on it.
 
 use crate::model::TreePath;
-use crate::systemd::{Health, Origin, RELEASE_PLACEHOLDER, Unit, UnitError, quoted_words};
+use crate::systemd::{Health, Origin, RELEASE_PLACEHOLDER, Unit, UnitError, exec, quoted_words};
 use crate::tree::Node;
 
 use super::{Input, assignments};
@@ -79,11 +79,7 @@ fn is_set(port: &str, unit: &Unit, input: &Input<'_>) -> bool {
 /// Whether a file of the release that the unit names says it: a script, or a configuration.
 fn in_release(port: &str, unit: &Unit, input: &Input<'_>) -> bool {
     let prefix = &input.config.release.prefix;
-    let places = [
-        format!("{prefix}/app/"),
-        format!("{prefix}/current/"),
-        format!("{prefix}/releases/{RELEASE_PLACEHOLDER}/"),
-    ];
+    let own_place = format!("{prefix}/releases/{RELEASE_PLACEHOLDER}/");
     let Some(tree) = input.tree else { return true };
     let entries = unit.file.section("Service").map_or(&[][..], |section| &section.entries);
     let words = entries
@@ -92,9 +88,8 @@ fn in_release(port: &str, unit: &Unit, input: &Input<'_>) -> bool {
         .flat_map(|entry| quoted_words(&entry.value));
     words.into_iter().any(|word| {
         let word = word.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-        let below = places
-            .iter()
-            .find_map(|place| word.strip_prefix(place.as_str()))
+        let below = exec::in_release(word, prefix)
+            .or_else(|| word.strip_prefix(own_place.as_str()))
             .unwrap_or(word);
         let Ok(path) = below.trim_start_matches("./").parse::<TreePath>() else {
             return false;

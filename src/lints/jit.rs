@@ -37,14 +37,12 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
 /// The runtime that a service starts, if it is one that compiles.
 fn compiler(file: &UnitFile, input: &Input<'_>) -> Option<String> {
     let prefix = &input.config.release.prefix;
-    let places = [format!("{prefix}/app/"), format!("{prefix}/current/")];
-    exec::programs(file).into_iter().find_map(|program| {
-        let in_release = places.iter().find_map(|place| program.strip_prefix(place.as_str()));
-        match (in_release, input.tree) {
+    exec::programs(file)
+        .into_iter()
+        .find_map(|program| match (exec::in_release(&program, prefix), input.tree) {
             (Some(path), Some(tree)) => of_release(path, tree),
             _ => known(&program),
-        }
-    })
+        })
 }
 
 /// A link to a runtime, a script with it in its first line, or the runtime itself.

@@ -1,7 +1,7 @@
 //! Finds the files of the release that units execute, and checks that they are there.
 
 use crate::model::{AbsPath, Lint, TreePath};
-use crate::systemd::{DropIn, Entry, Origin, Section, Unit, UnitError, UnitFile};
+use crate::systemd::{DropIn, Entry, Origin, Section, Unit, UnitError, UnitFile, exec};
 use crate::tree::{Node, Tree};
 
 use super::PlanError;
@@ -17,7 +17,6 @@ pub struct Executed {
 
 /// Every program below `{app}` that a unit names as the first word of an `Exec…=` line.
 pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Executed> {
-    let places = [format!("{prefix}/app/"), format!("{prefix}/current/")];
     let mut found = Vec::new();
     let added = drop_ins
         .iter()
@@ -27,7 +26,7 @@ pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Ex
             continue;
         };
         for (at, entry, word) in programs(service) {
-            if let Some(path) = places.iter().find_map(|place| word.strip_prefix(place.as_str())) {
+            if let Some(path) = exec::in_release(word, prefix) {
                 if path.contains('%') {
                     continue; // only the host knows what a specifier becomes
                 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::config::{Config, Locked, NeedKind};
 use crate::model::{Arch, TreePath};
+use crate::systemd::exec;
 use crate::tree::{FileNode, Node, Tree};
 
 use super::PlanError;
@@ -116,14 +117,10 @@ impl Needs {
             if !counts || file.is_elf {
                 continue;
             }
-            if let Some(program) = shebang(&file.head(path, SHEBANG_MAX)?) {
-                let own = [
-                    format!("{}/app/", config.release.prefix),
-                    format!("{}/current/", config.release.prefix),
-                ];
-                if !own.iter().any(|own| program.starts_with(own.as_str())) {
-                    self.add(NeedKind::Program, &program, path.as_str());
-                }
+            if let Some(program) = shebang(&file.head(path, SHEBANG_MAX)?)
+                && exec::in_release(&program, &config.release.prefix).is_none()
+            {
+                self.add(NeedKind::Program, &program, path.as_str());
             }
         }
         Ok(())

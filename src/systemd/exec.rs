@@ -1,5 +1,7 @@
 //! Owns the command lines of `Exec…=`: their first words and quoting.
 
+use crate::model::AbsPath;
+
 use super::quote::words;
 use super::unit_file::UnitFile;
 
@@ -52,6 +54,12 @@ pub fn programs(file: &UnitFile) -> Vec<String> {
         }
     }
     found
+}
+
+/// The path in the release of a program that a unit starts from there, by either of the places where units see it.
+pub fn in_release<'a>(program: &'a str, prefix: &AbsPath) -> Option<&'a str> {
+    let below = program.strip_prefix(prefix.as_str())?;
+    below.strip_prefix("/app/").or_else(|| below.strip_prefix("/current/"))
 }
 
 /// Where each command of the line starts, and its program without prefixes.

@@ -1,0 +1,13 @@
+@include names@
+@include say@
+@include fault@
+@include lock@
+@include journal@
+@include settings@
+@include systemd@
+@include units@
+@include forget@
+@include start@
+@include instances@
+@include blue-green@
+@include stop-all@
