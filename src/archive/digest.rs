@@ -1,7 +1,7 @@
-//! Owns hashing an artifact's bytes in a thread beside the one that writes them.
+//! Owns hashing an artifact's bytes: in a thread beside the one that writes them, and as they are read.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -44,6 +44,41 @@ impl Digests {
         let mut state = State::default();
         state.update(bytes);
         state.finish()
+    }
+
+    /// Of all that is left to read.
+    pub(super) fn of_all(from: &mut dyn Read) -> io::Result<Self> {
+        let mut reader = DigestReader::new(from);
+        io::copy(&mut reader, &mut io::sink())?;
+        Ok(reader.finish())
+    }
+}
+
+/// Hashes what is read through it.
+pub(super) struct DigestReader<'a> {
+    inner: &'a mut dyn Read,
+    state: State,
+}
+
+impl<'a> DigestReader<'a> {
+    pub(super) fn new(inner: &'a mut dyn Read) -> Self {
+        Self {
+            inner,
+            state: State::default(),
+        }
+    }
+
+    /// Of what was read so far.
+    pub(super) fn finish(self) -> Digests {
+        self.state.finish()
+    }
+}
+
+impl Read for DigestReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.state.update(&buffer[..got]);
+        Ok(got)
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use super::ar::{self, Member};
 use super::compress::decoder;
 use super::control::parse_paragraph;
-use super::digest::State;
+use super::digest::{DigestReader, State};
 use super::limit::{Bounded, is_limit};
 use super::release::ReleaseBuilder;
 use super::untar::{TarError, TarReader};
@@ -323,7 +323,7 @@ impl Artifact {
         let mut wrong = Vec::new();
         self.walk(&mut |entry, body| {
             if entry.kind == InfoKind::File {
-                let sum: Md5 = digest_all(body)
+                let sum: Md5 = Digests::of_all(body)
                     .map_err(|error| self.tar_error(&self.data.name, error.into()))?
                     .md5;
                 match listed.remove(entry.path.as_str()) {
@@ -410,10 +410,7 @@ impl Artifact {
         entry: &EntryInfo,
         body: &mut dyn Read,
     ) -> Result<Release, ArtifactError> {
-        let mut compressed = Tee {
-            inner: body,
-            state: State::default(),
-        };
+        let mut compressed = DigestReader::new(body);
         let mut found = {
             let plain = decoder(BufReader::with_capacity(128 * 1024, &mut compressed), compression)
                 .map_err(|error| self.tar_error("the payload", error.into()))?;
@@ -427,7 +424,7 @@ impl Artifact {
         };
         // The decoder stops behind the stream's end; whatever follows counts for the digests.
         io::copy(&mut compressed, &mut io::sink()).map_err(|error| self.tar_error("the payload", error.into()))?;
-        found.compressed = Some(compressed.state.finish());
+        found.compressed = Some(compressed.finish());
         found.named = Some(id);
         Ok(found)
     }
@@ -557,29 +554,6 @@ fn payload_part(path: &TreePath) -> Option<(ReleaseId, PayloadPart<'_>)> {
         };
         Some((id.parse().ok()?, part))
     })
-}
-
-/// Hashes what passes through.
-struct Tee<'a> {
-    inner: &'a mut dyn Read,
-    state: State,
-}
-
-impl Read for Tee<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buffer)?;
-        self.state.update(&buffer[..got]);
-        Ok(got)
-    }
-}
-
-fn digest_all(body: &mut dyn Read) -> io::Result<Digests> {
-    let mut tee = Tee {
-        inner: body,
-        state: State::default(),
-    };
-    io::copy(&mut tee, &mut io::sink())?;
-    Ok(tee.state.finish())
 }
 
 /// Without NONBLOCK, a named pipe would wait for a writer for ever.
