@@ -37,6 +37,9 @@ name = "full"
 [shared]
 links = { "public/uploads" = "uploads" }
 
+[files]
+"/usr/share/full-service/inbox" = { link = "{shared}/inbox" }
+
 [defaults]
 preset = "python"
 Service.StateDirectory = "full-service"

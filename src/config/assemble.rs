@@ -50,9 +50,10 @@ pub(super) fn config<'d>(
         .map(|t| places::directories(&t, &layout, user.as_ref()))
         .unwrap_or_default();
     let shown = path.parent().unwrap_or(Path::new(""));
-    let files = root
-        .table("files")
-        .map(|t| files::files(&t, &layout, env.as_ref().map(|env| &env.file), dir, shown))
+    let files_table = root.table("files");
+    let files = files_table
+        .as_ref()
+        .map(|t| files::files(t, &layout, env.as_ref().map(|env| &env.file), dir, shown))
         .unwrap_or_default();
     let shared = root.table("shared").map(|t| {
         let shared = places::shared(&t);
@@ -99,6 +100,9 @@ pub(super) fn config<'d>(
     }
     if let Some(table) = &deploy_table {
         written.places.insert(&Origin::Deploy, Places::of_table(table));
+    }
+    if let Some(table) = &files_table {
+        written.places.insert(&Origin::Files, Places::of_table(table));
     }
     if let Some(table) = &instances_table {
         instances::add_places(table, &mut written.places);
@@ -166,7 +170,8 @@ pub(super) fn config<'d>(
         units,
         instances,
         drop_ins,
-        files,
+        files: files.sources,
+        links: files.links,
         migrate,
         deploy,
         lints,

@@ -1,13 +1,13 @@
-//! Reads `[files]`: configuration files that a release brings and a host's admin may edit.
+//! Reads `[files]`: configuration files that a release brings and a host's admin may edit, and links.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::ConfigFile;
 use super::diagnostics::{Problem, printable_path};
 use super::places::{Layout, PLAIN, is_plain};
 use super::reader::{At, Table, shown_key};
+use super::{ConfigFile, HostLink, host_links};
 use crate::model::AbsPath;
 
 /// A configuration file is edited by hand: more than this is something else.
@@ -25,32 +25,78 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("tmpfiles.d", "write [directories]"),
 ];
 
+/// What `[files]` says, each by path.
+#[derive(Default)]
+pub(super) struct Files {
+    pub(super) sources: Vec<ConfigFile>,
+    pub(super) links: Vec<HostLink>,
+}
+
 /// `[files]`; `dir` is where sources start from, `shown` the same as messages name it.
-pub(super) fn files(
-    table: &Table<'_>,
-    layout: &Layout,
-    env_file: Option<&AbsPath>,
-    dir: &Path,
-    shown: &Path,
-) -> Vec<ConfigFile> {
-    let mut list: Vec<ConfigFile> = Vec::new();
+pub(super) fn files(table: &Table<'_>, layout: &Layout, env_file: Option<&AbsPath>, dir: &Path, shown: &Path) -> Files {
+    let mut files = Files::default();
     for (key, value) in table.entries() {
         let what = format!("files.{}", shown_key(&key.value));
-        let entry = table.entry_table(&key, value);
+        let Some(entry) = table.entry_table(&key, value) else {
+            continue;
+        };
+        if entry.has("link") {
+            without_content(&entry, &what);
+            if let Some(link) = host_links::link(&entry, &what, &key, layout)
+                && apart(table, &what, &key, &link, &files.links)
+            {
+                files.links.push(link);
+            }
+            entry.finish();
+            continue;
+        }
         let path = target(table, &what, &key, layout, env_file);
-        let Some(entry) = entry else { continue };
         entry.need("source", "\"deploy/acme.ini\"");
         let mode = mode(&entry, &what);
+        let conffile = entry.bool("conffile").is_none_or(|given| given.value);
         let bytes = entry
             .string("source")
             .and_then(|source| read(&entry, &what, &source, dir, shown));
         entry.finish();
         if let (Some(path), Some(mode), Some(bytes)) = (path, mode, bytes) {
-            list.push(ConfigFile { path, mode, bytes });
+            files.sources.push(ConfigFile {
+                path,
+                mode,
+                conffile,
+                bytes,
+            });
         }
     }
-    list.sort_by(|a, b| a.path.cmp(&b.path));
-    list
+    files.sources.sort_by(|a, b| a.path.cmp(&b.path));
+    files.links.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn without_content(entry: &Table<'_>, what: &str) {
+    for key in ["source", "mode", "conffile"] {
+        if entry.has(key) {
+            entry.doc.push(
+                Problem::new(entry.span_of(key), format!("{what}.{key}: a link has no {key}"))
+                    .help("keep one of the two: a file with a source, or a link"),
+            );
+        }
+    }
+}
+
+/// A link is no directory of another one.
+fn apart(table: &Table<'_>, what: &str, key: &At<String>, link: &HostLink, others: &[HostLink]) -> bool {
+    let inside = |other: &&HostLink| link.path.starts_with(&other.path) || other.path.starts_with(&link.path);
+    let Some(other) = others.iter().find(inside) else {
+        return true;
+    };
+    table.doc.push(
+        Problem::new(
+            key.span.clone(),
+            format!("{what}: lies in the link {} or holds it", other.path),
+        )
+        .help("keep the outer one, or choose another place"),
+    );
+    false
 }
 
 fn target(
@@ -73,7 +119,9 @@ fn target(
     let (Some((&"etc", below)), false) = (parts.split_first(), parts.len() < 2) else {
         return refuse(
             "only files below /etc are a host's to edit",
-            format!("put it into the release, or choose {own}"),
+            format!(
+                "put it into the release, and where it has to be seen here write link = \"current/…\"; or choose {own}"
+            ),
         );
     };
     if !path.value.as_str().chars().all(is_plain) {

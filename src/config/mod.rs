@@ -8,6 +8,7 @@ mod file;
 mod files;
 mod from_cargo;
 mod git;
+mod host_links;
 mod instances;
 mod lints;
 mod lock_file;
@@ -38,8 +39,8 @@ pub use lock_file::{Lock, Locked, NeedKind};
 pub use package::maintainer_problem;
 pub use relation::Relation;
 pub use resolved::{
-    Check, Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Payload, Proxy, Release, Secrets, Shared,
-    Strategy, User,
+    Check, Config, ConfigFile, Deploy, Directory, Env, HostLink, LinkTarget, Migrate, Package, Payload, Proxy, Release,
+    Secrets, Shared, Strategy, User,
 };
 
 use diagnostics::Source;
