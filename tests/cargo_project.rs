@@ -34,7 +34,7 @@ assets = [
     ["deploy/api.toml", "etc/acme-api/api.toml", "640"],
     ["deploy/*.html", "usr/share/acme-api/web/", "644"],
     ["deploy/acme-api.1", "usr/share/man/man1/", "644"],
-    { link-name = "acme_api", dest = "usr/bin/acme-api" },
+    { link_name = "acme_api", dest = "usr/bin/acme-api" },
 ]
 maintainer-scripts = "deploy"
 systemd-units = { unit-name = "acme-api" }
@@ -43,7 +43,7 @@ systemd-units = { unit-name = "acme-api" }
 name = "acme-other"
 depends = "adduser"
 assets = [["target/release/acme_api", "usr/bin/", "755"]]
-systemd-units = { unit-name = "other", unit-scripts = "other", enable = false, restart-after-upgrade = false }
+systemd-units = { unit-name = "acme-other", unit-scripts = "other", enable = false, restart-after-upgrade = false }
 "#;
 
 const UNIT: &str = "[Unit]
@@ -72,7 +72,7 @@ fn project(dir: &Path) {
     write(&dir.join("deploy/acme-api.1"), ".TH ACME-API 1\n", 0o644);
     write(&dir.join("deploy/acme-api.service"), UNIT, 0o644);
     write(
-        &dir.join("other/other.service"),
+        &dir.join("other/acme-other.service"),
         "[Service]\nExecStart=/usr/bin/acme_api\n",
         0o644,
     );
@@ -180,14 +180,6 @@ Service.ExecStart = "bin/acme_api --other"
 X-Relpack.Health = "http://127.0.0.1:3000/"
 "#;
     write(&temp.path().join("relpack.toml"), config, 0o644);
-    // The configuration file is the package's own only by its old name.
-    let said = refused(temp.path());
-    assert!(
-        said.contains("/etc/acme-api/api.toml") && said.contains("own file"),
-        "{said}"
-    );
-    let manifest = MANIFEST.replace("etc/acme-api/api.toml", "etc/acme/api.toml");
-    write(&temp.path().join("Cargo.toml"), &manifest, 0o644);
     let deb = built(temp.path());
     for expected in [
         "Package: acme\n",
@@ -238,7 +230,7 @@ fn variants_and_members_of_a_workspace() {
     assert_eq!(shown["name"], "acme-other", "{shown}");
     let units = shown["units"].to_string();
     assert!(
-        units.contains("other.service") && !units.contains("acme-api.service"),
+        units.contains("acme-other.service") && !units.contains("acme-api.service"),
         "{units}"
     );
     assert!(
@@ -297,7 +289,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
             "section = \"Web Apps\"",
             &["package.section", "not a section", "cargo = \"acme_api\""],
         ),
-        ("section = \"web\"", "section = 3", &["section"]),
+        ("section = \"web\"", "section = 3", &["line 16", "expected a string"]),
         ("[package]", "[package", &["cargo can't read the project"]),
         (
             "\"$auto, adduser",
@@ -336,11 +328,15 @@ fn what_is_wrong_is_said_with_what_to_do() {
             "usr/bin/\", \"644\"",
             &["bin/acme_api", "not executable"],
         ),
-        ("target/release/acme_api\"", "target/release/\"", &["target/release"]),
+        (
+            "target/release/acme_api\"",
+            "target/release/\"",
+            &["the whole directory of a build", "name the programs"],
+        ),
         ("authors = [", "categories = [", &["maintainer"]),
         (
             "unit-name = \"acme-api\"",
-            "unit-name = \"acme-ap\"",
+            "unit-scripts = \"src\"",
             &["no units", "No usable systemd units"],
         ),
         (

@@ -119,7 +119,7 @@ pub enum CargoError {
     },
     /// The library gave up on the project.
     #[error(
-        "cargo-deb's library stumbled over the project (hint: correct [package.metadata.deb] in {manifest:?}; an asset is a file, never target/release itself)"
+        "cargo-deb's library stumbled over the project (hint: correct [package.metadata.deb] in {manifest:?}, or name the finished build with source)"
     )]
     Panicked {
         /// The manifest.
@@ -128,7 +128,7 @@ pub enum CargoError {
     /// An asset that no host could take.
     #[error("the asset {path:?} {problem}")]
     Asset {
-        /// Where a package puts it; what isn't UTF-8 is replaced.
+        /// Where a package puts it, or where it is; what isn't UTF-8 is replaced.
         path: String,
         /// What is wrong, with a hint.
         problem: &'static str,

@@ -83,7 +83,17 @@ pub fn read(request: &Request<'_>) -> Result<Project, CargoError> {
     let manifest = request.dir.join("Cargo.toml");
     let made_before = MadeBefore::save(&workspace.target_dir())?;
     // It expects what a manifest need not hold, such as an asset's file name.
-    let read = catch_unwind(AssertUnwindSafe(|| Reading::of(request, &workspace)?.finish(request)));
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let reading = Reading::of(request, &workspace)?;
+        let scratch = reading.scratch();
+        let project = reading.finish(request);
+        // They are empty, and not always removed.
+        let _ = fs::remove_dir(&scratch);
+        if let Some(parent) = scratch.parent().filter(|_| request.target.is_some()) {
+            let _ = fs::remove_dir(parent);
+        }
+        project
+    }));
     let restored = made_before.restore();
     let project = read.unwrap_or(Err(CargoError::Panicked { manifest }))?;
     restored?;
@@ -143,11 +153,14 @@ struct Reading<'a> {
     listener: Collect,
     /// What builds what is packed.
     command: String,
+    /// The target's directory of builds; empty without one.
+    below: PathBuf,
 }
 
 impl<'a> Reading<'a> {
     fn of(request: &Request<'_>, workspace: &'a Workspace) -> Result<Self, CargoError> {
         let manifest = request.dir.join("Cargo.toml");
+        let member = workspace.manifest(request);
         let listener = Collect::default();
         let options = BuildOptions {
             manifest_path: Some(&manifest),
@@ -167,8 +180,8 @@ impl<'a> Reading<'a> {
             CargoDebError::NoRootFoundInWorkspace(_) => CargoError::WhichMember {
                 known: workspace.names(),
             },
-            CargoDebError::VariantNotFound(name) => workspace.no_variant(&workspace.manifest(request), name),
-            _ => refused(&error, &manifest),
+            CargoDebError::VariantNotFound(name) => workspace.no_variant(&member, name),
+            _ => refused(&error, &member),
         })?;
         let package = packages
             .into_iter()
@@ -190,7 +203,18 @@ impl<'a> Reading<'a> {
             package,
             listener,
             command,
+            below: request.target.unwrap_or_default().into(),
         })
+    }
+
+    /// Where the library makes a directory for what it doesn't keep here.
+    fn scratch(&self) -> PathBuf {
+        let build = self
+            .build
+            .build_dir_base
+            .as_ref()
+            .unwrap_or(&self.build.target_dir_base);
+        build.join(&self.below).join(&self.package.cargo_crate_name)
     }
 
     fn manifest(&self) -> PathBuf {
@@ -312,15 +336,7 @@ impl<'a> Reading<'a> {
         };
         self.package.sort_assets_by_type();
         let written = cargo_deb::write_deb(&self.build, deb.clone(), &self.package, &fast, &self.listener);
-        let written = written.map_err(|error| self.failure(&error));
-        // It is empty, and left where something fails.
-        let build_dir = self
-            .build
-            .build_dir_base
-            .as_ref()
-            .unwrap_or(&self.build.target_dir_base);
-        let _ = fs::remove_dir(build_dir.join(&self.package.cargo_crate_name));
-        written?;
+        written.map_err(|error| self.failure(&error))?;
         let assets = staged::unpack(&deb, &root.join("assets"))?;
         fs::remove_file(&deb).map_err(CargoError::io("remove", &deb))?;
         Ok(assets)

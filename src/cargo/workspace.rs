@@ -74,6 +74,20 @@ impl Workspace {
                 hint: meant(name, &names),
             });
         }
+        let Some(deb) = self.deb(&self.manifest(request)) else {
+            return Ok(());
+        };
+        let own = request.variant.map(|variant| &deb["variants"][variant]["assets"]);
+        let lists = [Some(&deb["assets"]), own];
+        for asset in lists.into_iter().flatten().filter_map(Value::as_array).flatten() {
+            let source = asset["source"].as_str().or(asset[0].as_str()).unwrap_or_default();
+            if source.trim_end_matches('/') == "target/release" {
+                return Err(CargoError::Asset {
+                    path: source.to_owned(),
+                    problem: "is the whole directory of a build (hint: name the programs in it)",
+                });
+            }
+        }
         Ok(())
     }
 
@@ -143,9 +157,16 @@ fn meant(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// A message of another program, without its line breaks and its word for an error.
+/// A message of another program, without its line breaks, its word for an error, and the lines that show a file.
 pub(super) fn one_line(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let shows = |line: &&str| {
+        line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ')
+            .starts_with('|')
+    };
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !shows(line));
     let joined = lines.collect::<Vec<_>>().join(" ");
     joined.strip_prefix("error: ").unwrap_or(&joined).to_owned()
 }
@@ -180,5 +201,9 @@ mod tests {
     #[test]
     fn what_other_programs_say_is_one_line() {
         assert_eq!(one_line("error: no\n\n  because of it\n"), "no because of it");
+        assert_eq!(
+            one_line("at line 3\n  |\n3 | a = [\n  |     ^\nnot that\n"),
+            "at line 3 not that"
+        );
     }
 }
