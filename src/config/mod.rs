@@ -3,6 +3,7 @@
 mod assemble;
 mod deploy;
 mod diagnostics;
+mod documents;
 mod file;
 mod files;
 mod git;
@@ -31,6 +32,7 @@ use toml::de::DeTable;
 use crate::model::{DebVersion, ValueError};
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
+pub use documents::{Documents, License};
 pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
 pub use package::maintainer_problem;

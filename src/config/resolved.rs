@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
+use super::documents::Documents;
 use super::lints::Lints;
 use super::lock_file::Lock;
 use super::unit_places::UnitPlaces;
@@ -43,6 +44,8 @@ pub struct Config {
     pub files: Vec<ConfigFile>,
     /// The links of `[files]`, by path; none lies in another.
     pub links: Vec<HostLink>,
+    /// Changelog, licence, manual pages and completions.
+    pub documents: Documents,
     /// `[migrate]`
     pub migrate: Option<Migrate>,
     /// `[deploy]`
