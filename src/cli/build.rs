@@ -292,6 +292,7 @@ fn manifest_entry(bound: &Bound, manifest: &Manifest) -> DataEntry {
 fn data_entry(file: &HostFile) -> DataEntry {
     let kind = match &file.kind {
         HostFileKind::Dir => DataKind::Dir,
+        HostFileKind::Symlink(target) => DataKind::Symlink(target.clone()),
         HostFileKind::File(mode, bytes) => DataKind::Bytes {
             mode: *mode,
             bytes: bytes.as_slice().into(),
