@@ -1,4 +1,4 @@
-//! What a package puts on a host outside of its release: links of `[files]`.
+//! What a package puts on a host outside of its release: links, changelog and licence, manual pages, completions.
 
 mod common;
 
@@ -298,4 +298,239 @@ fn links_follow_the_release_and_leave_alone_what_is_not_theirs() {
         found(),
         ["bin/four /opt/acme/current/2", "bin/one /bin/true", "bin/two a file"]
     );
+}
+
+const PAGE: &str = ".TH ACME-SERVE 1 2024-01-01\n.SH NAME\nacme\\-serve \\- serves\n";
+
+/// The application with documents beside its build, and `keys` in `[package]`.
+fn documented(dir: &Path, keys: &str, more: &str) {
+    application(dir);
+    let config = CONFIG.replace("[release]", &format!("{keys}\n[release]")) + more;
+    write(&dir.join("relpack.toml"), &config, 0o644);
+    for (path, text) in [
+        ("docs/acme-serve.1", PAGE),
+        (
+            "docs/acme.conf.5",
+            ".\\\" for people\n.Dd January 1, 2024\n.Dt ACME.CONF 5\n",
+        ),
+        ("docs/notes.1", "no manual page\n"),
+        ("CHANGELOG.md", "# 1.4.0\r\n\r\nFaster.\r\n"),
+        ("LICENSE", "Do as you like.\n\n  But not that.\n.Really.\n"),
+        ("shell/acme.bash", "complete -W 'run stop' acme-serve\n"),
+        ("shell/_acme", "#compdef acme-serve\n_arguments '--port'\n"),
+        ("shell/acme.fish", "complete -c acme-serve -l port\n"),
+        ("empty", "\n"),
+    ] {
+        write(&dir.join(path), text, 0o644);
+    }
+    fs::write(dir.join("latin1"), b"caf\xe9\n").unwrap();
+}
+
+/// The package's files, unpacked.
+fn unpacked(dir: &Path, arguments: &[&str]) -> std::path::PathBuf {
+    let (out, data) = (dir.join("out"), dir.join("data"));
+    for old in [&out, &data] {
+        let _ = fs::remove_dir_all(old);
+    }
+    ok(relpack().args(["build", "--out", "out", "-C"]).arg(dir).args(arguments));
+    let deb = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
+    ok(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&data));
+    data
+}
+
+/// What `gzip -9n` makes of it: no name and no time (RFC 1952).
+fn gunzip(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap();
+    assert_eq!(bytes[..9], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2], "{path:?}");
+    ok(Command::new("gzip").arg("-dc").arg(path))
+}
+
+#[test]
+fn documents_lie_where_people_and_shells_look() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    documented(
+        dir,
+        "changelog = \"CHANGELOG.md\"\nlicense = \"Acme-Free\"\nlicense_file = \"LICENSE\"\nman = [\"docs/acme-serve.1\", \"docs/acme.conf.5\"]",
+        "[completions.acme-serve]\nbash = \"shell/acme.bash\"\nzsh = \"shell/_acme\"\nfish = \"shell/acme.fish\"\n",
+    );
+    let data = unpacked(dir, &[]);
+    let read = |path: &str| fs::read_to_string(data.join(path)).unwrap();
+    assert_eq!(gunzip(&data.join("usr/share/man/man1/acme-serve.1.gz")), PAGE);
+    assert!(gunzip(&data.join("usr/share/man/man5/acme.conf.5.gz")).contains(".Dt ACME.CONF 5"));
+    assert_eq!(
+        read("usr/share/bash-completion/completions/acme-serve"),
+        "complete -W 'run stop' acme-serve\n"
+    );
+    assert!(read("usr/share/zsh/vendor-completions/_acme-serve").starts_with("#compdef acme-serve\n"));
+    assert!(read("usr/share/fish/vendor_completions.d/acme-serve.fish").contains("-l port"));
+    // A native package's changelog has the name that a changelog of another form would have.
+    assert!(gunzip(&data.join("usr/share/doc/acme/changelog.gz")).starts_with("acme (1.4.0) unstable"));
+    assert_eq!(
+        gunzip(&data.join("usr/share/doc/acme/CHANGELOG.md.gz")),
+        "# 1.4.0\n\nFaster.\n"
+    );
+    let copyright = read("usr/share/doc/acme/copyright");
+    let license = "License: Acme-Free\n Do as you like.\n .\n   But not that.\n  .Really.\n";
+    assert!(copyright.ends_with(license), "{copyright}");
+    // And in a tarball, whose install puts them there.
+    ok(relpack()
+        .args(["build", "--out", "tar", "--format", "tar.gz", "-C"])
+        .arg(dir));
+    let listed = ok(Command::new("tar")
+        .arg("-tzf")
+        .arg(dir.join("tar/acme-1.4.0-all.tar.gz")));
+    for path in [
+        "man/man1/acme-serve.1.gz",
+        "bash-completion/completions/acme-serve",
+        "doc/acme/CHANGELOG.md.gz",
+    ] {
+        assert!(
+            listed.contains(&format!("acme-1.4.0-all/host/usr/share/{path}\n")),
+            "{listed}"
+        );
+    }
+    // With a revision, the application's own has that name.
+    let data = unpacked(dir, &["--version", "1.4.0-2"]);
+    assert_eq!(
+        gunzip(&data.join("usr/share/doc/acme/changelog.gz")),
+        "# 1.4.0\n\nFaster.\n"
+    );
+    assert!(gunzip(&data.join("usr/share/doc/acme/changelog.Debian.gz")).starts_with("acme (1.4.0-2) "));
+}
+
+#[test]
+fn a_debian_changelog_and_a_finished_copyright_file_are_taken_as_they_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    documented(
+        dir,
+        "changelog = \"debian/changelog\"\nlicense_file = \"debian/copyright\"",
+        "",
+    );
+    let entry = |version: &str| {
+        format!(
+            "acme ({version}) stable; urgency=low\n\n  * It is {version}.\n\n -- A <a@b.example>  Mon, 01 Jan 2024 00:00:00 +0000\n"
+        )
+    };
+    let copyright = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: 2024 A\nLicense: Acme-Free\n Free.\n";
+    write(&dir.join("debian/changelog"), &entry("1.4.0"), 0o644);
+    write(&dir.join("debian/copyright"), copyright, 0o644);
+    let data = unpacked(dir, &[]);
+    let changelog = data.join("usr/share/doc/acme/changelog.gz");
+    assert_eq!(gunzip(&changelog), entry("1.4.0"));
+    assert_eq!(
+        fs::read_to_string(data.join("usr/share/doc/acme/copyright")).unwrap(),
+        copyright
+    );
+    // One that ends before this version gets an entry for it.
+    unpacked(dir, &["--version", "1.5.0"]);
+    let plain = dir.join("plain");
+    fs::write(&plain, gunzip(&changelog)).unwrap();
+    let versions = ok(Command::new("dpkg-parsechangelog")
+        .arg("-l")
+        .arg(&plain)
+        .args(["--all", "--format", "rfc822", "-S", "Version"]));
+    assert!(versions.contains("1.5.0"), "{versions}");
+    assert!(gunzip(&changelog).ends_with(&format!("\n{}", entry("1.4.0"))));
+    // Another package's is a document like any other.
+    write(
+        &dir.join("debian/changelog"),
+        &entry("1.4.0").replace("acme (", "other ("),
+        0o644,
+    );
+    let data = unpacked(dir, &[]);
+    assert!(gunzip(&data.join("usr/share/doc/acme/changelog.gz")).starts_with("acme (1.4.0) unstable"));
+    assert!(gunzip(&data.join("usr/share/doc/acme/CHANGELOG.gz")).starts_with("other (1.4.0) stable"));
+}
+
+#[test]
+fn documents_that_nobody_could_read_are_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("app");
+    for (keys, more, problem, hint) in [
+        (
+            "changelog = \"none\"",
+            "",
+            "package.changelog: cannot read",
+            "relative to this one",
+        ),
+        (
+            "changelog = \"latin1\"",
+            "",
+            "\"latin1\" is not UTF-8",
+            "save it as UTF-8",
+        ),
+        ("changelog = \"empty\"", "", "\"empty\" is empty", "fill it"),
+        (
+            "license_file = \"LICENSE\"",
+            "",
+            "has a text and no name",
+            "license = \"MIT\"",
+        ),
+        ("license_file = \"docs\"", "", "is not a regular file", "name a file"),
+        ("man = [\"docs/acme.1.gz\"]", "", "is compressed", "the page itself"),
+        (
+            "man = [\"CHANGELOG.md\"]",
+            "",
+            "not named like a manual page",
+            "docs/acme.1",
+        ),
+        ("man = [\"docs/notes.1\"]", "", "neither .TH nor .Dd", "as man reads it"),
+        (
+            "man = [\"docs/acme-serve.1\", \"docs/acme-serve.1\"]",
+            "",
+            "there already",
+            "another name",
+        ),
+        ("man = [\"docs/acme-release.1\"]", "", "there already", "another name"),
+        (
+            "man = \"docs/acme-serve.1\"",
+            "",
+            "expected a list",
+            "[\"docs/acme-serve.1\"]",
+        ),
+        (
+            "",
+            "[completions.\"a/b\"]\nbash = \"shell/acme.bash\"",
+            "not the name of a command",
+            "as it is typed",
+        ),
+        (
+            "",
+            "[completions.acme]\nzsh = \"shell/acme.bash\"",
+            "does not begin with #compdef",
+            "#compdef acme",
+        ),
+        (
+            "",
+            "[completions.acme]\nksh = \"shell/acme.bash\"",
+            "unknown key \"ksh\"",
+            "zsh",
+        ),
+        (
+            "",
+            "[completions]\nbash = \"shell/acme.bash\"",
+            "expected a table",
+            "give a table",
+        ),
+        (
+            "",
+            "[files]\n\"/usr/share/man/man1/a.1\" = { link = \"current/a\" }",
+            "not for a package's links",
+            "package.man",
+        ),
+    ] {
+        documented(&dir, keys, more);
+        let output = relpack().arg("build").arg("-C").arg(&dir).output().unwrap();
+        let said = common::both(&output);
+        assert_eq!(output.status.code(), Some(1), "{keys}{more}: {said}");
+        let flat = said
+            .split(['\n', '│', ' '])
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(flat.contains(problem) && flat.contains(hint), "{keys}{more}: {said}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

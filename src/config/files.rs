@@ -32,8 +32,8 @@ pub(super) struct Files {
     pub(super) links: Vec<HostLink>,
 }
 
-/// `[files]`; `dir` is where sources start from, `shown` the same as messages name it.
-pub(super) fn files(table: &Table<'_>, layout: &Layout, env_file: Option<&AbsPath>, dir: &Path, shown: &Path) -> Files {
+/// `[files]`
+pub(super) fn files(table: &Table<'_>, layout: &Layout, env_file: Option<&AbsPath>, place: Place<'_>) -> Files {
     let mut files = Files::default();
     for (key, value) in table.entries() {
         let what = format!("files.{}", shown_key(&key.value));
@@ -56,7 +56,7 @@ pub(super) fn files(table: &Table<'_>, layout: &Layout, env_file: Option<&AbsPat
         let conffile = entry.bool("conffile").is_none_or(|given| given.value);
         let bytes = entry
             .string("source")
-            .and_then(|source| read(&entry, &what, &source, dir, shown));
+            .and_then(|source| read_source(&entry, &format!("{what}.source"), &source, place, SIZE_MAX));
         entry.finish();
         if let (Some(path), Some(mode), Some(bytes)) = (path, mode, bytes) {
             files.sources.push(ConfigFile {
@@ -167,28 +167,42 @@ fn mode(table: &Table<'_>, what: &str) -> Option<u32> {
     mode
 }
 
-fn read(table: &Table<'_>, what: &str, source: &At<String>, dir: &Path, shown: &Path) -> Option<Vec<u8>> {
-    let at = printable_path(&shown.join(&source.value));
+/// Where the sources of files start from, and the same as messages name it.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) shown: &'a Path,
+}
+
+/// A file that the configuration names in the field `what`, of at most `max` bytes.
+pub(super) fn read_source(
+    table: &Table<'_>,
+    what: &str,
+    source: &At<String>,
+    place: Place<'_>,
+    max: u64,
+) -> Option<Vec<u8>> {
+    let at = printable_path(&place.shown.join(&source.value));
     let refuse = |problem: String, help: &str| {
-        let problem = Problem::new(source.span.clone(), format!("{what}.source: {problem}"));
+        let problem = Problem::new(source.span.clone(), format!("{what}: {problem}"));
         table.doc.push(problem.help(help));
         None
     };
-    let path = dir.join(&source.value);
+    let path = place.dir.join(&source.value);
     let attempt = || -> std::io::Result<Option<Vec<u8>>> {
         // Opening a FIFO would wait for a writer for ever.
         if !std::fs::metadata(&path)?.is_file() {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        File::open(&path)?.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+        File::open(&path)?.take(max + 1).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     };
     match attempt() {
-        Ok(Some(bytes)) if bytes.len() as u64 <= SIZE_MAX => Some(bytes),
+        Ok(Some(bytes)) if bytes.len() as u64 <= max => Some(bytes),
         Ok(Some(_)) => refuse(
-            format!("{at} is larger than 1 MiB"),
-            "is it really a configuration file?",
+            format!("{at} is larger than {} MiB", max >> 20),
+            "is it really the file that is meant?",
         ),
         Ok(None) => refuse(
             format!("{at} is not a regular file"),

@@ -22,6 +22,10 @@ const NOT_HERE: &[(&[&str], &str)] = &[
     (&["lib", "tmpfiles.d"], "write [directories]"),
     (&["lib", "relpack"], "what lies there is relpack's own"),
     (&["share", "lintian"], "what lies there is relpack's own"),
+    (&["share", "man"], "write package.man"),
+    (&["share", "bash-completion", "completions"], "write [completions]"),
+    (&["share", "zsh", "vendor-completions"], "write [completions]"),
+    (&["share", "fish", "vendor_completions.d"], "write [completions]"),
 ];
 
 /// Where nothing is that a package could rely on.

@@ -4,6 +4,7 @@ mod assemble;
 mod cargo_places;
 mod deploy;
 mod diagnostics;
+mod documents;
 mod file;
 mod files;
 mod from_cargo;
@@ -33,6 +34,7 @@ use toml::de::DeTable;
 use crate::model::{DebVersion, ValueError};
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
+pub use documents::{Documents, License};
 pub use from_cargo::Taken;
 pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::Problem;
+use super::documents::Documents;
 use super::from_cargo::Taken;
 use super::lints::Lints;
 use super::lock_file::Lock;
@@ -44,6 +45,8 @@ pub struct Config {
     pub files: Vec<ConfigFile>,
     /// The links of `[files]`, by path; none lies in another.
     pub links: Vec<HostLink>,
+    /// Changelog, licence, manual pages and completions.
+    pub documents: Documents,
     /// `[migrate]`
     pub migrate: Option<Migrate>,
     /// `[deploy]`

@@ -50,7 +50,7 @@ impl Inputs {
         let package = &config.package;
         let directories = directories(config);
         Self {
-            documents: documents::Inputs::new(package),
+            documents: documents::Inputs::new(config),
             sysusers: config.user.create.then(|| sysusers(config)),
             tmpfiles: directories
                 .iter()

@@ -10,6 +10,11 @@ mod once {
     fn links_follow_the_release() {
         super::links_follow_the_release(Suite::Bookworm);
     }
+
+    #[test]
+    fn what_is_shared_outlives_releases() {
+        super::what_is_shared_outlives_releases(Suite::Trixie);
+    }
 }
 
 fn app(version: &str, links: &[(&str, &str)]) -> App {
@@ -71,4 +76,50 @@ fn links_follow_the_release(suite: Suite) {
     m.ok("dpkg -r other");
     m.ok("apt-get remove -y -q acme");
     assert_eq!(links(), "");
+}
+
+/// `[shared] links`, taken up and given up by a later release.
+fn what_is_shared_outlives_releases(suite: Suite) {
+    let host = Host::boot(suite);
+    let m = &host.m;
+    let shared = |version: &str| {
+        App::new(version)
+            .settle("0s")
+            .service_line("Service.ProtectSystem = \"strict\"")
+            .extra("[shared]\nlinks = { \"public/uploads\" = \"uploads\", \"log\" = \"var/log\" }")
+    };
+    // Here it is a directory of the release, with something in it.
+    let directory = |version: &str| {
+        App::new(version)
+            .settle("0s")
+            .file("public/uploads/old", "of the release\n")
+    };
+    host.deploy(&directory("1.0"));
+    m.ok("grep -x 'of the release' /opt/acme/current/public/uploads/old");
+    let two = host.deploy(&shared("2.0"));
+    host.all_well(&two, "2.0");
+    let made = m.ok("stat -c '%n %a %U:%G' /opt/acme/shared/uploads /opt/acme/shared/var /opt/acme/shared/var/log");
+    assert_eq!(
+        made.text(),
+        "/opt/acme/shared/uploads 750 acme:acme\n/opt/acme/shared/var 755 root:root\n/opt/acme/shared/var/log 750 acme:acme"
+    );
+    // As the service: its release is read-only, and what is shared isn't.
+    m.ok("acme-release exec -- /bin/sh -c 'echo mine >public/uploads/new && echo line >log/x && ! touch body'");
+    let three = host.deploy(&shared("3.0"));
+    host.all_well(&three, "3.0");
+    let seen = "acme-release exec -- /bin/cat /opt/acme/app/public/uploads/new /opt/acme/app/log/x";
+    assert_eq!(m.ok(seen).text(), "mine\nline");
+    // A release that fails, one that has a directory there again, and back.
+    host.publish(&[shared("4.0").behaviour(Behaviour::ExitAtOnce)]);
+    host.install("4.0").expect_failure();
+    host.serves("3.0");
+    assert_eq!(m.ok(seen).text(), "mine\nline");
+    host.expect_healed("3.0");
+    let five = host.deploy(&directory("5.0"));
+    host.all_well(&five, "5.0");
+    m.ok("grep -x 'of the release' /opt/acme/current/public/uploads/old && [ ! -e /opt/acme/current/log ]");
+    m.ok("acme-release rollback");
+    assert_eq!(m.ok(seen).text(), "mine\nline");
+    host.expect_dpkg("3.0");
+    m.ok("apt-get purge -y -q acme && grep -x mine /opt/acme/shared/uploads/new && [ ! -e /opt/acme/releases ]");
 }
