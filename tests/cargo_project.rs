@@ -21,6 +21,8 @@ homepage = "https://acme.example/"
 license = "MIT"
 
 [package.metadata.deb]
+license-file = ["LICENSE", "1"]
+changelog = "CHANGES"
 depends = "$auto, adduser, bash (>= 5) | dash"
 pre-depends = "init-system-helpers"
 recommends = ["logrotate"]
@@ -34,6 +36,8 @@ assets = [
     ["deploy/api.toml", "etc/acme-api/api.toml", "640"],
     ["deploy/*.html", "usr/share/acme-api/web/", "644"],
     ["deploy/acme-api.1", "usr/share/man/man1/", "644"],
+    ["deploy/acme-api.5.gz", "usr/share/man/man5/", "644"],
+    ["deploy/complete", "usr/share/bash-completion/completions/acme-api", "644"],
     { link_name = "acme_api", dest = "usr/bin/acme-api" },
 ]
 maintainer-scripts = "deploy"
@@ -66,10 +70,15 @@ WantedBy=multi-user.target
 fn project(dir: &Path) {
     write(&dir.join("Cargo.toml"), MANIFEST, 0o644);
     write(&dir.join("src/main.rs"), "fn main() {}\n", 0o644);
+    write(&dir.join("LICENSE"), "MIT License\nDo as you like.\n", 0o644);
+    write(&dir.join("CHANGES"), "1.2: all is new\n", 0o644);
     write(&dir.join("target/release/acme_api"), "#!/bin/sh\n", 0o755);
     write(&dir.join("deploy/api.toml"), "listen = 1\n", 0o644);
     write(&dir.join("deploy/index.html"), "<p>\n", 0o644);
     write(&dir.join("deploy/acme-api.1"), ".TH ACME-API 1\n", 0o644);
+    write(&dir.join("deploy/acme-api.5"), ".TH ACME-API 5\n", 0o644);
+    ok(Command::new("gzip").arg("-nf").arg(dir.join("deploy/acme-api.5")));
+    write(&dir.join("deploy/complete"), "complete -W check acme-api\n", 0o644);
     write(&dir.join("deploy/acme-api.service"), UNIT, 0o644);
     write(
         &dir.join("other/acme-other.service"),
@@ -130,11 +139,22 @@ fn a_project_needs_nothing_but_its_name() {
         "./usr/bin/acme_api -> /opt/acme-api/current/bin/acme_api\n",
         "./usr/bin/acme-api -> /opt/acme-api/current/bin/acme_api\n",
         "./usr/share/acme-api/web/index.html -> /opt/acme-api/current/share/acme-api/web/index.html\n",
-        "./usr/share/man/man1/acme-api.1.gz -> /opt/acme-api/current/share/man/man1/acme-api.1.gz\n",
+        "./usr/share/man/man1/acme-api.1.gz\n",
+        "./usr/share/man/man5/acme-api.5.gz\n",
+        "./usr/share/bash-completion/completions/acme-api\n",
         "./usr/lib/systemd/system/acme-api.service\n",
     ] {
         assert!(deb.contains(expected), "{expected:?} is not in\n{deb}");
     }
+    let debs = names(&temp.path().join("dist"));
+    let unpacked = temp.path().join("unpacked");
+    ok(Command::new("dpkg-deb").arg("-x").arg(&debs[0]).arg(&unpacked));
+    let documents = unpacked.join("usr/share/doc/acme-api");
+    let copyright = fs::read_to_string(documents.join("copyright")).unwrap();
+    assert!(copyright.contains("License: MIT\n Do as you like.\n"), "{copyright}");
+    assert!(!copyright.contains("MIT License"), "{copyright}");
+    let changes = ok(Command::new("zcat").arg(documents.join("CHANGES.gz")));
+    assert_eq!(changes, "1.2: all is new\n");
     let depends = deb
         .lines()
         .find(|line| line.trim_start().starts_with("Depends:"))
@@ -172,9 +192,9 @@ version = "9"
 depends = ["zstd"]
 [release]
 cargo = "acme_api"
-exclude = ["share/man"]
+exclude = ["share/acme-api"]
 [files]
-"/usr/share/man/man1/acme-api.1.gz" = { link = "current/share/acme-api/web/index.html" }
+"/usr/share/acme-api/web/index.html" = { link = "current/bin/acme_api" }
 [units."acme-api.service"]
 Service.ExecStart = "bin/acme_api --other"
 X-Relpack.Health = "http://127.0.0.1:3000/"
@@ -184,7 +204,7 @@ X-Relpack.Health = "http://127.0.0.1:3000/"
     for expected in [
         "Package: acme\n",
         "Version: 9\n",
-        "acme-api.1.gz -> /opt/acme/current/share/acme-api/web",
+        "index.html -> /opt/acme/current/bin/acme_api",
     ] {
         assert!(deb.contains(expected), "{expected:?} is not in\n{deb}");
     }
@@ -289,7 +309,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
             "section = \"Web Apps\"",
             &["package.section", "not a section", "cargo = \"acme_api\""],
         ),
-        ("section = \"web\"", "section = 3", &["line 16", "expected a string"]),
+        ("section = \"web\"", "section = 3", &["line 18", "expected a string"]),
         ("[package]", "[package", &["cargo can't read the project"]),
         (
             "\"$auto, adduser",

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use cargo_deb::assets::{apply_compressed_assets, compressed_assets};
 use cargo_deb::compress::{CompressConfig, Format};
 use cargo_deb::config::{BuildOptions, DebugSymbolOptions, ExtendedDescription};
 use cargo_deb::listener::Listener;
@@ -43,6 +42,10 @@ pub struct Project {
     pub license: Option<String>,
     /// `copyright`, else the authors.
     pub copyright: Option<String>,
+    /// The licence's text, without the lines that are to be skipped.
+    pub license_text: Option<String>,
+    /// The application's changelog.
+    pub changelog: Option<PathBuf>,
     /// Fields of relations.
     pub relations: Relations,
     /// What `cargo deb` would put on a host, by path.
@@ -183,10 +186,7 @@ impl<'a> Reading<'a> {
             CargoDebError::VariantNotFound(name) => workspace.no_variant(&member, name),
             _ => refused(&error, &member),
         })?;
-        let package = packages
-            .into_iter()
-            .next()
-            .ok_or_else(|| CargoError::Panicked { manifest })?;
+        let package = packages.into_iter().next().ok_or(CargoError::Panicked { manifest })?;
         if build.target_dir_base != workspace.target_dir() {
             return Err(CargoError::TargetDir {
                 dir: request.dir.to_owned(),
@@ -223,15 +223,16 @@ impl<'a> Reading<'a> {
 
     fn finish(mut self, request: &Request<'_>) -> Result<Project, CargoError> {
         let extended = self.extended_description()?;
+        let license_text = self.license_text()?;
         let left_out = self.leave_out_scripts();
         let resolved = self.package.resolve_assets(&self.listener);
         resolved.map_err(|error| self.failure(&error))?;
-        let compressed = compressed_assets(&self.package, &self.listener).map_err(|error| self.failure(&error))?;
-        apply_compressed_assets(&mut self.package, compressed);
         let relations = self.relations()?;
         let staging = tempfile::tempdir().map_err(CargoError::io("write into", &std::env::temp_dir()))?;
         let assets = self.stage(staging.path())?;
         let manifest = self.manifest();
+        let changelog = self.package.changelog.as_ref();
+        let changelog = changelog.map(|path| self.build.package_manifest_dir.join(path));
         let units = self.workspace.unit_settings(&manifest, request.variant);
         let mut warnings = self.listener.into_warnings();
         warnings.extend(left_out);
@@ -247,6 +248,8 @@ impl<'a> Reading<'a> {
             homepage: package.homepage.or(package.documentation).or(package.repository),
             license: package.license_identifier,
             copyright: package.copyright,
+            license_text,
+            changelog,
             relations,
             assets,
             units,
@@ -267,6 +270,16 @@ impl<'a> Reading<'a> {
             }
             ExtendedDescription::None | ExtendedDescription::ReadmeFallback(_) => Ok(None),
         }
+    }
+
+    fn license_text(&self) -> Result<Option<String>, CargoError> {
+        let Some(path) = &self.package.license_file_rel_path else {
+            return Ok(None);
+        };
+        let path = self.build.package_manifest_dir.join(path);
+        let text = fs::read_to_string(&path).map_err(CargoError::io("read the licence", &path))?;
+        let lines = text.lines().skip(self.package.license_file_skip_lines);
+        Ok(Some(lines.map(|line| format!("{line}\n")).collect()))
     }
 
     /// Maintainer scripts and triggers are relpack's own.

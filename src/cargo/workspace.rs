@@ -189,8 +189,8 @@ mod tests {
             enable: Some(false),
             ..UnitSettings::default()
         };
-        assert_eq!(of(None), [named.clone()]);
-        assert_eq!(of(Some("none")), [named]);
+        assert_eq!(of(None), of(Some("none")));
+        assert_eq!(of(None), [named]);
         let two = of(Some("two"));
         assert_eq!((two[0].start, two[1].restart), (Some(false), Some(true)));
         assert!(workspace.unit_settings(Path::new("/w/Cargo.toml"), None).is_empty());

@@ -11,6 +11,10 @@ pub(super) enum Place {
     Etc(String),
     /// Into the release, by this path; and where on a host a link leads to it.
     Release(String, Option<String>),
+    /// What `package.man` names.
+    Man,
+    /// What `[completions]` names: the shell and the command.
+    Completion(&'static str, String),
     /// Nowhere, since relpack makes such a file itself; what to write instead, if something.
     LeftOut(Option<&'static str>),
     /// Nowhere at all: the problem and what to do.
@@ -26,6 +30,13 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("etc/systemd/", "relpack takes system units only"),
     ("usr/lib/sysusers.d/", "write [user]"),
     ("usr/lib/tmpfiles.d/", "write [directories]"),
+];
+
+/// Where shells look for what packages bring, and what stands around the command in the file's name.
+const COMPLETIONS: &[(&str, &str, &str, &str)] = &[
+    ("bash", "usr/share/bash-completion/completions/", "", ""),
+    ("zsh", "usr/share/zsh/vendor-completions/", "_", ""),
+    ("fish", "usr/share/fish/vendor_completions.d/", "", ".fish"),
 ];
 
 /// What is a link into `/usr` on every host.
@@ -55,6 +66,18 @@ pub(super) fn place(path: &str, package: &str, prefix: &str) -> Place {
     }
     if let Some((_, instead)) = OTHERWISE.iter().find(|(dir, _)| path.starts_with(dir)) {
         return Place::LeftOut(Some(instead));
+    }
+    if let Some(page) = path.strip_prefix("usr/share/man/") {
+        return match page.split('/').count() {
+            2 if page.starts_with("man") => Place::Man,
+            _ => Place::LeftOut(Some("relpack takes pages in man1 to man8 only")),
+        };
+    }
+    for (shell, dir, before, after) in COMPLETIONS {
+        let name = path.strip_prefix(dir).and_then(|name| name.strip_prefix(before));
+        if let Some(command) = name.and_then(|name| name.strip_suffix(after)) {
+            return Place::Completion(shell, command.to_owned());
+        }
     }
     if is_document(&path, package) {
         return Place::LeftOut(None);
@@ -110,6 +133,15 @@ mod tests {
         for path in ["usr/share/doc/acme/copyright", "usr/share/doc/acme/changelog.Debian.gz"] {
             assert_eq!(to(path), Place::LeftOut(None));
         }
+        assert_eq!(to("usr/share/man/man1/acme.1"), Place::Man);
+        for (shell, path) in [
+            ("bash", "bash-completion/completions/acme"),
+            ("zsh", "zsh/vendor-completions/_acme"),
+            ("fish", "fish/vendor_completions.d/acme.fish"),
+        ] {
+            let place = Place::Completion(shell, "acme".to_owned());
+            assert_eq!(to(&format!("usr/share/{path}")), place);
+        }
         let readme = "share/doc/acme/README.md";
         assert_eq!(to(&format!("usr/{readme}")), release(readme, &format!("/usr/{readme}")));
         for path in [
@@ -117,6 +149,7 @@ mod tests {
             "usr/lib/sysusers.d/acme.conf",
             "usr/lib/tmpfiles.d/acme.conf",
             "usr/lib/systemd/user/acme.service",
+            "usr/share/man/de/man1/acme.1",
         ] {
             assert!(matches!(to(path), Place::LeftOut(Some(_))), "{path}");
         }

@@ -3,16 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flate2::read::GzDecoder;
 use tempfile::TempDir;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::cargo_places::{Place, merged, place};
 use super::diagnostics::{Problem, printable_path};
+use super::documents::is_finished;
 use super::reader::{At, Doc, Table};
 use crate::cargo::{self, Asset, AssetKind, Project, Request, UnitSettings};
 use crate::systemd::{UnitFile, exec};
@@ -221,14 +224,13 @@ impl Overlay<'_> {
             ("section", project.section.clone()),
             ("priority", Some(project.priority.clone())),
             ("homepage", project.homepage.clone()),
-            ("license", project.license.clone()),
-            ("copyright", project.copyright.clone()),
         ];
         for (key, text) in texts {
             if let Some(text) = text {
                 self.put(table, key, self.text(text));
             }
         }
+        self.documents(table, project);
         let relations = &project.relations;
         let lists = [
             ("depends", &relations.depends),
@@ -244,6 +246,37 @@ impl Overlay<'_> {
         }
     }
 
+    /// Licence and changelog.
+    fn documents(&self, table: &mut DeTable<'_>, project: &Project) {
+        let mut license = project.license.clone();
+        let mut copyright = project.copyright.clone();
+        if let Some(text) = project.license_text.as_deref().filter(|text| !text.trim().is_empty()) {
+            let path = project.staging.path().join("license");
+            match fs::write(&path, text) {
+                Ok(()) => self.put(table, "license_file", self.text(path.to_string_lossy())),
+                Err(error) => self.io("write", &path, &error),
+            }
+            // A finished copyright file says both; a licence has a name, if only this one.
+            if is_finished(text) {
+                (license, copyright) = (None, None);
+            } else {
+                license.get_or_insert_with(|| "custom".to_owned());
+            }
+        }
+        for (key, text) in [("license", license), ("copyright", copyright)] {
+            if let Some(text) = text {
+                self.put(table, key, self.text(text));
+            }
+        }
+        match &project.changelog {
+            Some(path) if path.extension().is_some_and(|end| end == "gz") => {
+                self.warn("the changelog is compressed, and not taken (hint: name the text itself)".to_owned());
+            }
+            Some(path) => self.put(table, "changelog", self.text(path.to_string_lossy())),
+            None => {}
+        }
+    }
+
     /// Sorts the assets; `None` when one can't be taken.
     fn assets(&self, root: &mut DeTable<'_>, project: &Project) -> Option<()> {
         let name = text_of(root, "package", "name").unwrap_or_default();
@@ -255,6 +288,7 @@ impl Overlay<'_> {
         let mut configuration: Vec<(String, u32, PathBuf)> = Vec::new();
         let mut links: Vec<(String, String)> = Vec::new();
         let mut made: Vec<(&Asset, &str)> = Vec::new();
+        let mut pages: Vec<String> = Vec::new();
         let mut fine = fs::create_dir(&release)
             .map_err(|error| self.io("make", &release, &error))
             .is_ok();
@@ -275,6 +309,19 @@ impl Overlay<'_> {
                     fine &= self.move_into(&from, &release.join(&path)).is_some();
                     links.extend(link.map(|link| (link, format!("current/{path}"))));
                     places.insert(merged(&asset.path), path);
+                }
+                Place::Man => match uncompressed(from) {
+                    Ok(page) => pages.push(page.to_string_lossy().into_owned()),
+                    Err(error) => {
+                        self.io("read", Path::new(&asset.path), &error);
+                        fine = false;
+                    }
+                },
+                Place::Completion(shell, command) => {
+                    let commands = self.table(root, "completions");
+                    if let Some(of_one) = commands.and_then(|table| self.table(table, &command)) {
+                        self.put(of_one, shell, self.text(from.to_string_lossy()));
+                    }
                 }
                 Place::LeftOut(None) => {}
                 Place::LeftOut(Some(instead)) => {
@@ -297,6 +344,9 @@ impl Overlay<'_> {
                 places.insert(path.clone(), inside);
             }
             links.push((format!("/{path}"), link));
+        }
+        if let Some(table) = self.table(root, "package").filter(|_| !pages.is_empty()) {
+            self.put(table, "man", self.list(pages));
         }
         if let Some(table) = self.table(root, "release") {
             self.put(table, "source", self.text(release.to_string_lossy()));
@@ -435,6 +485,20 @@ impl Overlay<'_> {
             }
         }
     }
+}
+
+/// Longest manual page.
+const PAGE_MAX: u64 = 8 * 1024 * 1024;
+
+/// A page that was compressed for a package, as it was before.
+fn uncompressed(page: PathBuf) -> std::io::Result<PathBuf> {
+    if page.extension().is_none_or(|end| end != "gz") {
+        return Ok(page);
+    }
+    let plain = page.with_extension("");
+    let mut text = GzDecoder::new(fs::File::open(&page)?).take(PAGE_MAX);
+    std::io::copy(&mut text, &mut fs::File::create_new(&plain)?)?;
+    Ok(plain)
 }
 
 /// A tab is a space to systemd, but for what stands in quotes.

@@ -146,6 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn programs_are_replaced_where_there_is_another() {
+        let other = |program: &str| (program == "/usr/bin/a").then(|| "bin/a".to_owned());
+        for (line, expected) in [
+            ("/usr/bin/a --web /usr/bin/a", "bin/a --web /usr/bin/a"),
+            (
+                "-/usr/bin/a ; +/usr/bin/b ; @\"/usr/bin/a\" x",
+                "-bin/a ; +/usr/bin/b ; @\"bin/a\" x",
+            ),
+            ("/usr/bin/ab", "/usr/bin/ab"),
+            ("", ""),
+            ("\"/usr/bin/a", "\"/usr/bin/a"),
+        ] {
+            assert_eq!(with_programs(line, &other), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn the_first_word_is_below_the_app() {
         for (value, expected) in [
             ("bin/a x/y", "/opt/acme/app/bin/a x/y"),
