@@ -12,12 +12,9 @@ use crate::support::app::{artifact, relpack};
 use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::{self, Suite};
-use crate::support::sample;
+use crate::support::{sample, sandbox};
 
 on_each_suite![python, go, rust, java, static_site, what_init_writes_for_a_site; sampled: node];
-
-/// What `systemd-analyze security` may say of the unit that runs, of 10.
-const EXPOSURE_MAX: f64 = 2.5;
 
 /// One root for all that the machines run besides Node.js.
 const SERVERS: &[&str] = &[
@@ -192,8 +189,7 @@ fn what_init_writes_for_a_site(suite: Suite) {
     Repo::new(&m, Transport::File).add(&m, &[&deb]);
     m.ok("apt-get install -y -q acme");
     m.ok("curl -sSf http://127.0.0.1:8080/").expect_says("hello");
-    let exposure = exposure(&m);
-    assert!(exposure <= EXPOSURE_MAX, "{exposure} of {EXPOSURE_MAX}");
+    sandbox::expect_exposure(&m, "acme.service");
     m.ok("systemctl stop acme.service && ! systemctl -q is-failed acme.service");
 }
 
@@ -252,12 +248,7 @@ fn proves(suite: Suite, program: &Program, files: fn(Suite, &Path)) {
     repo.add(&m, &[&first]);
     m.ok("apt-get install -y -q acme");
     serves(&m, program);
-    let exposure = exposure(&m);
-    eprintln!(
-        "{suite}: the unit of {} that runs has an exposure of {exposure}",
-        program.preset
-    );
-    assert!(exposure <= EXPOSURE_MAX, "{} of {EXPOSURE_MAX}", exposure);
+    sandbox::expect_exposure(&m, "acme.service");
     under_load(&m, program);
     if program.reloads {
         let pid = m.ok("systemctl show -p MainPID --value acme.service");
@@ -273,16 +264,8 @@ fn proves(suite: Suite, program: &Program, files: fn(Suite, &Path)) {
     under_load(&m, program);
     assert_eq!(m.read("/opt/acme/shared/data/migrations"), "1.0\n1.1\n");
     m.ok("acme-release status && acme-release verify");
-    m.ok("systemctl stop acme.service");
-    let ended = m.ok("systemctl show -p Result -p ActiveState --value acme.service");
-    assert_eq!(
-        ended.text(),
-        "success\ninactive",
-        "it stops in order\n{}",
-        m.journal(50)
-    );
-    let denied = m.sh("journalctl --no-pager -q -u 'acme*' | grep -iE 'not permitted|EPERM|SIGSYS|denied'");
-    assert_eq!(denied.text(), "", "the sandbox is in its way");
+    sandbox::expect_orderly_stop(&m, "acme.service");
+    sandbox::expect_nothing_denied(&m, "acme*");
 }
 
 fn serves(m: &Machine, program: &Program) {
@@ -294,16 +277,4 @@ fn serves(m: &Machine, program: &Program) {
 fn under_load(m: &Machine, program: &Program) {
     let one = format!("curl -sSf -o /dev/null {}", program.url);
     m.ok(&format!("seq 120 | xargs -P 8 -I{{}} {one}"));
-}
-
-/// What systemd's own analysis says of the unit that runs.
-fn exposure(m: &Machine) -> f64 {
-    let said = m.ok("SYSTEMD_EMOJI=0 systemd-analyze security --no-pager acme.service");
-    let line = said
-        .stdout
-        .lines()
-        .rev()
-        .find(|line| line.contains("Overall exposure level"));
-    line.and_then(|line| line.rsplit_once(": ")?.1.split_whitespace().next()?.parse().ok())
-        .unwrap_or_else(|| panic!("no exposure\n{said}"))
 }
