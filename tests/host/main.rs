@@ -18,6 +18,7 @@ mod node_red;
 mod odd_names;
 mod older_formats;
 mod operations;
+mod outside;
 mod pairing;
 mod payload;
 mod piuparts;
