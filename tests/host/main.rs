@@ -3,6 +3,7 @@
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
 mod admin;
+mod cargo_project;
 mod elsewhere;
 mod failure;
 mod faults_sweep;
