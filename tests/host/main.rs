@@ -11,6 +11,7 @@ mod harness;
 mod install;
 mod kill;
 mod kill_sweep;
+mod linted;
 mod locked;
 mod long_run;
 mod node_red;
