@@ -137,10 +137,9 @@ impl Site {
         self.add(&self.build(version, behaviour));
     }
 
-    /// One whose migration fails; a template can't lend its environment to it, so another service does.
+    /// One whose migration fails.
     pub fn publish_migrating(&self, version: &str) {
-        let more = "[units.\"acme-tool.service\"]\nService.Type = \"oneshot\"\nService.ExecStart = \"/usr/bin/true\"\n\
-                    Install = {}\n\n[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme-tool.service\"\n";
+        let more = "[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme@.service\"\n";
         let config = format!("{}\n{more}", self.config(version));
         self.add(&self.build_of(version, &config, &[("behaviour", "serve")]));
     }
