@@ -10,7 +10,7 @@ use super::app::{Built, artifact, relpack};
 use super::machine::Machine;
 use super::process::Output;
 use super::repo::{Repo, Transport};
-use super::root::Suite;
+use super::root::{self, Suite};
 use super::sample;
 
 const SERVER: &str = include_str!("slow_server.py");
@@ -65,7 +65,7 @@ impl Site {
     }
 
     pub fn boot_with(suite: Suite, deploy: &'static str, service: &'static str, upstream: Upstream) -> Site {
-        let m = Machine::boot_with(suite, &["nginx-light"]);
+        let m = Machine::boot_with(suite, root::WEB);
         let repo = Repo::new(&m, Transport::Http);
         let next = match upstream {
             Upstream::Once => "proxy_next_upstream off;",
