@@ -14,6 +14,7 @@ pub mod model;
 pub mod output;
 pub mod plan;
 pub mod report;
+pub mod schema;
 pub mod scripts;
 pub mod source_date;
 pub mod systemd;

@@ -35,7 +35,7 @@ pub use diagnostics::{Diagnostics, Problem, render, to_json};
 pub use documents::{Documents, License};
 pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
-pub use package::maintainer_problem;
+pub use package::{PRIORITIES, maintainer_problem};
 pub use relation::Relation;
 pub use resolved::{
     Check, Config, ConfigFile, Deploy, Directory, Env, HostLink, LinkTarget, Migrate, Package, Payload, Proxy, Release,
