@@ -5,7 +5,11 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
-on_each_suite![every_choice_survives, starts_are_forbidden_and_migrations_too,];
+on_each_suite![
+    every_choice_survives;
+    sampled:
+    starts_are_forbidden_and_migrations_too,
+];
 
 /// What does not depend on the suite.
 mod once {

@@ -5,7 +5,11 @@ use std::fs;
 use crate::on_each_suite;
 use crate::support::{App, Host, Suite};
 
-on_each_suite![as_files, every_archive];
+on_each_suite![
+    sampled:
+    as_files,
+    every_archive,
+];
 
 fn app(version: &str) -> App {
     App::new(version)

@@ -9,7 +9,8 @@ on_each_suite![
     the_new_release_serves,
     the_same_content_restarts_nothing,
     ten_in_a_row,
-    units_come_and_go,
+    units_come_and_go;
+    sampled:
     the_admin_decides,
     a_running_oneshot_is_left_alone,
     old_releases_are_pruned,
