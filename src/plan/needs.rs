@@ -11,6 +11,7 @@ use crate::tree::{FileNode, Node, Tree};
 
 use super::PlanError;
 use super::elf_needs::{self, ElfNeeds};
+use super::shebang;
 
 /// One thing that a host has to have.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +33,6 @@ pub struct Needs {
     pub warnings: Vec<String>,
 }
 
-/// Longest first line of a script that is looked at.
-const SHEBANG_MAX: u64 = 512;
 /// A `package.json` or `pyvenv.cfg` is written by hand or by a small tool.
 const TEXT_MAX: u64 = 1024 * 1024;
 
@@ -122,8 +121,9 @@ impl Needs {
             if !counts || file.is_elf {
                 continue;
             }
-            if let Some(program) = shebang(&file.head(path, SHEBANG_MAX)?)
+            if let Some(program) = shebang::interpreter(path, file)?
                 && exec::in_release(&program, &config.release.prefix).is_none()
+                && shebang::moved(tree, path, &program).is_none()
             {
                 self.add(NeedKind::Program, &program, path.as_str());
             }
@@ -248,43 +248,12 @@ fn minor_of(version: &str) -> Option<String> {
     Some(format!("{major}.{minor}"))
 }
 
-/// The program that a script's first line names; of `/usr/bin/env` the word behind it.
-fn shebang(start: &[u8]) -> Option<String> {
-    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let line = std::str::from_utf8(line).ok()?.trim();
-    let mut words = line.split_ascii_whitespace();
-    let program = words.next()?;
-    if matches!(program, "/usr/bin/env" | "/bin/env") {
-        let word = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
-        return Some(if word.contains('/') {
-            word.to_owned()
-        } else {
-            format!("/usr/bin/{word}")
-        });
-    }
-    program.starts_with('/').then(|| program.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn first_lines_of_scripts() {
-        for (line, program) in [
-            ("#!/bin/sh\n", Some("/bin/sh")),
-            ("#! /usr/bin/python3 -E\nx", Some("/usr/bin/python3")),
-            ("#!/usr/bin/env node\n", Some("/usr/bin/node")),
-            ("#!/usr/bin/env -S LC_ALL=C ruby -w\n", Some("/usr/bin/ruby")),
-            ("#!/usr/bin/env\n", None),
-            ("#!bin/tool\n", None),
-            ("#!\n", None),
-            ("text", None),
-            ("#!/opt/é\n", Some("/opt/é")),
-        ] {
-            assert_eq!(shebang(line.as_bytes()).as_deref(), program, "{line:?}");
-        }
-        assert_eq!(shebang(b"#!/\xff\n"), None);
+    fn minor_versions() {
         assert_eq!(minor_of("3.11.2").as_deref(), Some("3.11"));
         assert_eq!((minor_of("3"), minor_of("x.y")), (None, None));
     }
