@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod cargo;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -123,7 +123,8 @@ fn answers(args: &Args, seen: &mut Seen) -> Result<Answers, Failure> {
             asked.unwrap_or(guess)
         }
     };
-    let maintainer = match maintainer(&args.directory) {
+    let said = seen.cargo.as_ref().and_then(|package| package.maintainer.clone());
+    let maintainer = match said.or_else(|| maintainer(&args.directory)) {
         Some(known) => known,
         None => {
             let asked = match terminal {

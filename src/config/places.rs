@@ -137,6 +137,8 @@ pub(super) fn prefix(table: Option<&Table<'_>>, name: Option<&PackageName>) -> O
 
 /// `[release]`, whose prefix was read before.
 pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath, target: Suite) -> Option<Release> {
+    // It was read before the others, since they hold what it says.
+    table.has("cargo");
     table.need("source", "\"build\"");
     let local = |key| {
         let text = table.string(key)?;
@@ -150,6 +152,7 @@ pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath, target: Su
         Some(dir.join(&text.value))
     };
     Some(Release {
+        cargo: None,
         units_dir: local("units"),
         exclude: exclude(table),
         keep: table

@@ -35,6 +35,7 @@ mod stage;
 mod start_go;
 mod start_java;
 mod start_python;
+mod start_rust;
 mod start_static;
 mod steps;
 mod strategies;
