@@ -44,6 +44,8 @@ done
 pub enum Suite {
     Bookworm,
     Trixie,
+    /// The oldest that `target` knows: one test alone asks for it.
+    Bullseye,
 }
 
 impl Suite {
@@ -51,6 +53,7 @@ impl Suite {
         match self {
             Suite::Bookworm => "bookworm",
             Suite::Trixie => "trixie",
+            Suite::Bullseye => "bullseye",
         }
     }
 }
