@@ -22,7 +22,7 @@ fn with_command(app: App, name: &str) -> App {
 }
 
 /// Unpacked by somebody whose umask and number must not matter.
-fn unpacked(m: &Machine, app: &App) -> Built {
+pub fn unpacked(m: &Machine, app: &App) -> Built {
     let built = app.build_as("tar.gz");
     let name = format!("/root/{}.tar.gz", built_directory(&built));
     m.put(&name, fs::read(built.path()).expect("the tarball can be read"));
@@ -43,8 +43,8 @@ fn built_directory(built: &Built) -> String {
     file.trim_end_matches(".tar.gz").to_owned()
 }
 
-fn script(built: &Built, name: &str) -> String {
-    format!("cd / && /root/{}/{name}", built_directory(built))
+pub fn script(built: &Built, name: &str) -> String {
+    format!("/root/{}/{name}", built_directory(built))
 }
 
 /// Code, unit and command are all of that release, and nothing needs a person.
