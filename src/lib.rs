@@ -15,6 +15,7 @@ pub mod model;
 pub mod output;
 pub mod plan;
 pub mod report;
+pub mod schema;
 pub mod scripts;
 pub mod source_date;
 pub mod systemd;

@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -28,6 +29,12 @@ source = "build"
 fn release(dir: &Path) {
     write(&dir.join("build/bin/serve"), "#!/bin/sh\nexec sleep 1\n", 0o755);
     write(&dir.join("build/bin/plain"), "echo plain\n", 0o644);
+    write(
+        &dir.join("build/venv/bin/gunicorn"),
+        "#!/home/me/acme/venv/bin/python3\n",
+        0o755,
+    );
+    symlink("/usr/bin/python3", dir.join("build/venv/bin/python3")).unwrap();
     write(&dir.join("build/server.js"), "process.exit(0)\n", 0o644);
     write(&dir.join("build/dollar.env"), "DB=x\nURL=postgres://$DB/acme\n", 0o644);
     write(&dir.join("build/plain.env"), "URL=postgres://x/acme\n", 0o644);
@@ -363,6 +370,12 @@ fn presets_and_lints_are_explained() {
     for lint in Lint::ALL {
         assert!(explain(&["lint"]).contains(lint.name()));
         assert!(explain(&["lint", lint.name()]).contains("```toml instead"));
+        let json: Value = serde_json::from_str(&explain(&["lint", lint.name(), "--json"])).unwrap();
+        assert_eq!(
+            (&json["name"], &json["may_be_allowed"]),
+            (&lint.name().into(), &lint.may_be_allowed().into())
+        );
+        assert!(json["text"].as_str().unwrap().contains("```toml instead"), "{json:#}");
     }
     let said = common::fails(relpack().args(["explain", "preset", "nodejs"]), 1);
     assert!(said.contains("did you mean \"node\"?"), "{said}");

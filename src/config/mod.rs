@@ -37,7 +37,7 @@ pub use documents::{Documents, License};
 pub use from_cargo::Taken;
 pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
-pub use package::maintainer_problem;
+pub use package::{PRIORITIES, maintainer_problem};
 pub use relation::Relation;
 pub use resolved::{
     Check, Config, ConfigFile, Deploy, Directory, Env, HostLink, LinkTarget, Migrate, Package, Payload, Proxy, Release,

@@ -53,6 +53,8 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[lints]`
     pub lints: Lints,
+    /// `[lock] optional`: libraries by soname that needn't be there, and why.
+    pub optional: BTreeMap<String, String>,
     /// `relpack.lock`, where there is one.
     pub lock: Option<Lock>,
     /// What is doubtful but builds, and isn't allowed.

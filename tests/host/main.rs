@@ -3,6 +3,7 @@
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
 mod admin;
+mod bullseye;
 mod cargo_project;
 mod elsewhere;
 mod failure;
@@ -12,11 +13,12 @@ mod harness;
 mod install;
 mod kill;
 mod kill_sweep;
+mod linted;
 mod locked;
 mod long_run;
 mod node_red;
-#[path = "../common/odd_names.rs"]
-mod odd_names;
+#[path = "../common/odd_files.rs"]
+mod odd_files;
 mod older_formats;
 mod operations;
 mod outside;
@@ -42,6 +44,7 @@ mod strategies;
 mod strategy_kills;
 mod support;
 mod tarball;
+mod tarball_kills;
 mod together;
 mod traffic;
 mod unit_changes;

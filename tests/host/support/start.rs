@@ -258,6 +258,10 @@ fn mirror() -> String {
 /// How clients of registries are told where they find them, by this machine's admin.
 fn is_of_a_registry(name: &str) -> bool {
     let upper = name.to_uppercase();
+    // A directory of this machine.
+    if upper == "PIP_FIND_LINKS" {
+        return false;
+    }
     ["PIP_", "NPM_CONFIG_", "SSL_CERT_"]
         .iter()
         .any(|start| upper.starts_with(start))
