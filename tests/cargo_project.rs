@@ -269,6 +269,18 @@ fn variants_and_members_of_a_workspace() {
     );
     assert_eq!(plan(&temp.path().join("deploy"))["name"], "tool");
 
+    // Only one has metadata, so it need not be named; of two it has to be.
+    config("{ variant = \"other\" }");
+    assert_eq!(plan(temp.path())["name"], "acme-other");
+    let tool = temp.path().join("tool/Cargo.toml");
+    let manifest = fs::read_to_string(&tool).unwrap();
+    write(&tool, &format!("{manifest}[package.metadata.deb]\n"), 0o644);
+    let said = refused(temp.path());
+    assert!(
+        said.contains("several packages") && said.contains("acme_api, tool"),
+        "{said}"
+    );
+
     config("\"acme_ap\"");
     let said = refused(temp.path());
     assert!(said.contains("did you mean \"acme_api\"?"), "{said}");
@@ -307,7 +319,13 @@ fn what_is_wrong_is_said_with_what_to_do() {
         (
             "section = \"web\"",
             "section = \"Web Apps\"",
-            &["package.section", "not a section", "cargo = \"acme_api\""],
+            &[
+                "package.section",
+                "not a section",
+                "cargo = \"acme_api\"",
+                "by what",
+                "Cargo.toml says",
+            ],
         ),
         ("section = \"web\"", "section = 3", &["line 18", "expected a string"]),
         ("[package]", "[package", &["cargo can't read the project"]),

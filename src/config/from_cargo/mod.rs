@@ -95,6 +95,7 @@ pub(super) fn take<'i>(
     overlay
         .assets(&mut root, &project)
         .ok_or(FoundWrong { environment: false })?;
+    doc.set_elsewhere(overlay.at, overlay.manifest);
     let staging = Arc::new(project.staging);
     let taken = Taken {
         manifest,
