@@ -6,6 +6,7 @@ set -eu
 @include say@
 @include systemd@
 @include forget@
+@include links@
 @include remove@
 @include packager@
 

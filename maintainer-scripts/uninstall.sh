@@ -4,6 +4,7 @@
 # user did not fill.
 set -eu
 @include stopping@
+@include links@
 @include remove@
 @include packager@
 

@@ -26,7 +26,7 @@ pub struct Difference {
     pub sizes: [u64; 2],
     /// Bytes of the releases' files.
     pub unpacked: [u64; 2],
-    /// Files, links and directories of the application, and configuration files by their path on a host.
+    /// Files, links and directories of the application; configuration files and links on a host by their path there.
     pub files: Vec<Change<Entry>>,
     /// Unit files and drop-ins, with their texts.
     pub units: Vec<Change<String>>,
@@ -180,6 +180,12 @@ fn entries(release: &Release) -> BTreeMap<String, Entry> {
             }
         }
     }
+    // Links on the host are told by the settings.
+    found.extend(
+        release
+            .host_links()
+            .map(|(path, target)| (path, Entry::Symlink(target))),
+    );
     found
 }
 

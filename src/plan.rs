@@ -7,12 +7,13 @@ mod elf_needs;
 mod executed;
 mod form;
 mod host_files;
+mod links;
 mod needs;
 mod settings;
 
 use std::collections::BTreeSet;
 
-use crate::config::Config;
+use crate::config::{Config, HostLink};
 use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, TreePath};
 use crate::scripts::{Packager, ScriptError};
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
@@ -130,6 +131,8 @@ pub struct Plan {
     pub drop_ins: Vec<DropIn>,
     /// Configuration files: path and mode.
     pub files: Vec<(AbsPath, u32)>,
+    /// Links outside of the release: path and what is written into it.
+    pub links: Vec<(AbsPath, String)>,
     /// Text of `.relpack/settings`.
     pub settings: String,
     /// Control fields, but for `Installed-Size`.
@@ -169,10 +172,9 @@ impl Plan {
     /// Decides everything. All mistakes are returned at once.
     pub fn new(config: &Config, mut tree: Tree, source_date: u64) -> Result<Self, Vec<PlanError>> {
         let version = config.package.version.clone();
-        let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
-        let mut errors = executed::check(&executed, &tree);
+        let (programs, mut errors) = programs(config, &tree);
         let mut warnings = Vec::new();
-        let arch = match architecture::detect(config.package.architecture, &executed, &tree, &mut warnings) {
+        let arch = match architecture::detect(config.package.architecture, &programs, &tree, &mut warnings) {
             Ok(arch) => arch,
             Err(error) => {
                 errors.push(error);
@@ -180,7 +182,7 @@ impl Plan {
             }
         };
         if errors.is_empty() {
-            match Needs::find(config, &executed, &tree, arch) {
+            match Needs::find(config, &programs, &tree, arch) {
                 Ok(needs) => {
                     errors.extend(needs.check(config.lock.as_ref(), arch));
                     warnings.extend(needs.warnings);
@@ -215,6 +217,7 @@ impl Plan {
             units: config.units.clone(),
             drop_ins: config.drop_ins.clone(),
             files: config.files.iter().map(|file| (file.path.clone(), file.mode)).collect(),
+            links: host_links(config),
             settings,
             warnings,
             form,
@@ -315,12 +318,21 @@ impl Plan {
     }
 }
 
-/// What a build needs of a host, and its architecture: what a lock file has to say.
-pub fn needs(config: &Config, tree: &Tree) -> Result<(Arch, Needs), Vec<PlanError>> {
+/// The programs of the release that units execute or links name, as paths in it; and what is wrong with them.
+fn programs(config: &Config, tree: &Tree) -> (BTreeSet<String>, Vec<PlanError>) {
     let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
     let mut errors = executed::check(&executed, tree);
-    let found = architecture::detect(config.package.architecture, &executed, tree, &mut Vec::new())
-        .and_then(|arch| Ok((arch, Needs::find(config, &executed, tree, arch)?)));
+    errors.extend(links::check(config, tree));
+    let linked = links::programs(config).map(TreePath::to_string);
+    let run = executed.into_iter().map(|command| command.path).chain(linked);
+    (run.collect(), errors)
+}
+
+/// What a build needs of a host, and its architecture: what a lock file has to say.
+pub fn needs(config: &Config, tree: &Tree) -> Result<(Arch, Needs), Vec<PlanError>> {
+    let (programs, mut errors) = programs(config, tree);
+    let found = architecture::detect(config.package.architecture, &programs, tree, &mut Vec::new())
+        .and_then(|arch| Ok((arch, Needs::find(config, &programs, tree, arch)?)));
     match found {
         Ok(found) if errors.is_empty() => Ok(found),
         Ok(_) => Err(errors),
@@ -329,6 +341,12 @@ pub fn needs(config: &Config, tree: &Tree) -> Result<(Arch, Needs), Vec<PlanErro
             Err(errors)
         }
     }
+}
+
+/// The links of a host, with what is written into them.
+fn host_links(config: &Config) -> Vec<(AbsPath, String)> {
+    let written = |link: &HostLink| (link.path.clone(), link.text(&config.release.prefix));
+    config.links.iter().map(written).collect()
 }
 
 /// The text of a unit as it is delivered.

@@ -26,6 +26,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("journal", include_str!("../maintainer-scripts/lib/journal.sh")),
     ("keep", include_str!("../maintainer-scripts/lib/keep.sh")),
     ("lame-duck", include_str!("../maintainer-scripts/lib/lame-duck.sh")),
+    ("links", include_str!("../maintainer-scripts/lib/links.sh")),
     ("lock", include_str!("../maintainer-scripts/lib/lock.sh")),
     ("migrate", include_str!("../maintainer-scripts/lib/migrate.sh")),
     ("names", include_str!("../maintainer-scripts/lib/names.sh")),

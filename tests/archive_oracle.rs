@@ -195,7 +195,7 @@ fn build_as(tree: &Tree, compression: Compression) -> Built {
         packing: packing(compression),
     };
     let mut deb = Vec::new();
-    assert_eq!(write_deb(&parts, spool(), &mut deb).unwrap(), Digests::of(&deb));
+    assert_eq!(write_deb(&parts, spool(), &mut deb).unwrap(), Digests::of(&deb).into());
     let top = "acme-1.0-all".parse().unwrap();
     let tarball = |compression| {
         let mut out = Vec::new();
@@ -211,7 +211,7 @@ fn build_as(tree: &Tree, compression: Compression) -> Built {
             bytes: manifest.id().as_str().as_bytes().into(),
         };
         let summary = write_tarball(&parts, &mut |manifest| vec![unit(manifest)], &(), &mut out).unwrap();
-        assert_eq!(summary.digests, Digests::of(&out));
+        assert_eq!(summary.digest, Digests::of(&out).into());
         assert_eq!(summary.manifest, payload.manifest);
         out
     };

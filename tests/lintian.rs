@@ -23,6 +23,14 @@ copyright = "2019-2024 Acme Ltd"
 depends = ["python3"]
 recommends = ["nginx"]
 purge_shared = true
+changelog = "CHANGELOG.md"
+license_file = "LICENSE"
+man = ["full-work.1", "full-python.1"]
+
+[completions.full-work]
+bash = "work.bash"
+zsh = "_work"
+fish = "work.fish"
 
 [release]
 source = "build"
@@ -36,6 +44,11 @@ name = "full"
 
 [shared]
 links = { "public/uploads" = "uploads" }
+
+[files]
+"/usr/bin/full-work" = { link = "current/bin/work" }
+"/usr/bin/full-python" = { link = "/usr/bin/python3" }
+"/usr/share/full-service/inbox" = { link = "{shared}/inbox" }
 
 [defaults]
 preset = "python"
@@ -86,6 +99,26 @@ fn build(dir: &Path, config: &str, name: &str) -> PathBuf {
     write(&at.join("relpack.toml"), config, 0o644);
     write(&at.join("build/server.py"), "print(1)\n", 0o644);
     write(&at.join("build/bin/work"), "#!/bin/sh\necho work\n", 0o755);
+    for name in ["full-work", "full-python"] {
+        let page = format!(
+            ".TH {} 1 2024\\-01\\-01\n.SH NAME\n{name} \\- a command of the service\n.SH DESCRIPTION\nIt works.\n",
+            name.to_uppercase().replace('-', "\\-")
+        );
+        write(&at.join(format!("{name}.1")), &page, 0o644);
+    }
+    write(&at.join("CHANGELOG.md"), "# 2.0\n\nIt works.\n", 0o644);
+    write(
+        &at.join("LICENSE"),
+        "Permission is hereby granted to everybody.\n",
+        0o644,
+    );
+    write(&at.join("work.bash"), "complete -W 'clean inbox' full-work\n", 0o644);
+    write(
+        &at.join("_work"),
+        "#compdef full-work\n_arguments '1: :(clean inbox)'\n",
+        0o644,
+    );
+    write(&at.join("work.fish"), "complete -c full-work -a 'clean inbox'\n", 0o644);
     pack(&at, &at.join("dist"))
 }
 

@@ -7,6 +7,7 @@
 @include systemd@
 @include deadline@
 @include units@
+@include links@
 @include files@
 @include prepare@
 @include stage@

@@ -4,13 +4,14 @@
 # The record: "HASH<tab>PATH" of each text that we put there.
 files_record=$state/files
 
-# files_deliver ID FROM: makes /etc follow that release.
+# files_deliver ID FROM: makes /etc and the links below /usr follow that release.
 files_deliver() {
+    links_deliver "$1" "${2:-}"
     if [ -z "$(settings "$1" file)" ] && [ ! -e "$files_record" ]; then return 0; fi
     [ -e "$files_record" ] || write_file "$files_record" 0644 </dev/null
-    settings_text "$1" | awk -F '\t' '$1 == "file" { print $2 "\t" $3 }' >"$state/files.wanted"
-    while IFS=$tab read -r _path _mode; do
-        file_deliver "$1" "${2:-}" "$_path" "$_mode"
+    settings_text "$1" | awk -F '\t' '$1 == "file" { print $2 "\t" $3 "\t" $4 }' >"$state/files.wanted"
+    while IFS=$tab read -r _path _mode _whose; do
+        file_deliver "$1" "${2:-}" "$_path" "$_mode" "$_whose"
     done <"$state/files.wanted"
     # What this release no longer has, and nobody edited.
     cut -f 2 "$files_record" | sort -u | while IFS= read -r _path; do
@@ -21,7 +22,7 @@ files_deliver() {
     rm -f "$state/files.wanted"
 }
 
-# file_deliver ID FROM PATH MODE
+# file_deliver ID FROM PATH MODE [release]: with "release" it is no host's to edit, and an edited one gives way.
 file_deliver() {
     _default=$base/releases/$1/.relpack/files$3
     if [ -e "$root$3" ] || [ -L "$root$3" ]; then
@@ -32,10 +33,15 @@ file_deliver() {
         fi
         # Also where the admin has taken over the default of the release before.
         if ! file_is_ours "$3" && ! cmp -s "$base/releases/${2:-none}/.relpack/files$3" "$root$3"; then
-            file_beside "$1" "$2" "$3" "$4"
-            return
+            if [ "${5:-}" != release ]; then
+                file_beside "$1" "$2" "$3" "$4"
+                return
+            fi
+            cp -aT "$root$3" "$root$3.dpkg-old"
+            say "$3 was edited on this host, and is the release's again; what it was is $3.dpkg-old"
+            more "(hint: diff $3.dpkg-old $3)"
         fi
-    elif file_known "$3"; then
+    elif [ "${5:-}" != release ] && file_known "$3"; then
         return 0 # the admin removed it
     fi
     mkdir -p "$root${3%/*}"

@@ -13,6 +13,7 @@ remove() {
     systemd_runs || :
     rm -f "$pinfile"
     forget_units
+    links_forget
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances" "$unitstore"
     [ ! -d "$base/releases" ] || rm -rf "$base/releases"
     rmdir "$root/usr/lib/relpack" 2>/dev/null || :
@@ -84,7 +85,7 @@ purge() {
 purge_files() {
     [ -e "$state/files" ] || return 0
     cut -f 2 "$state/files" | sort -u | while IFS= read -r _f; do
-        rm -f "$root$_f" "$root$_f.dpkg-dist"
+        rm -f "$root$_f" "$root$_f.dpkg-dist" "$root$_f.dpkg-old"
         _d=${_f%/*}
         while [ "${_d%/*}" != "" ] && rmdir "$root$_d" 2>/dev/null; do _d=${_d%/*}; done
     done

@@ -80,7 +80,7 @@ revert_to() {
     switch_to "$1"
     instances_follow "$1"
     attempt files_deliver "$1" "$j_to_id"
-    [ "$rc" = 0 ] || say "warning: not all configuration files could be put back"
+    [ "$rc" = 0 ] || say "warning: not all configuration files and links could be put back"
     fault reverted
     systemd_runs || return 0
     _dropped=

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::compress::Compressor;
-use super::digest::State;
+use super::digest::{ArtifactDigest, ArtifactState, Hashing as _, State};
 use super::tar::{END, TarWriter, entry_len};
 use super::{ArchiveError, DigestWriter, Digests, Md5, ar, check_mtime, gzip, zst};
 use crate::model::{AbsPath, Packing, Sha256, TreePath};
@@ -94,7 +94,7 @@ pub struct DebParts {
 /// gzip, which every tool that ever read a `.deb` takes.
 ///
 /// `spool` is an empty file beside the output; it takes the data archive until its length is known.
-pub fn write_deb(parts: &DebParts, spool: File, out: impl Write) -> Result<Digests, ArchiveError> {
+pub fn write_deb(parts: &DebParts, spool: File, out: impl Write) -> Result<ArtifactDigest, ArchiveError> {
     let failed = ArchiveError::write("package");
     check_mtime(parts.mtime)?;
     let data = sorted(&parts.data)?;
@@ -105,9 +105,9 @@ pub fn write_deb(parts: &DebParts, spool: File, out: impl Write) -> Result<Diges
     let control = control_tar(parts, sums)?;
     let control = gzip::compress(&control, 9).map_err(&failed)?;
 
-    let mut out = DigestWriter::new(out);
+    let mut out = DigestWriter::<_, ArtifactState>::new(out);
     let mtime = parts.mtime;
-    let small = |out: &mut DigestWriter<_>, name: &str, bytes: &[u8]| {
+    let small = |out: &mut DigestWriter<_, _>, name: &str, bytes: &[u8]| {
         ar::member(out, name, mtime, bytes.len() as u64)?;
         out.write_all(bytes)?;
         ar::end_member(out, bytes.len() as u64)
@@ -496,7 +496,7 @@ mod tests {
             entry("/opt/manifest", manifest),
         ];
         let digests = write_deb(&parts(data), spool(), &mut out).unwrap();
-        assert_eq!(digests, Digests::of(&out));
+        assert_eq!(digests, Digests::of(&out).into());
         assert!(out.len() < packed.len() + 2000, "{} for {}", out.len(), packed.len());
     }
 }

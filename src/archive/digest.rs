@@ -38,6 +38,23 @@ pub struct Digests {
     pub sha256: Sha256,
 }
 
+/// Size and SHA-256 of an artifact: nothing that takes a whole package asks for its MD5, and that would take as long again
+/// as everything else that happens once the payload is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArtifactDigest {
+    /// Number of bytes.
+    pub size: u64,
+    /// Their SHA-256.
+    pub sha256: Sha256,
+}
+
+impl From<Digests> for ArtifactDigest {
+    fn from(digests: Digests) -> Self {
+        let Digests { size, sha256, .. } = digests;
+        Self { size, sha256 }
+    }
+}
+
 impl Digests {
     /// Of bytes in memory.
     pub fn of(bytes: &[u8]) -> Self {
@@ -82,21 +99,34 @@ impl Read for DigestReader<'_> {
     }
 }
 
+/// What a [`DigestWriter`] takes of the bytes.
+pub trait Hashing: Default + Send + 'static {
+    /// What is known at the end.
+    type Digest: Send;
+    /// The next bytes.
+    fn update(&mut self, bytes: &[u8]);
+    /// After the last.
+    fn finish(self) -> Self::Digest;
+}
+
+/// Takes [`Digests`].
 #[derive(Default)]
-pub(super) struct State {
+pub struct State {
     size: u64,
     md5: md5::Md5,
     sha256: sha2::Sha256,
 }
 
-impl State {
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+impl Hashing for State {
+    type Digest = Digests;
+
+    fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         self.md5.update(bytes);
         self.sha256.update(bytes);
     }
 
-    pub(super) fn finish(self) -> Digests {
+    fn finish(self) -> Digests {
         Digests {
             size: self.size,
             md5: Md5(self.md5.finalize().into()),
@@ -105,28 +135,51 @@ impl State {
     }
 }
 
+/// Takes an [`ArtifactDigest`].
+#[derive(Default)]
+pub struct ArtifactState {
+    size: u64,
+    sha256: sha2::Sha256,
+}
+
+impl Hashing for ArtifactState {
+    type Digest = ArtifactDigest;
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.sha256.update(bytes);
+    }
+
+    fn finish(self) -> ArtifactDigest {
+        ArtifactDigest {
+            size: self.size,
+            sha256: Sha256(self.sha256.finalize().into()),
+        }
+    }
+}
+
 /// Passes bytes on and hashes them in a thread of its own; done inline, MD5 alone would cost 40 % of the build's time.
 #[derive(Debug)]
-pub struct DigestWriter<W> {
+pub struct DigestWriter<W, H: Hashing = State> {
     out: W,
     buffer: Vec<u8>,
-    hasher: Option<Hasher>,
+    hasher: Option<Hasher<H::Digest>>,
 }
 
 #[derive(Debug)]
-struct Hasher {
+struct Hasher<D> {
     full: SyncSender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
-    thread: JoinHandle<Digests>,
+    thread: JoinHandle<D>,
 }
 
-impl<W: Write> DigestWriter<W> {
+impl<W: Write, H: Hashing> DigestWriter<W, H> {
     /// Writes through to `out`.
     pub fn new(out: W) -> Self {
         let (full, incoming) = sync_channel::<Vec<u8>>(4);
         let (give_back, empty) = sync_channel::<Vec<u8>>(8);
         let thread = std::thread::spawn(move || {
-            let mut state = State::default();
+            let mut state = H::default();
             for bytes in incoming {
                 state.update(&bytes);
                 // The writer may be gone already, then the buffer is simply dropped.
@@ -142,7 +195,7 @@ impl<W: Write> DigestWriter<W> {
     }
 
     /// The inner writer and the digests of all that was written.
-    pub fn finish(mut self) -> io::Result<(W, Digests)> {
+    pub fn finish(mut self) -> io::Result<(W, H::Digest)> {
         self.out.flush()?;
         self.pass_on()?;
         let Hasher { full, thread, .. } = self.hasher.take().ok_or_else(hasher_gone)?;
@@ -164,7 +217,7 @@ fn hasher_gone() -> io::Error {
     io::Error::other("the hashing thread ended early")
 }
 
-impl<W: Write> Write for DigestWriter<W> {
+impl<W: Write, H: Hashing> Write for DigestWriter<W, H> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         let mut rest = &bytes[..written];
@@ -191,13 +244,16 @@ mod tests {
     #[test]
     fn the_digests_are_those_of_the_bytes() {
         let bytes: Vec<u8> = (0..1_000_003_u32).map(|i| (i % 251) as u8).collect();
-        let mut writer = DigestWriter::new(Vec::new());
+        let mut writer: DigestWriter<_> = DigestWriter::new(Vec::new());
         for chunk in bytes.chunks(77_777) {
             writer.write_all(chunk).unwrap();
         }
         let (out, digests) = writer.finish().unwrap();
         assert_eq!(out, bytes);
         assert_eq!(digests, Digests::of(&bytes));
+        let mut artifact = DigestWriter::<_, ArtifactState>::new(Vec::new());
+        artifact.write_all(&bytes).unwrap();
+        assert_eq!(artifact.finish().unwrap().1, digests.into());
         let empty = Digests::of(b"");
         assert_eq!(empty.md5.to_string(), "d41d8cd98f00b204e9800998ecf8427e");
         assert!(empty.sha256.to_string().starts_with("e3b0c44298fc1c14"));

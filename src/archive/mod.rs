@@ -21,7 +21,7 @@ use std::io;
 use crate::tree::ReadError;
 
 pub use deb::{ControlFile, DataEntry, DataKind, DebParts, StoredFile, installed_kib, write_deb};
-pub use digest::{DigestWriter, Digests, Md5};
+pub use digest::{ArtifactDigest, DigestWriter, Digests, Md5};
 pub use payload::{Payload, write_payload};
 pub use tarball::{TarballParts, TarballSummary, TrailingFile, write_tarball};
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::compress::Compressor;
+use super::digest::State;
 use super::feed::{Sink, feed};
 use super::tar::{END, TarWriter, entry_len};
 use super::zst::Length;
@@ -52,7 +53,7 @@ fn write_with(
     let unpacked_bytes = tree_len(tree, ".") + END;
     let failed = ArchiveError::write(WHAT);
     let length = Length::Exact(unpacked_bytes);
-    let encoder = Compressor::new(DigestWriter::new(out), packing, length, workers).map_err(&failed)?;
+    let encoder = Compressor::new(DigestWriter::<_, State>::new(out), packing, length, workers).map_err(&failed)?;
     let mut tar = TarWriter::new(encoder, mtime);
     let hashes = write_tree(&mut tar, ".", tree, WHAT, progress)?;
     let encoder = tar.finish().map_err(&failed)?;

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use super::ar::{self, Member};
 use super::compress::decoder;
 use super::control::parse_paragraph;
-use super::digest::{DigestReader, State};
+use super::digest::{DigestReader, Hashing as _, State};
 use super::limit::{Bounded, is_limit};
 use super::release::ReleaseBuilder;
 use super::untar::{TarError, TarReader};

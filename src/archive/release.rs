@@ -38,6 +38,12 @@ impl Release {
         found.map_or_else(String::new, |(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
     }
 
+    /// The links that it has outside of itself on a host: path and target.
+    pub fn host_links(&self) -> impl Iterator<Item = (String, String)> + use<> {
+        let rows = self.settings("link").into_iter().filter(|row| row.len() >= 3);
+        rows.map(|mut row| (std::mem::take(&mut row[1]), std::mem::take(&mut row[2])))
+    }
+
     /// The lines of the settings with this key, as their fields.
     pub fn settings(&self, key: &str) -> Vec<Vec<String>> {
         let text = self.metadata_text("settings");

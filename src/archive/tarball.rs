@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::compress::Compressor;
+use super::digest::{ArtifactDigest, ArtifactState};
 use super::payload::{tree_len, write_tree};
 use super::tar::{END, TarWriter};
-use super::{ArchiveError, DigestWriter, Digests, Progress, check_mtime, zst};
+use super::{ArchiveError, DigestWriter, Progress, check_mtime, zst};
 use crate::model::{Packing, TreePath};
 use crate::tree::{Manifest, Tree};
 
@@ -40,7 +41,7 @@ pub struct TarballSummary {
     /// The release's manifest.
     pub manifest: Manifest,
     /// Of the tarball.
-    pub digests: Digests,
+    pub digest: ArtifactDigest,
 }
 
 /// Writes a tarball in one pass. `trailing` gives the other files, for example units with the release's id filled in.
@@ -54,11 +55,12 @@ pub fn write_tarball(
     check_mtime(parts.mtime)?;
     // What trails isn't known yet, so this is no exact length.
     let length = zst::Length::AtLeast(tree_len(parts.tree, parts.top.as_str()) + END);
-    let out = Compressor::new(DigestWriter::new(out), parts.packing, length, zst::workers()).map_err(&failed)?;
+    let out = DigestWriter::<_, ArtifactState>::new(out);
+    let out = Compressor::new(out, parts.packing, length, zst::workers()).map_err(&failed)?;
     let (manifest, out) = write_entries(parts, trailing, progress, out)?;
     let out = out.finish().map_err(&failed)?;
-    let (_, digests) = out.finish().map_err(&failed)?;
-    Ok(TarballSummary { manifest, digests })
+    let (_, digest) = out.finish().map_err(&failed)?;
+    Ok(TarballSummary { manifest, digest })
 }
 
 fn write_entries<W: Write>(

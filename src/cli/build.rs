@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::archive::{
-    self, ArchiveError, ControlFile, DataEntry, DataKind, DebParts, Digests, StoredFile, TarballParts, TrailingFile,
+    self, ArchiveError, ArtifactDigest, ControlFile, DataEntry, DataKind, DebParts, StoredFile, TarballParts,
+    TrailingFile,
 };
 use crate::config::Config;
 use crate::model::{Compression, ReleaseId};
@@ -111,25 +112,25 @@ fn write(args: &Args, plan: &Plan) -> Result<(), Failure> {
     let mut outputs = Vec::new();
     let mut made = Vec::new();
     for format in formats {
-        let (output, digests) = match format {
+        let (output, digest) = match format {
             Format::Deb => build.deb()?,
             Format::TarZst => build.tarball(format, Compression::Zstd)?,
             Format::TarXz => build.tarball(format, Compression::Xz)?,
             Format::TarGz => build.tarball(format, Compression::Gzip)?,
         };
         outputs.push(output);
-        made.push((format, digests));
+        made.push((format, digest));
     }
     // All or none: a name is given only once everything is written.
     let paths = output::commit(outputs).map_err(|error| Failure::environment(&error))?;
     let artifacts: Vec<Built> = paths
         .into_iter()
         .zip(made)
-        .map(|(path, (format, digests))| Built {
+        .map(|(path, (format, digest))| Built {
             format: format.suffix(),
             path,
-            size: digests.size,
-            sha256: digests.sha256,
+            size: digest.size,
+            sha256: digest.sha256,
         })
         .collect();
     let id = build.id.as_ref().expect("there is always at least one format");
@@ -148,7 +149,7 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    fn deb(&mut self) -> Result<(Output, Digests), Failure> {
+    fn deb(&mut self) -> Result<(Output, ArtifactDigest), Failure> {
         let plan = self.plan;
         let (bound, mut data) = match plan.form {
             Form::Archive(compression) => self.as_archive(compression)?,
@@ -172,8 +173,8 @@ impl Build<'_> {
         };
         let mut output = self.begin(&plan.deb_name())?;
         let spool = self.dir.scratch().map_err(|error| Failure::environment(&error))?;
-        let digests = archive::write_deb(&parts, spool, &mut output).map_err(archive_failure)?;
-        Ok((output, digests))
+        let digest = archive::write_deb(&parts, spool, &mut output).map_err(archive_failure)?;
+        Ok((output, digest))
     }
 
     /// The release as one archive, and its manifest.
@@ -222,7 +223,7 @@ impl Build<'_> {
         Ok((bound, data))
     }
 
-    fn tarball(&mut self, format: Format, compression: Compression) -> Result<(Output, Digests), Failure> {
+    fn tarball(&mut self, format: Format, compression: Compression) -> Result<(Output, ArtifactDigest), Failure> {
         let plan = self.plan;
         let stem = plan.tarball_stem();
         let top = stem.parse().expect("names and versions are path components");
@@ -252,8 +253,8 @@ impl Build<'_> {
         if let Some(error) = broken {
             return Err(Failure::input(&error));
         }
-        self.bind(&summary.manifest, summary.digests.size)?;
-        Ok((output, summary.digests))
+        self.bind(&summary.manifest, summary.digest.size)?;
+        Ok((output, summary.digest))
     }
 
     fn begin(&self, name: &str) -> Result<Output, Failure> {
@@ -291,6 +292,7 @@ fn manifest_entry(bound: &Bound, manifest: &Manifest) -> DataEntry {
 fn data_entry(file: &HostFile) -> DataEntry {
     let kind = match &file.kind {
         HostFileKind::Dir => DataKind::Dir,
+        HostFileKind::Symlink(target) => DataKind::Symlink(target.clone()),
         HostFileKind::File(mode, bytes) => DataKind::Bytes {
             mode: *mode,
             bytes: bytes.as_slice().into(),

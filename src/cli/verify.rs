@@ -1,11 +1,12 @@
 //! `relpack verify`: recomputes what an artifact says of itself.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use crate::archive::read::{Artifact, Release};
+use crate::archive::read::{Artifact, InfoKind, Release};
 use crate::model::ReleaseId;
 use crate::report::{self, Failure};
 use crate::systemd::RELEASE_PLACEHOLDER;
@@ -22,6 +23,9 @@ pub struct Args {
     json: bool,
 }
 
+/// Where links of a host lie; those of the release lie below the prefix.
+const USR: &str = "usr/";
+
 /// Carries the verb out.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let artifact = Artifact::open(&args.file).map_err(failure)?;
@@ -30,6 +34,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut wrong = mismatches(&release, &id);
     wrong.extend(artifact.check_md5sums().map_err(failure)?);
     wrong.extend(units(&artifact, &release, &id)?);
+    wrong.extend(links(&artifact, &release)?);
     wrong.extend(installed_size(&artifact, &release));
     let files = release.sizes.len();
     if args.json {
@@ -77,7 +82,7 @@ fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<S
     let delivered = artifact
         .read_files(&|path| unit_of(path.as_str()).is_some(), LIMIT)
         .map_err(failure)?;
-    let mut found: std::collections::BTreeMap<String, Vec<u8>> = delivered
+    let mut found: BTreeMap<String, Vec<u8>> = delivered
         .into_iter()
         .filter_map(|(path, bytes)| Some((unit_of(path.as_str())?, bytes)))
         .collect();
@@ -100,6 +105,35 @@ fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<S
             .into_keys()
             .map(|name| format!("unit {name} is delivered, but is not in the release")),
     );
+    Ok(wrong)
+}
+
+/// A package's links on the host have to be those that the release's settings name, which a revert makes.
+fn links(artifact: &Artifact, release: &Release) -> Result<Vec<String>, Failure> {
+    if artifact.control().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut delivered = BTreeMap::new();
+    artifact
+        .walk(&mut |entry, _| {
+            if let InfoKind::Symlink(target) = &entry.kind
+                && entry.path.as_str().starts_with(USR)
+            {
+                delivered.insert(format!("/{}", entry.path), target.clone());
+            }
+            Ok(())
+        })
+        .map_err(failure)?;
+    let mut wrong = Vec::new();
+    for (path, target) in release.host_links() {
+        match delivered.remove(&path) {
+            Some(found) if found == target => {}
+            Some(found) => wrong.push(format!("the link {path} leads to {found}, the release says {target}")),
+            None => wrong.push(format!("the link {path} is in the settings, but is not delivered")),
+        }
+    }
+    let more = delivered.into_keys();
+    wrong.extend(more.map(|path| format!("the link {path} is delivered, but is not in the settings")));
     Ok(wrong)
 }
 

@@ -5,13 +5,14 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::diagnostics::Problem;
+use super::files::Place;
 use super::lints::Lints;
 use super::places::Layout;
 use super::reader::{Doc, Table};
 use super::unit_places::{Places, UnitPlaces};
 use super::units::Written;
 use super::{Check, Config, Deploy, Directory, Env, Migrate, Overrides, Package, Proxy, Shared, Strategy, User};
-use super::{deploy, files, instances, lints, package, places, ready_made, strategies};
+use super::{deploy, documents, files, instances, lints, package, places, ready_made, strategies};
 use crate::model::{AbsPath, UnitName};
 use crate::systemd::{self, Context, DeployInput, DropIn, Instances, MigrateInput, Origin};
 
@@ -50,9 +51,18 @@ pub(super) fn config<'d>(
         .map(|t| places::directories(&t, &layout, user.as_ref()))
         .unwrap_or_default();
     let shown = path.parent().unwrap_or(Path::new(""));
-    let files = root
-        .table("files")
-        .map(|t| files::files(&t, &layout, env.as_ref().map(|env| &env.file), dir, shown))
+    let place = Place { dir, shown };
+    let completions_table = root.table("completions");
+    let documents = documents::documents(
+        package_table.as_ref(),
+        completions_table.as_ref(),
+        layout.own_name(),
+        place,
+    );
+    let files_table = root.table("files");
+    let files = files_table
+        .as_ref()
+        .map(|t| files::files(t, &layout, env.as_ref().map(|env| &env.file), place))
         .unwrap_or_default();
     let shared = root.table("shared").map(|t| {
         let shared = places::shared(&t);
@@ -99,6 +109,9 @@ pub(super) fn config<'d>(
     }
     if let Some(table) = &deploy_table {
         written.places.insert(&Origin::Deploy, Places::of_table(table));
+    }
+    if let Some(table) = &files_table {
+        written.places.insert(&Origin::Files, Places::of_table(table));
     }
     if let Some(table) = &instances_table {
         instances::add_places(table, &mut written.places);
@@ -166,7 +179,9 @@ pub(super) fn config<'d>(
         units,
         instances,
         drop_ins,
-        files,
+        files: files.sources,
+        links: files.links,
+        documents,
         migrate,
         deploy,
         lints,

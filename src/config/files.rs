@@ -1,13 +1,13 @@
-//! Reads `[files]`: configuration files that a release brings and a host's admin may edit.
+//! Reads `[files]`: configuration files that a release brings and a host's admin may edit, and links.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::ConfigFile;
 use super::diagnostics::{Problem, printable_path};
 use super::places::{Layout, PLAIN, is_plain};
 use super::reader::{At, Table, shown_key};
+use super::{ConfigFile, HostLink, host_links};
 use crate::model::AbsPath;
 
 /// A configuration file is edited by hand: more than this is something else.
@@ -25,32 +25,78 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("tmpfiles.d", "write [directories]"),
 ];
 
-/// `[files]`; `dir` is where sources start from, `shown` the same as messages name it.
-pub(super) fn files(
-    table: &Table<'_>,
-    layout: &Layout,
-    env_file: Option<&AbsPath>,
-    dir: &Path,
-    shown: &Path,
-) -> Vec<ConfigFile> {
-    let mut list: Vec<ConfigFile> = Vec::new();
+/// What `[files]` says, each by path.
+#[derive(Default)]
+pub(super) struct Files {
+    pub(super) sources: Vec<ConfigFile>,
+    pub(super) links: Vec<HostLink>,
+}
+
+/// `[files]`
+pub(super) fn files(table: &Table<'_>, layout: &Layout, env_file: Option<&AbsPath>, place: Place<'_>) -> Files {
+    let mut files = Files::default();
     for (key, value) in table.entries() {
         let what = format!("files.{}", shown_key(&key.value));
-        let entry = table.entry_table(&key, value);
+        let Some(entry) = table.entry_table(&key, value) else {
+            continue;
+        };
+        if entry.has("link") {
+            without_content(&entry, &what);
+            if let Some(link) = host_links::link(&entry, &what, &key, layout)
+                && apart(table, &what, &key, &link, &files.links)
+            {
+                files.links.push(link);
+            }
+            entry.finish();
+            continue;
+        }
         let path = target(table, &what, &key, layout, env_file);
-        let Some(entry) = entry else { continue };
         entry.need("source", "\"deploy/acme.ini\"");
         let mode = mode(&entry, &what);
+        let conffile = entry.bool("conffile").is_none_or(|given| given.value);
         let bytes = entry
             .string("source")
-            .and_then(|source| read(&entry, &what, &source, dir, shown));
+            .and_then(|source| read_source(&entry, &format!("{what}.source"), &source, place, SIZE_MAX));
         entry.finish();
         if let (Some(path), Some(mode), Some(bytes)) = (path, mode, bytes) {
-            list.push(ConfigFile { path, mode, bytes });
+            files.sources.push(ConfigFile {
+                path,
+                mode,
+                conffile,
+                bytes,
+            });
         }
     }
-    list.sort_by(|a, b| a.path.cmp(&b.path));
-    list
+    files.sources.sort_by(|a, b| a.path.cmp(&b.path));
+    files.links.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn without_content(entry: &Table<'_>, what: &str) {
+    for key in ["source", "mode", "conffile"] {
+        if entry.has(key) {
+            entry.doc.push(
+                Problem::new(entry.span_of(key), format!("{what}.{key}: a link has no {key}"))
+                    .help("keep one of the two: a file with a source, or a link"),
+            );
+        }
+    }
+}
+
+/// A link is no directory of another one.
+fn apart(table: &Table<'_>, what: &str, key: &At<String>, link: &HostLink, others: &[HostLink]) -> bool {
+    let inside = |other: &&HostLink| link.path.starts_with(&other.path) || other.path.starts_with(&link.path);
+    let Some(other) = others.iter().find(inside) else {
+        return true;
+    };
+    table.doc.push(
+        Problem::new(
+            key.span.clone(),
+            format!("{what}: lies in the link {} or holds it", other.path),
+        )
+        .help("keep the outer one, or choose another place"),
+    );
+    false
 }
 
 fn target(
@@ -73,7 +119,9 @@ fn target(
     let (Some((&"etc", below)), false) = (parts.split_first(), parts.len() < 2) else {
         return refuse(
             "only files below /etc are a host's to edit",
-            format!("put it into the release, or choose {own}"),
+            format!(
+                "put it into the release, and where it has to be seen here write link = \"current/…\"; or choose {own}"
+            ),
         );
     };
     if !path.value.as_str().chars().all(is_plain) {
@@ -119,28 +167,42 @@ fn mode(table: &Table<'_>, what: &str) -> Option<u32> {
     mode
 }
 
-fn read(table: &Table<'_>, what: &str, source: &At<String>, dir: &Path, shown: &Path) -> Option<Vec<u8>> {
-    let at = printable_path(&shown.join(&source.value));
+/// Where the sources of files start from, and the same as messages name it.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) shown: &'a Path,
+}
+
+/// A file that the configuration names in the field `what`, of at most `max` bytes.
+pub(super) fn read_source(
+    table: &Table<'_>,
+    what: &str,
+    source: &At<String>,
+    place: Place<'_>,
+    max: u64,
+) -> Option<Vec<u8>> {
+    let at = printable_path(&place.shown.join(&source.value));
     let refuse = |problem: String, help: &str| {
-        let problem = Problem::new(source.span.clone(), format!("{what}.source: {problem}"));
+        let problem = Problem::new(source.span.clone(), format!("{what}: {problem}"));
         table.doc.push(problem.help(help));
         None
     };
-    let path = dir.join(&source.value);
+    let path = place.dir.join(&source.value);
     let attempt = || -> std::io::Result<Option<Vec<u8>>> {
         // Opening a FIFO would wait for a writer for ever.
         if !std::fs::metadata(&path)?.is_file() {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        File::open(&path)?.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+        File::open(&path)?.take(max + 1).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     };
     match attempt() {
-        Ok(Some(bytes)) if bytes.len() as u64 <= SIZE_MAX => Some(bytes),
+        Ok(Some(bytes)) if bytes.len() as u64 <= max => Some(bytes),
         Ok(Some(_)) => refuse(
-            format!("{at} is larger than 1 MiB"),
-            "is it really a configuration file?",
+            format!("{at} is larger than {} MiB", max >> 20),
+            "is it really the file that is meant?",
         ),
         Ok(None) => refuse(
             format!("{at} is not a regular file"),

@@ -3,9 +3,11 @@
 mod assemble;
 mod deploy;
 mod diagnostics;
+mod documents;
 mod file;
 mod files;
 mod git;
+mod host_links;
 mod instances;
 mod lints;
 mod lock_file;
@@ -30,13 +32,14 @@ use toml::de::DeTable;
 use crate::model::{DebVersion, ValueError};
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
+pub use documents::{Documents, License};
 pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
 pub use package::maintainer_problem;
 pub use relation::Relation;
 pub use resolved::{
-    Check, Config, ConfigFile, Deploy, Directory, Env, Migrate, Package, Payload, Proxy, Release, Secrets, Shared,
-    Strategy, User,
+    Check, Config, ConfigFile, Deploy, Directory, Env, HostLink, LinkTarget, Migrate, Package, Payload, Proxy, Release,
+    Secrets, Shared, Strategy, User,
 };
 
 use diagnostics::Source;

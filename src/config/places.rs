@@ -27,7 +27,7 @@ impl Layout {
     }
 
     /// Puts `{prefix}` and `{shared}` at the start of a path into words.
-    fn path(&self, doc: &Doc, what: &str, text: &At<String>) -> Option<At<AbsPath>> {
+    pub(super) fn path(&self, doc: &Doc, what: &str, text: &At<String>) -> Option<At<AbsPath>> {
         let known = [("{shared}", &self.shared), ("{prefix}", &self.prefix)];
         let mut full = text.value.clone();
         for (word, place) in known {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::Problem;
+use super::documents::Documents;
 use super::lints::Lints;
 use super::lock_file::Lock;
 use super::unit_places::UnitPlaces;
@@ -39,8 +40,12 @@ pub struct Config {
     pub instances: systemd::Instances,
     /// The ready-made drop-ins of these units.
     pub drop_ins: Vec<systemd::DropIn>,
-    /// `[files]`, by path.
+    /// The files of `[files]`, by path.
     pub files: Vec<ConfigFile>,
+    /// The links of `[files]`, by path; none lies in another.
+    pub links: Vec<HostLink>,
+    /// Changelog, licence, manual pages and completions.
+    pub documents: Documents,
     /// `[migrate]`
     pub migrate: Option<Migrate>,
     /// `[deploy]`
@@ -162,15 +167,35 @@ pub struct Directory {
     pub group: UserName,
 }
 
-/// A configuration file that a host's admin may edit.
+/// A configuration file.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
     /// Where, below `/etc`.
     pub path: AbsPath,
     /// Permission bits; it belongs to root and the service's group.
     pub mode: u32,
+    /// Whether a host's admin may edit it; else it says always what the release that serves says.
+    pub conffile: bool,
     /// What it is at first.
     pub bytes: Vec<u8>,
+}
+
+/// A link on a host, outside of the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostLink {
+    /// Where, below `/usr`.
+    pub path: AbsPath,
+    /// What it leads to.
+    pub to: LinkTarget,
+}
+
+/// What a link on a host leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkTarget {
+    /// A path of the release, whichever is live; not checked to be there.
+    Release(TreePath),
+    /// A place of the host.
+    Host(AbsPath),
 }
 
 /// The environment file of the services.

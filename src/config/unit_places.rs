@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostics::{Problem, Source};
-use super::reader::{At, Table};
+use super::reader::{At, Table, shown_key};
 use crate::systemd::{Origin, UnitError, UnitFile};
 
-/// The places of all units, of `[defaults]`, `[migrate]`, `[deploy]` and `[instances]`.
+/// The places of all units, of `[defaults]`, `[migrate]`, `[deploy]`, `[files]` and `[instances]`.
 #[derive(Debug, Clone)]
 pub(super) struct UnitPlaces {
     /// `relpack.toml` itself.
@@ -96,6 +96,7 @@ impl Places {
 const DEFAULTS: &str = "[defaults]";
 const MIGRATE: &str = "[migrate]";
 const DEPLOY: &str = "[deploy]";
+const FILES: &str = "[files]";
 
 /// The name under which an origin's places are kept, which is its title in messages too.
 fn title(origin: &Origin) -> String {
@@ -105,6 +106,7 @@ fn title(origin: &Origin) -> String {
         Origin::Defaults => DEFAULTS.to_owned(),
         Origin::Migrate => MIGRATE.to_owned(),
         Origin::Deploy => DEPLOY.to_owned(),
+        Origin::Files => FILES.to_owned(),
         Origin::Instance(name) => format!("[instances.{name}]"),
     }
 }
@@ -131,12 +133,12 @@ impl UnitPlaces {
         let Some(places) = self.of.get(&title) else {
             return Some(problem(0..0, &title, error, warning).placed(&self.main, 0));
         };
-        if matches!(error.origin, Origin::Migrate | Origin::Deploy) {
+        if matches!(error.origin, Origin::Migrate | Origin::Deploy | Origin::Files) {
             let table = title.trim_matches(['[', ']']);
             let field = error
                 .key
                 .as_ref()
-                .map_or(table.to_owned(), |key| format!("{table}.{key}"));
+                .map_or(table.to_owned(), |key| format!("{table}.{}", shown_key(key)));
             let span = places
                 .exact(error, &self.main)
                 .or_else(|| {

@@ -10,17 +10,15 @@ use crate::model::{Arch, TreePath};
 use crate::tree::{FileNode, Tree};
 
 use super::PlanError;
-use super::executed::Executed;
 
-/// The configured one, else that of what units execute, else the only one found, else `all`.
+/// The configured one, else that of the programs that are run, else the only one found, else `all`.
 pub fn detect(
     declared: Option<Arch>,
-    executed: &[Executed],
+    run: &BTreeSet<String>,
     tree: &Tree,
     warnings: &mut Vec<String>,
 ) -> Result<Arch, PlanError> {
     let found = elf_files(tree)?;
-    let run: BTreeSet<&str> = executed.iter().map(|command| command.path.as_str()).collect();
     let own: Vec<&(TreePath, Arch)> = found.iter().filter(|(path, _)| run.contains(path.as_str())).collect();
     if let Some(declared) = declared {
         if let Some((path, found)) = own.iter().find(|(_, arch)| *arch != declared).copied() {

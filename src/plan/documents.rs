@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::config::Package;
+use crate::config::{Config, Documents, License};
 use crate::model::{DebVersion, ReleaseId, UnitKind};
 use crate::scripts::{self, ScriptError, Tokens, template};
 use crate::source_date;
@@ -36,12 +36,15 @@ pub struct Inputs {
     maintainer: String,
     copyright: Option<String>,
     license: Option<String>,
+    given: Documents,
 }
 
 impl Inputs {
     /// Takes what is needed.
-    pub fn new(package: &Package) -> Self {
+    pub fn new(config: &Config) -> Self {
+        let package = &config.package;
         Self {
+            given: config.documents.clone(),
             maintainer: package.maintainer.clone(),
             copyright: package.copyright.clone(),
             license: package.license.clone(),
@@ -70,15 +73,17 @@ impl Inputs {
             .raw("PREFIX", roff(plan.prefix.as_str()))
             .raw("DATE", source_date::day(plan.source_date));
         let overrides = scripts::render(template::LINTIAN, &tokens)?;
-        Ok(vec![
-            (
-                format!("/usr/share/doc/{name}/{}", changelog_name(&plan.version)),
-                gzip(&scripts::render(template::CHANGELOG, &changelog)?),
-            ),
-            (
-                format!("/usr/share/doc/{name}/copyright"),
-                scripts::render(template::COPYRIGHT, &copyright)?.into_bytes(),
-            ),
+        let copyright = match &self.given.license {
+            Some(License::Finished(text)) => text.clone(),
+            _ => scripts::render(template::COPYRIGHT, &copyright)?,
+        };
+        let mut files = self.changelogs(plan, scripts::render(template::CHANGELOG, &changelog)?);
+        let pages = self.given.man.iter();
+        files.extend(pages.map(|(path, text)| (format!("{path}.gz"), gzip(text))));
+        let completions = self.given.completions.iter();
+        files.extend(completions.map(|(path, text)| (path.to_string(), text.clone().into_bytes())));
+        files.extend([
+            (format!("/usr/share/doc/{name}/copyright"), copyright.into_bytes()),
             (
                 format!("/usr/share/man/man1/{name}-release.1.gz"),
                 gzip(&scripts::render(template::MAN, &man)?),
@@ -87,7 +92,24 @@ impl Inputs {
                 format!("/usr/share/lintian/overrides/{name}"),
                 needed_overrides(&overrides, plan).into_bytes(),
             ),
-        ])
+        ]);
+        Ok(files)
+    }
+
+    /// The package's changelog, and the application's own where that is another one. `made` is an entry for this version.
+    fn changelogs(&self, plan: &Plan, made: String) -> Vec<(String, Vec<u8>)> {
+        let at = |file: &str| format!("/usr/share/doc/{}/{file}", plan.name);
+        let own = changelog_name(&plan.version);
+        let Some((name, text)) = &self.given.changelog else {
+            return vec![(at(own), gzip(&made))];
+        };
+        match newest_entry(text, plan.name.as_str()) {
+            Some(version) if version == plan.version.as_str() => vec![(at(own), gzip(text))],
+            Some(_) => vec![(at(own), gzip(&format!("{made}\n{text}")))],
+            // Policy 12.7: with a revision, that name is free for it.
+            None if own != UPSTREAM => vec![(at(own), gzip(&made)), (at(UPSTREAM), gzip(text))],
+            None => vec![(at(own), gzip(&made)), (at(&format!("{name}.gz")), gzip(text))],
+        }
     }
 
     /// A notice has a year and a holder; what the configuration says is taken as it is when it names a year.
@@ -104,17 +126,16 @@ impl Inputs {
         let Some(license) = &self.license else {
             return "proprietary\n All rights reserved.".to_owned();
         };
-        let common = COMMON_LICENSES
-            .iter()
-            .find(|(start, _)| license.starts_with(start))
-            .map(|(_, file)| format!("On Debian systems its full text is in /usr/share/common-licenses/{file}."))
-            .unwrap_or_else(|| {
-                format!(
-                    "Its full text comes with the source of the application: ask {}.",
-                    self.maintainer
-                )
-            });
-        format!("{license}\n {common}")
+        let common = COMMON_LICENSES.iter().find(|(start, _)| license.starts_with(start));
+        let text = match (common, &self.given.license) {
+            (Some((_, file)), _) => format!("On Debian systems its full text is in /usr/share/common-licenses/{file}."),
+            (None, Some(License::Text(text))) => return format!("{license}\n{}", paragraph(text)),
+            _ => format!(
+                "Its full text comes with the source of the application: ask {}.",
+                self.maintainer
+            ),
+        };
+        format!("{license}\n {text}")
     }
 }
 
@@ -123,8 +144,28 @@ fn changelog_name(version: &DebVersion) -> &'static str {
     if version.as_str().contains('-') {
         "changelog.Debian.gz"
     } else {
-        "changelog.gz"
+        UPSTREAM
     }
+}
+
+/// The application's own changelog in a package that has a Debian revision, and the package's in one that has none.
+const UPSTREAM: &str = "changelog.gz";
+
+/// The version of the newest entry, where the text is a changelog of that package as Debian has them (deb-changelog(5)).
+fn newest_entry<'a>(text: &'a str, package: &str) -> Option<&'a str> {
+    let line = text.lines().find(|line| !line.trim().is_empty())?;
+    let (version, rest) = line.strip_prefix(package)?.strip_prefix(" (")?.split_once(") ")?;
+    rest.contains("; urgency=").then_some(version)
+}
+
+/// A text as the continuation of a field (Policy 5.6.13): each line indented, a dot for an empty one.
+fn paragraph(text: &str) -> String {
+    let line = |line: &str| match line.trim_end() {
+        "" => " .".to_owned(),
+        line if line.starts_with('.') => format!("  {line}"),
+        line => format!(" {line}"),
+    };
+    text.trim_matches('\n').lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// As `gzip -9n` does it: without name and time.
@@ -192,6 +233,7 @@ mod tests {
             maintainer: "A <a@b.example>".into(),
             copyright: copyright.map(Into::into),
             license: license.map(Into::into),
+            given: Documents::default(),
         }
     }
 

@@ -25,6 +25,8 @@ pub enum HostFileKind {
     Dir,
     /// A file with its mode.
     File(u32, Vec<u8>),
+    /// A symlink with its target.
+    Symlink(String),
 }
 
 /// What the templates need of the configuration.
@@ -48,7 +50,7 @@ impl Inputs {
         let package = &config.package;
         let directories = directories(config);
         Self {
-            documents: documents::Inputs::new(package),
+            documents: documents::Inputs::new(config),
             sysusers: config.user.create.then(|| sysusers(config)),
             tmpfiles: directories
                 .iter()
@@ -153,6 +155,10 @@ impl Inputs {
                 format!("/usr/share/{name}/nginx.conf"),
                 plain(scripts::render(template::NGINX, &text)?),
             );
+        }
+        // A tarball's install makes them by the settings.
+        for (path, to) in plan.links.iter().filter(|_| packager == Packager::Dpkg) {
+            put(path.to_string(), HostFileKind::Symlink(to.clone()));
         }
         for (path, bytes) in self.documents.files(plan, id)? {
             put(path, HostFileKind::File(0o644, bytes));

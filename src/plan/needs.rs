@@ -11,7 +11,6 @@ use crate::tree::{FileNode, Node, Tree};
 
 use super::PlanError;
 use super::elf_needs::{self, ElfNeeds};
-use super::executed::Executed;
 
 /// One thing that a host has to have.
 #[derive(Debug, Clone, Default)]
@@ -40,10 +39,10 @@ const TEXT_MAX: u64 = 1024 * 1024;
 
 impl Needs {
     /// Looks at every file that a host would load or run.
-    pub(super) fn find(config: &Config, executed: &[Executed], tree: &Tree, arch: Arch) -> Result<Self, PlanError> {
+    pub(super) fn find(config: &Config, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<Self, PlanError> {
         let mut needs = Self::default();
-        needs.libraries(executed, tree, arch)?;
-        needs.programs(config, executed, tree)?;
+        needs.libraries(run, tree, arch)?;
+        needs.programs(config, run, tree)?;
         needs.python(tree)?;
         needs.node(tree)?;
         Ok(needs)
@@ -59,7 +58,7 @@ impl Needs {
 
     /// What the ELF files of the package's architecture need beyond what the release itself brings. A package for all
     /// architectures loads none for sure: which one fits is decided on the host, by the application.
-    fn libraries(&mut self, executed: &[Executed], tree: &Tree, arch: Arch) -> Result<(), PlanError> {
+    fn libraries(&mut self, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<(), PlanError> {
         let elf: Vec<(&TreePath, &FileNode)> = tree
             .files()
             .filter(|(_, file)| file.is_elf && arch != Arch::All)
@@ -79,7 +78,6 @@ impl Needs {
                 )),
             }
         }
-        let run: BTreeSet<&str> = executed.iter().map(|command| command.path.as_str()).collect();
         let shipped = shipped(tree, &files);
         for (path, found) in &files {
             // Prebuilt modules come for several C libraries, and a program takes that of its host.
@@ -102,11 +100,10 @@ impl Needs {
     }
 
     /// The programs outside of the release that units run, and the interpreters of scripts that units run or that lie in `bin/`.
-    fn programs(&mut self, config: &Config, executed: &[Executed], tree: &Tree) -> Result<(), PlanError> {
+    fn programs(&mut self, config: &Config, run: &BTreeSet<String>, tree: &Tree) -> Result<(), PlanError> {
         for (unit, path) in super::executed::outside(&config.units, &config.drop_ins) {
             self.add(NeedKind::Program, &path, &unit);
         }
-        let run: BTreeSet<&str> = executed.iter().map(|command| command.path.as_str()).collect();
         let in_bin = |path: &TreePath| path.parent().is_some_and(|dir| dir.file_name() == "bin");
         let third_party = |path: &TreePath| {
             path.components()

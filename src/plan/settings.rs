@@ -58,7 +58,15 @@ pub fn render(config: &Config) -> String {
         put(&["env-required", name.as_str()]);
     }
     for file in &config.files {
-        put(&["file", file.path.as_str(), &format!("{:04o}", file.mode)]);
+        let mode = format!("{:04o}", file.mode);
+        let mut fields = vec!["file", file.path.as_str(), &mode];
+        if !file.conffile {
+            fields.push("release");
+        }
+        put(&fields);
+    }
+    for link in &config.links {
+        put(&["link", link.path.as_str(), &link.text(&config.release.prefix)]);
     }
     for unit in &config.units {
         let relpack = &unit.relpack;

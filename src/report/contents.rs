@@ -26,6 +26,7 @@ pub struct Contents {
     bytes: u64,
     biggest: Vec<(String, u64)>,
     leaving: Vec<(String, String)>,
+    host_links: Vec<(String, String)>,
     scripts: Vec<String>,
 }
 
@@ -87,6 +88,7 @@ impl Contents {
             bytes,
             biggest: files,
             leaving,
+            host_links: release.host_links().collect(),
             scripts: artifact
                 .control()
                 .map(|control| {
@@ -161,13 +163,16 @@ impl Contents {
         for (path, size) in &self.biggest {
             writeln!(text, "  {:>10}  {path}", human(*size))?;
         }
-        if !self.leaving.is_empty() {
-            writeln!(text, "links out of the release:")?;
-            for (path, target) in &self.leaving {
-                writeln!(text, "  {path} -> {target}")?;
+        let mut links = |title: &str, links: &[(String, String)]| {
+            if !links.is_empty() {
+                writeln!(text, "{title}:")?;
             }
-        }
-        Ok(())
+            links
+                .iter()
+                .try_for_each(|(path, target)| writeln!(text, "  {path} -> {target}"))
+        };
+        links("links out of the release", &self.leaving)?;
+        links("links on the host", &self.host_links)
     }
 
     /// For a program.
@@ -177,6 +182,10 @@ impl Contents {
             .iter()
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect();
+        let links = |links: &[(String, String)]| -> Vec<Value> {
+            let link = |(path, target): &(String, String)| json!({"path": path, "target": target});
+            links.iter().map(link).collect()
+        };
         json!({
             "format": self.format,
             "payload": self.payload,
@@ -199,7 +208,8 @@ impl Contents {
                 "when": unit.when,
             })).collect::<Vec<_>>(),
             "biggest": self.biggest.iter().map(|(path, size)| json!({"path": path, "size": size})).collect::<Vec<_>>(),
-            "links_out": self.leaving.iter().map(|(path, target)| json!({"path": path, "target": target})).collect::<Vec<_>>(),
+            "links_out": links(&self.leaving),
+            "host_links": links(&self.host_links),
         })
     }
 }

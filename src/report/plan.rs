@@ -55,6 +55,7 @@ pub fn plan_text(plan: &Plan, bound: &Bound) -> String {
     for file in &bound.host_files {
         let about = match &file.kind {
             HostFileKind::Dir => "directory".to_owned(),
+            HostFileKind::Symlink(target) => format!("-> {target}"),
             HostFileKind::File(mode, bytes) => format!("{mode:04o} {}", human(bytes.len() as u64)),
         };
         put(&mut text, format_args!("  {:<56} {about}\n", file.path.to_string()));
@@ -135,6 +136,10 @@ pub fn plan_json(plan: &Plan, bound: &Bound) -> Value {
         "files": plan.files.iter().map(|(path, mode)| json!({
             "path": path.as_str(),
             "mode": format!("{mode:04o}"),
+        })).collect::<Vec<_>>(),
+        "links": plan.links.iter().map(|(path, target)| json!({
+            "path": path.as_str(),
+            "target": target,
         })).collect::<Vec<_>>(),
         "drop_ins": plan.drop_ins.iter().map(|drop_in| json!({
             "path": drop_in.path(),

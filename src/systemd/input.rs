@@ -97,6 +97,8 @@ pub enum Origin {
     Instance(InstanceName),
     /// `[deploy]`
     Deploy,
+    /// `[files]`
+    Files,
 }
 
 /// What is wrong with a unit.
@@ -107,7 +109,7 @@ pub struct UnitError {
     pub origin: Origin,
     /// The section, for example `Service`.
     pub section: Option<String>,
-    /// The directive; for `Origin::Migrate`, `Origin::Deploy` and for `preset` in `Origin::Defaults` the key of that table.
+    /// The directive; for `Origin::Migrate`, `Origin::Deploy`, `Origin::Files` and for `preset` in `Origin::Defaults` the key of that table.
     pub key: Option<String>,
     /// Which of several assignments of the key, from 0.
     pub index: usize,

@@ -9,6 +9,7 @@ use super::directives::{self, Group};
 use super::exec::resolve_command_line;
 use super::input::{Context, MigrateInput, Origin, Report, UnitError};
 use super::placeholders::{Vars, expand};
+use super::specifiers::{OfInstance, written_out};
 use super::unit::{OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitSettings};
 use super::unit_file::UnitFile;
 
@@ -16,6 +17,19 @@ use super::unit_file::UnitFile;
 /// migration (ld.so(8), gettext(3), iconv(3)); the rest of the environment ends at `env -i`.
 const LOADER_VARIABLES: &str = "LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH LD_DEBUG LD_DEBUG_OUTPUT LD_PROFILE \
     LD_PROFILE_OUTPUT LD_ORIGIN_PATH GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH LANGUAGE";
+
+/// What a template may say of each of its instances without a meaning for the migration: to leave any of these out gives it
+/// neither another user nor more rights.
+const MAY_BE_LEFT_OUT: &[&str] = &[
+    "CacheDirectory",
+    "ConfigurationDirectory",
+    "Environment",
+    "EnvironmentFile",
+    "LogsDirectory",
+    "RuntimeDirectory",
+    "StateDirectory",
+    "SyslogIdentifier",
+];
 
 /// Appends the two units, and makes the package's long-running services wait for the second.
 pub(crate) fn add_units(units: &mut Vec<Unit>, vars: &Vars, ctx: &Context, report: &mut Report) {
@@ -27,16 +41,11 @@ pub(crate) fn add_units(units: &mut Vec<Unit>, vars: &Vars, ctx: &Context, repor
     };
     let like = units.iter().find(|unit| unit.name == migrate.like);
     let like = match like {
-        Some(unit) if unit.name.kind() == UnitKind::Service && !unit.name.is_template() => unit,
+        Some(unit) if unit.name.kind() == UnitKind::Service => unit,
         Some(unit) => {
-            let what = if unit.name.is_template() {
-                "a template"
-            } else {
-                "not a service"
-            };
             fail(
                 "like",
-                format!("{} is {what}", unit.name),
+                format!("{} is not a service", unit.name),
                 "name the service whose user, environment and sandbox the migration has".into(),
             );
             return;
@@ -69,7 +78,13 @@ pub(crate) fn add_units(units: &mut Vec<Unit>, vars: &Vars, ctx: &Context, repor
         return;
     };
 
-    let base = like_file(like, units, &command, migrate, ctx);
+    let base = match like_file(like, units, &command, migrate, ctx) {
+        Ok(base) => base,
+        Err((message, hint)) => {
+            fail("like", message, hint);
+            return;
+        }
+    };
     let mut before_switch = base.clone();
     set_description(&mut before_switch, "database migration", ctx);
     let mut before_start = base;
@@ -128,17 +143,25 @@ fn set_description(file: &mut UnitFile, what: &str, ctx: &Context) {
     file.set("Unit", "Description", text);
 }
 
-/// The unit that both have in common.
-fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput, ctx: &Context) -> UnitFile {
+/// The unit that both have in common. What a template says of each of its instances' environment is left out: a migration is
+/// of the whole application.
+fn like_file(
+    like: &Unit,
+    units: &[Unit],
+    command: &str,
+    migrate: &MigrateInput,
+    ctx: &Context,
+) -> Result<UnitFile, (String, String)> {
     let mut file = UnitFile::new();
     file.append("Unit", "Description", "");
     file.append("Unit", "Documentation", documentation(ctx));
     for key in ["Wants", "Requires", "After"] {
-        let foreign: Vec<&str> = like
+        let foreign: Vec<String> = like
             .file
             .get_list("Unit", key)
             .into_iter()
             .flat_map(str::split_whitespace)
+            .filter_map(|name| written_out(name, &like.name).ok())
             .filter(|name| !is_own(name, units, ctx))
             .collect();
         if !foreign.is_empty() {
@@ -146,7 +169,9 @@ fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput,
         }
     }
     for paths in like.file.get_list("Unit", "RequiresMountsFor") {
-        file.append("Unit", "RequiresMountsFor", paths);
+        if let Ok(paths) = written_out(paths, &like.name) {
+            file.append("Unit", "RequiresMountsFor", paths);
+        }
     }
     file.append("Service", "Type", "oneshot");
     file.append("Service", "ExecStart", command);
@@ -163,7 +188,19 @@ fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput,
     file.append("Service", "TimeoutStartSec", format!("{}s", migrate.timeout));
     let copied = like.file.section("Service").map_or(&[][..], |s| &s.entries);
     for entry in copied.iter().filter(|entry| is_environment(&entry.key, &entry.value)) {
-        file.append("Service", &entry.key, at_own_release(&entry.value, ctx));
+        match written_out(&entry.value, &like.name) {
+            Ok(value) => file.append("Service", &entry.key, at_own_release(&value, ctx)),
+            Err(_) if MAY_BE_LEFT_OUT.contains(&entry.key.as_str()) => {}
+            Err(OfInstance(c)) => {
+                return Err((
+                    format!("{} has {}={} for each instance", like.name, entry.key, entry.value),
+                    format!(
+                        "the migration belongs to no instance: write the directive without %{c}, \
+                         or name another service whose user, environment and sandbox it gets"
+                    ),
+                ));
+            }
+        }
     }
     if like.relpack.on_upgrade == OnUpgrade::Reload {
         file.append("Service", "BindReadOnlyPaths", release_bind(ctx));
@@ -175,7 +212,7 @@ fn like_file(like: &Unit, units: &[Unit], command: &str, migrate: &MigrateInput,
     file.append(X_RELPACK, "Package", ctx.package.as_str());
     file.append(X_RELPACK, "Release", RELEASE_PLACEHOLDER);
     file.append(X_RELPACK, "OnUpgrade", OnUpgrade::None.word());
-    file
+    Ok(file)
 }
 
 /// The value with the live release's path replaced by that of the unit's own, since a migration runs before the switch.

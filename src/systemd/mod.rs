@@ -18,6 +18,7 @@ mod resolve;
 #[cfg(test)]
 mod resolve_tests;
 mod semantics;
+mod specifiers;
 #[cfg(test)]
 mod test_support;
 mod unit;

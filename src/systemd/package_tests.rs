@@ -339,12 +339,12 @@ OnUpgrade=none
 fn a_migration_needs_a_service_to_be_like() {
     let units = [
         ("acme.service", SERVICE),
-        ("acme@.service", SERVICE),
+        ("acme-u@.service", "[Service]\nExecStart=a\nUser=acme-%i\n"),
         ("acme.target", "[Unit]\n"),
     ];
     for (like, exec, key) in [
         ("acme-w.service", "a", "like"),
-        ("acme@.service", "a", "like"),
+        ("acme-u@.service", "a", "like"),
         ("acme.target", "a", "like"),
         ("acme.service", "", "exec"),
         ("acme.service", "a {ap}", "exec"),
@@ -357,6 +357,35 @@ fn a_migration_needs_a_service_to_be_like() {
             (&Origin::Migrate, Some(key))
         );
     }
+}
+
+#[test]
+fn a_migration_like_a_template_is_of_no_instance() {
+    let text = "[Unit]\nAfter=db@%i.service cache.service\n[Service]\nExecStart=a --port %i\nUser=u-%p\nSlice=%p.slice\n\
+                Environment=DB=main\nEnvironment=PORT=%i\nEnvironmentFile=-/etc/acme-%I\nStateDirectory=acme acme-%i\nUMask=0027\n";
+    let units = good(
+        &[("acme@.service", text)],
+        &with_migration("acme@.service", "bin/migrate"),
+    );
+    for name in ["acme-migrate.service", "acme-first-start.service"] {
+        let file = &units.iter().find(|u| u.name.as_str() == name).unwrap().file;
+        assert_eq!(file.get("Unit", "After"), Some("cache.service"), "{name}");
+        assert_eq!(file.get_list("Service", "Environment"), ["DB=main"]);
+        assert_eq!(file.get("Service", "User"), Some("u-acme"));
+        assert_eq!(file.get("Service", "Slice"), Some("acme.slice"));
+        assert_eq!(file.get("Service", "UMask"), Some("0027"));
+        assert_eq!(file.get("Service", "EnvironmentFile"), None);
+        assert_eq!(file.get("Service", "StateDirectory"), None);
+    }
+    let instances = &units.iter().find(|u| u.name.as_str() == "acme@.service").unwrap().file;
+    assert!(
+        instances
+            .get_list("Unit", "Requires")
+            .contains(&"acme-first-start.service")
+    );
+    let bad = [("acme@.service", "[Service]\nExecStart=a\nUser=acme-%i\n")];
+    let found = errors(&bad, &with_migration("acme@.service", "a"));
+    assert!(found[0].message.contains("User=acme-%i"), "{found:?}");
 }
 
 #[test]

@@ -139,6 +139,32 @@ impl Checker<'_> {
     }
 }
 
+/// Why a path of a release leads nowhere on a host, and what to do; `None` where it is there.
+pub fn link_problem(
+    tree: &Tree,
+    shared: &BTreeMap<TreePath, String>,
+    prefix: &AbsPath,
+    path: &TreePath,
+) -> Option<(String, String)> {
+    // The scan has refused links that name the source directory.
+    let root = prefix.as_str();
+    let checker = Checker {
+        tree,
+        shared,
+        prefix,
+        root,
+    };
+    let top = path.components().next()?.parse().ok()?;
+    let refusal = checker.check(&top, path.as_str()).err()?;
+    Some(match refusal.dangling {
+        Some(_) => (
+            "is not in the release".to_owned(),
+            "build it first, or check release.source and release.exclude".to_owned(),
+        ),
+        None => (refusal.problem, refusal.hint),
+    })
+}
+
 /// Past an absolute link, what remains must not climb back up.
 fn outside_stays(todo: &[String]) -> Result<(), Refusal> {
     if todo.iter().any(|part| part == "..") {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::model::{TreePath, ValueError};
 
+pub use links::link_problem;
 pub use manifest::{Entry, EntryKind, Manifest, ManifestBuilder, ManifestError, digest};
 pub use scan::{ScanError, ScanOptions, Warning, scan};
 pub use source::{FileReader, Fingerprint, ReadError, Seekable, Source};

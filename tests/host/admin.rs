@@ -5,7 +5,11 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
-on_each_suite![every_choice_survives, starts_are_forbidden_and_migrations_too,];
+on_each_suite![
+    every_choice_survives;
+    sampled:
+    starts_are_forbidden_and_migrations_too,
+];
 
 /// What does not depend on the suite.
 mod once {
@@ -206,7 +210,11 @@ fn starts_are_forbidden_and_migrations_too(suite: Suite) {
 /// A file of the admin's to edit, whose default is `default`, and one that is never edited; 2.0 has one more.
 fn configured(version: &str, default: &str) -> App {
     let file = |name: &str| format!("[files.\"/etc/acme/{name}\"]\nsource = \"build/{name}\"\n");
-    let mut app = App::new(version).settle("0s");
+    let ours = format!("{}conffile = false", file("ours.ini"));
+    let mut app = App::new(version)
+        .settle("0s")
+        .file("ours.ini", &format!("{default}\n"))
+        .extra(&ours);
     for name in ["edited.ini", "plain.ini", "removed.ini"] {
         app = app.file(name, &format!("{default}\n")).extra(&file(name));
     }
@@ -228,20 +236,26 @@ fn an_edited_file_stays(suite: Suite) {
             .extra("[files.\"/etc/acme/new.ini\"]\nsource = \"build/new.ini\"")
     };
     host.deploy(&configured("1.0", "one"));
-    assert_eq!(texts(), ["edited.ini:one", "plain.ini:one", "removed.ini:one"]);
+    assert_eq!(
+        texts(),
+        ["edited.ini:one", "ours.ini:one", "plain.ini:one", "removed.ini:one"]
+    );
     let modes = m.ok("stat -c '%a %U %G' /etc/acme/plain.ini /etc/acme/removed.ini");
     assert_eq!(modes.text(), "644 root acme\n640 root acme");
-    m.ok("echo mine >/etc/acme/edited.ini && rm /etc/acme/removed.ini");
+    m.ok("cd /etc/acme && echo mine >edited.ini && echo mine >ours.ini && rm removed.ini");
     // As an unattended upgrade runs: no terminal, no answer to a question, no --force-conf….
     host.publish(&[more(configured("2.0", "two"))]);
     let said = m.ok("apt-get install -y -q acme=2.0 </dev/null");
     said.expect_says("/etc/acme/edited.ini was edited on this host and stays")
-        .expect_says("/etc/acme/edited.ini.dpkg-dist");
+        .expect_says("/etc/acme/edited.ini.dpkg-dist")
+        .expect_says("/etc/acme/ours.ini was edited on this host, and is the release's again");
     host.expect_dpkg("2.0");
     let two = [
         "edited.ini.dpkg-dist:two",
         "edited.ini:mine",
         "new.ini:new",
+        "ours.ini.dpkg-old:mine",
+        "ours.ini:two",
         "plain.ini:two",
     ];
     assert_eq!(texts(), two);
@@ -249,21 +263,28 @@ fn an_edited_file_stays(suite: Suite) {
     host.publish(&[configured("3.0", "three").behaviour(Behaviour::ExitAtOnce)]);
     host.install("3.0").expect_failure();
     host.serves("2.0");
-    let reverted = ["edited.ini:mine", "new.ini:new", "plain.ini:two"];
+    let reverted = [
+        "edited.ini:mine",
+        "new.ini:new",
+        "ours.ini.dpkg-old:mine",
+        "ours.ini:two",
+        "plain.ini:two",
+    ];
     assert_eq!(texts(), reverted);
     host.expect_healed("2.0");
     assert_eq!(texts(), reverted);
     m.ok("acme-release rollback");
-    assert_eq!(texts(), ["edited.ini:mine", "plain.ini:one"]);
+    m.ok("rm /etc/acme/ours.ini.dpkg-old");
+    assert_eq!(texts(), ["edited.ini:mine", "ours.ini:one", "plain.ini:one"]);
     host.expect_dpkg("1.0");
     host.install("2.0").expect_ok();
     // The admin takes the new default over: from then on it is the package's again.
-    m.ok("mv /etc/acme/edited.ini.dpkg-dist /etc/acme/edited.ini");
+    m.ok("cd /etc/acme && mv edited.ini.dpkg-dist edited.ini && rm ours.ini");
     host.deploy(&configured("4.0", "four"));
-    assert_eq!(texts(), ["edited.ini:four", "plain.ini:four"]);
+    assert_eq!(texts(), ["edited.ini:four", "ours.ini:four", "plain.ini:four"]);
     m.ok("echo mine >/etc/acme/plain.ini && apt-get remove -y -q acme");
-    assert_eq!(texts(), ["edited.ini:four", "plain.ini:mine"]);
+    assert_eq!(texts(), ["edited.ini:four", "ours.ini:four", "plain.ini:mine"]);
     host.install("4.0").expect_ok();
-    assert_eq!(texts(), ["edited.ini:four", "plain.ini:mine"]);
+    assert_eq!(texts(), ["edited.ini:four", "ours.ini:four", "plain.ini:mine"]);
     m.ok("apt-get purge -y -q acme && [ ! -e /etc/acme ]");
 }

@@ -7,15 +7,16 @@ use crate::support::{App, Behaviour, Host, Migration, Suite};
 
 on_each_suite![
     the_migration_fails,
+    the_app_exits_at_once,
+    the_app_never_gets_healthy,
+    the_unit_file_is_wrong,
+    a_variable_is_missing;
+    sampled:
     the_migration_hangs,
     the_migration_outlives_its_postinst,
     the_migration_is_killed_with_its_postinst,
-    the_app_exits_at_once,
-    the_app_never_gets_healthy,
     the_app_dies_after_3s,
     the_app_without_a_check_dies_after_3s,
-    the_unit_file_is_wrong,
-    a_variable_is_missing,
     without_any_package_to_heal_from,
     tried_again_on_purpose,
     one_at_a_time,

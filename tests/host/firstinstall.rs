@@ -8,12 +8,13 @@ use crate::support::{App, Behaviour, Host, Machine, Migration, Repo, Suite, Tran
 
 on_each_suite![
     a_variable_is_missing,
+    without_systemd,
+    the_example_hello;
+    sampled:
     a_variable_is_set_beforehand,
     a_variable_is_missing_at_a_reboot,
     a_variable_is_missing_for_two_versions,
-    without_systemd,
     nothing_to_go_back_to,
-    the_example_hello,
 ];
 
 fn app(version: &str) -> App {

@@ -11,7 +11,10 @@ use crate::support::host::Host;
 use crate::support::process;
 use crate::support::root::Suite;
 
-on_each_suite![a_host_of_an_earlier_version_goes_forward_and_back];
+on_each_suite![
+    sampled:
+    a_host_of_an_earlier_version_goes_forward_and_back,
+];
 
 fn golden_app(version: &str) -> App {
     app(version).migration(Migration::Ok).timer()

@@ -12,7 +12,10 @@ use crate::support::app::{artifact, relpack};
 use crate::support::process;
 use crate::support::root::{self, Suite};
 
-on_each_suite![the_example_leaves_nothing_behind];
+on_each_suite![
+    sampled:
+    the_example_leaves_nothing_behind,
+];
 
 fn build(version: &str, out: &Path) -> PathBuf {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");

@@ -1,5 +1,6 @@
-//! The presets, each with a real program of its runtime: it starts, serves under load, migrates, reloads where it can, stops in
-//! order, and what of the host it could reach is as little as promised. Their files: `programs/`.
+//! Presets, with programs that use what the preset has to leave to their runtime: they start, serve under load, migrate, reload
+//! where they can, stop in order, and what of the host they could reach is as little as promised. Their files: `programs/`. What
+//! other runtimes need is shown by the programs of `start_*`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,23 +12,10 @@ use crate::on_each_suite;
 use crate::support::app::{artifact, relpack};
 use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
-use crate::support::root::{self, Suite};
-use crate::support::sample;
+use crate::support::root::Suite;
+use crate::support::{sample, sandbox};
 
-on_each_suite![python, go, rust, java, static_site, what_init_writes_for_a_site; sampled: node];
-
-/// What `systemd-analyze security` may say of the unit that runs, of 10.
-const EXPOSURE_MAX: f64 = 2.5;
-
-/// One root for all that the machines run besides Node.js.
-const SERVERS: &[&str] = &[
-    "busybox",
-    "default-jre-headless",
-    "gunicorn",
-    "libh2-java",
-    "nginx-light",
-    "prometheus-node-exporter",
-];
+on_each_suite![python, rust; sampled: node];
 
 /// A program and how it is packed.
 struct Program {
@@ -42,12 +30,10 @@ struct Program {
     /// What the answer holds.
     says: &'static str,
     reloads: bool,
-    /// Its program loads libraries of the host.
-    links: bool,
 }
 
 /// Long, and its packages are large.
-fn in_full(suite: Suite, program: &Program, files: fn(Suite, &Path)) {
+fn in_full(suite: Suite, program: &Program, files: fn(&Path)) {
     if sample::full() {
         proves(suite, program, files);
     } else {
@@ -68,9 +54,8 @@ Service.MemoryMax = \"300M\"",
         url: "http://127.0.0.1:3000/",
         says: "{\"mode\":\"production\",\"greeting\":\"for $5\",",
         reloads: true,
-        links: false,
     };
-    proves(suite, &program, |_, dir| {
+    proves(suite, &program, |dir| {
         put(dir, "server.js", include_str!("programs/server.js"), 0o644);
         put(dir, "acme.env", "GREETING='for $5'\n", 0o644);
     });
@@ -79,7 +64,7 @@ Service.MemoryMax = \"300M\"",
 fn python(suite: Suite) {
     let program = Program {
         preset: "python",
-        packages: SERVERS,
+        packages: &["gunicorn"],
         unit: "Service.Type = \"notify\"
 Service.ExecStart = \"/usr/bin/gunicorn --bind 127.0.0.1:8000 --workers 2 wsgi:application\"
 Service.ExecReload = \"/bin/kill -HUP $MAINPID\"",
@@ -87,43 +72,24 @@ Service.ExecReload = \"/bin/kill -HUP $MAINPID\"",
         url: "http://127.0.0.1:8000/",
         says: "all is well",
         reloads: true,
-        links: false,
     };
-    in_full(suite, &program, |_, dir| {
+    in_full(suite, &program, |dir| {
         put(dir, "wsgi.py", include_str!("programs/wsgi.py"), 0o644);
-    });
-}
-
-fn go(suite: Suite) {
-    let program = Program {
-        preset: "go",
-        packages: SERVERS,
-        unit: "Service.ExecStart = \"bin/prometheus-node-exporter --web.listen-address=127.0.0.1:9200\"",
-        migrate: "bin/prometheus-node-exporter --version",
-        url: "http://127.0.0.1:9200/metrics",
-        says: "node_memory_MemTotal_bytes",
-        reloads: false,
-        links: true,
-    };
-    in_full(suite, &program, |suite, dir| {
-        let from = root::cached(suite, SERVERS).join("usr/bin/prometheus-node-exporter");
-        fs::copy(from, dir.join("bin/prometheus-node-exporter")).expect("the package brings it");
     });
 }
 
 fn rust(suite: Suite) {
     let program = Program {
         preset: "rust",
-        packages: SERVERS,
+        packages: &[],
         unit: "Service.ExecStart = \"bin/pagefind_extended --site site --output-path {shared}/data/index --serve\"
 X-Relpack.Health = \"http://127.0.0.1:1414/\"",
         migrate: "bin/pagefind_extended --site site --output-path /opt/acme/shared/data/index",
         url: "http://127.0.0.1:1414/",
         says: "hello",
         reloads: false,
-        links: false,
     };
-    in_full(suite, &program, |_, dir| {
+    in_full(suite, &program, |dir| {
         put(
             dir,
             "site/index.html",
@@ -139,64 +105,6 @@ X-Relpack.Health = \"http://127.0.0.1:1414/\"",
     });
 }
 
-fn java(suite: Suite) {
-    let program = Program {
-        preset: "java",
-        packages: SERVERS,
-        unit: "Service.ExecStart = \"/usr/bin/java -Xmx128m -cp lib/h2.jar org.h2.tools.Server -web -webPort 8082\"",
-        migrate: "/usr/bin/java -cp lib/h2.jar org.h2.tools.Shell -url jdbc:h2:/opt/acme/shared/data/db -user sa -sql 'create table if not exists t (x int)'",
-        url: "http://127.0.0.1:8082/",
-        says: "H2",
-        reloads: false,
-        links: false,
-    };
-    in_full(suite, &program, |suite, dir| {
-        fs::create_dir(dir.join("lib")).expect("the directory can be made");
-        let from = root::cached(suite, SERVERS).join("usr/share/java/h2.jar");
-        fs::copy(from, dir.join("lib/h2.jar")).expect("the package brings it");
-    });
-}
-
-fn static_site(suite: Suite) {
-    let program = Program {
-        preset: "static",
-        packages: SERVERS,
-        unit: "Service.ExecStart = \"/usr/sbin/nginx -e stderr -c {app}/nginx.conf\"
-Service.ExecReload = \"/bin/kill -HUP $MAINPID\"
-Service.KillSignal = \"SIGQUIT\"
-Service.RuntimeDirectory = \"acme\"",
-        migrate: "/usr/sbin/nginx -e stderr -v",
-        url: "http://127.0.0.1:8080/",
-        says: "hello",
-        reloads: true,
-        links: false,
-    };
-    in_full(suite, &program, |_, dir| {
-        put(dir, "site/index.html", "<p>hello</p>\n", 0o644);
-        put(dir, "nginx.conf", include_str!("programs/nginx.conf"), 0o644);
-    });
-}
-
-/// From an index.html to a site that is served, with what `init` decides.
-fn what_init_writes_for_a_site(suite: Suite) {
-    if !sample::full() {
-        eprintln!("{suite}: a site by init is served with RELPACK_FULL=1");
-        return;
-    }
-    let temp = tempfile::tempdir().expect("a temporary directory can be made");
-    let dir = temp.path().display().to_string();
-    put(temp.path(), "public/index.html", "<p>hello</p>\n", 0o644);
-    relpack(&["init", "-C", &dir, "--name", "acme"]).expect_ok();
-    let (deb, _) = artifact(&relpack(&["build", "--json", "-C", &dir]).expect_ok());
-    let m = Machine::boot_with(suite, SERVERS);
-    Repo::new(&m, Transport::File).add(&m, &[&deb]);
-    m.ok("apt-get install -y -q acme");
-    m.ok("curl -sSf http://127.0.0.1:8080/").expect_says("hello");
-    let exposure = exposure(&m);
-    assert!(exposure <= EXPOSURE_MAX, "{exposure} of {EXPOSURE_MAX}");
-    m.ok("systemctl stop acme.service && ! systemctl -q is-failed acme.service");
-}
-
 fn put(dir: &Path, path: &str, text: &str, mode: u32) {
     let path = dir.join(path);
     fs::create_dir_all(path.parent().expect("it lies in the directory")).expect("the directory can be made");
@@ -210,10 +118,10 @@ fn run(command: &mut Command) {
 }
 
 /// Versions 1.0 and 1.1, which differ in one file.
-fn packages(suite: Suite, program: &Program, files: fn(Suite, &Path), dir: &Path) -> [PathBuf; 2] {
+fn packages(program: &Program, files: fn(&Path), dir: &Path) -> [PathBuf; 2] {
     let build = dir.join("build");
     fs::create_dir_all(build.join("bin")).expect("the directory can be made");
-    files(suite, &build);
+    files(&build);
     let migrate = format!(
         "#!/bin/sh\nset -eu\n{}\ncat VERSION >>/opt/acme/shared/data/migrations\n",
         program.migrate
@@ -232,19 +140,15 @@ fn packages(suite: Suite, program: &Program, files: fn(Suite, &Path), dir: &Path
     );
     put(dir, "relpack.toml", &config, 0o644);
     let shown = dir.display().to_string();
-    if program.links {
-        let root = root::cached(suite, program.packages).display().to_string();
-        relpack(&["lock", "-C", &shown, "--root", &root]).expect_ok();
-    }
     ["1.0", "1.1"].map(|version| {
         put(&build, "VERSION", &format!("{version}\n"), 0o644);
         artifact(&relpack(&["build", "--json", "-C", &shown, "--version", version]).expect_ok()).0
     })
 }
 
-fn proves(suite: Suite, program: &Program, files: fn(Suite, &Path)) {
+fn proves(suite: Suite, program: &Program, files: fn(&Path)) {
     let temp = tempfile::tempdir().expect("a temporary directory can be made");
-    let [first, second] = packages(suite, program, files, temp.path());
+    let [first, second] = packages(program, files, temp.path());
     let m = Machine::boot_with(suite, program.packages);
     // As on a host that was installed and not unpacked.
     m.ok("echo \"127.0.0.1 localhost $(cat /proc/sys/kernel/hostname)\" >/etc/hosts");
@@ -252,12 +156,7 @@ fn proves(suite: Suite, program: &Program, files: fn(Suite, &Path)) {
     repo.add(&m, &[&first]);
     m.ok("apt-get install -y -q acme");
     serves(&m, program);
-    let exposure = exposure(&m);
-    eprintln!(
-        "{suite}: the unit of {} that runs has an exposure of {exposure}",
-        program.preset
-    );
-    assert!(exposure <= EXPOSURE_MAX, "{} of {EXPOSURE_MAX}", exposure);
+    sandbox::expect_exposure(&m, "acme.service");
     under_load(&m, program);
     if program.reloads {
         let pid = m.ok("systemctl show -p MainPID --value acme.service");
@@ -273,16 +172,8 @@ fn proves(suite: Suite, program: &Program, files: fn(Suite, &Path)) {
     under_load(&m, program);
     assert_eq!(m.read("/opt/acme/shared/data/migrations"), "1.0\n1.1\n");
     m.ok("acme-release status && acme-release verify");
-    m.ok("systemctl stop acme.service");
-    let ended = m.ok("systemctl show -p Result -p ActiveState --value acme.service");
-    assert_eq!(
-        ended.text(),
-        "success\ninactive",
-        "it stops in order\n{}",
-        m.journal(50)
-    );
-    let denied = m.sh("journalctl --no-pager -q -u 'acme*' | grep -iE 'not permitted|EPERM|SIGSYS|denied'");
-    assert_eq!(denied.text(), "", "the sandbox is in its way");
+    sandbox::expect_orderly_stop(&m, "acme.service");
+    sandbox::expect_nothing_denied(&m, "acme*");
 }
 
 fn serves(m: &Machine, program: &Program) {
@@ -294,16 +185,4 @@ fn serves(m: &Machine, program: &Program) {
 fn under_load(m: &Machine, program: &Program) {
     let one = format!("curl -sSf -o /dev/null {}", program.url);
     m.ok(&format!("seq 120 | xargs -P 8 -I{{}} {one}"));
-}
-
-/// What systemd's own analysis says of the unit that runs.
-fn exposure(m: &Machine) -> f64 {
-    let said = m.ok("SYSTEMD_EMOJI=0 systemd-analyze security --no-pager acme.service");
-    let line = said
-        .stdout
-        .lines()
-        .rev()
-        .find(|line| line.contains("Overall exposure level"));
-    line.and_then(|line| line.rsplit_once(": ")?.1.split_whitespace().next()?.parse().ok())
-        .unwrap_or_else(|| panic!("no exposure\n{said}"))
 }

@@ -1,13 +1,11 @@
 //! The README's tour, command by command: what it shows has to work as it stands.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::document;
+use crate::support::document::{self, Packages};
 use crate::support::machine::Machine;
 use crate::support::root::Suite;
 
@@ -25,23 +23,11 @@ fn checkout(dir: &Path) {
     assert!(done.success());
 }
 
-/// What the tour has built so far.
-fn packages(dir: &Path) -> Vec<PathBuf> {
-    let places = ["five/dist", "examples/hello/dist"];
-    let entries = places
-        .iter()
-        .flat_map(|place| fs::read_dir(dir.join(place)).into_iter().flatten());
-    let paths = entries.map(|entry| entry.expect("it can be listed").path());
-    paths
-        .filter(|path| path.extension().is_some_and(|suffix| suffix == "deb"))
-        .collect()
-}
-
 fn the_tour(suite: Suite) {
     let temp = tempfile::tempdir().expect("a temporary directory can be made");
     checkout(temp.path());
     let m = Machine::boot(suite);
-    let mut copied = BTreeSet::new();
+    let mut packages = Packages::below(temp.path());
     let mut run = 0;
     for (words, text) in document::blocks(include_str!("../../README.md")) {
         // The program is built already; the words after it are the README's own.
@@ -60,12 +46,7 @@ fn the_tour(suite: Suite) {
                 );
             }
             "sh host" | "sh host fails" => {
-                for deb in packages(temp.path()) {
-                    if copied.insert(deb.clone()) {
-                        let name = deb.file_name().unwrap_or_default().to_string_lossy();
-                        m.put(&format!("/root/{name}"), fs::read(&deb).expect("the tour built it"));
-                    }
-                }
+                packages.copy_to(&m);
                 let output = m.sh_within(&format!("cd /root; set -ex\n{commands}"), Duration::from_secs(120));
                 if words.ends_with("fails") {
                     output.expect_failure();

@@ -8,7 +8,8 @@ use crate::support::{App, Host, Machine, Migration, Suite};
 on_each_suite![
     removal_keeps_what_is_the_users,
     purge_leaves_nothing,
-    purge_loses_nothing,
+    purge_loses_nothing;
+    sampled:
     purge_takes_shared_when_told,
     purge_after_a_failed_install,
 ];

@@ -7,9 +7,10 @@ use crate::support::{App, Host, Migration, Suite, Transport};
 
 on_each_suite![
     by_apt,
-    by_command_without_network,
+    by_command_without_network;
+    sampled:
     by_command_when_apt_kept_nothing,
-    by_command_to_a_version
+    by_command_to_a_version,
 ];
 
 const PINS: &str = "/etc/apt/preferences.d/relpack-acme.pref";

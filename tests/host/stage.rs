@@ -3,7 +3,11 @@
 use crate::on_each_suite;
 use crate::support::{App, Host, Suite};
 
-on_each_suite![only_files_go, a_payload_with_other_content];
+on_each_suite![
+    sampled:
+    only_files_go,
+    a_payload_with_other_content,
+];
 
 /// Nothing has to be extracted but links and directories.
 fn only_files_go(suite: Suite) {

@@ -9,7 +9,8 @@ on_each_suite![
     the_new_release_serves,
     the_same_content_restarts_nothing,
     ten_in_a_row,
-    units_come_and_go,
+    units_come_and_go;
+    sampled:
     the_admin_decides,
     a_running_oneshot_is_left_alone,
     old_releases_are_pruned,
@@ -76,7 +77,8 @@ fn ten_in_a_row(suite: Suite) {
     host.install("1.0").expect_ok();
     let started = Instant::now();
     for version in &built[1..] {
-        host.install(&version.version).expect_ok();
+        // By dpkg itself: apt's own half a second each time would give systemd's limit more room.
+        m.ok(&format!("dpkg -i /srv/apt/acme_{}_all.deb", version.version));
         host.serves(&version.version);
     }
     eprintln!("{suite}: ten upgrades in {:.1} s", started.elapsed().as_secs_f64());

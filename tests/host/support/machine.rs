@@ -13,9 +13,6 @@ use super::disk::{self, RootDisk, Volume};
 use super::process::{self, Output, Running, wait_until};
 use super::root::{self, Suite};
 
-/// Where machines keep their disks: a real disk, since a kernel's overlay and `sync` behave differently on tmpfs.
-const WORK_VARIABLE: &str = "RELPACK_TEST_WORK";
-const WORK_DEFAULT: &str = "/var/tmp";
 const NAME_PREFIX: &str = "relpack-host-";
 
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
@@ -108,7 +105,7 @@ impl Machine {
 
     /// Its directory, with an empty one for the root in it.
     fn prepared(suite: Suite) -> Machine {
-        let base = PathBuf::from(std::env::var_os(WORK_VARIABLE).unwrap_or_else(|| WORK_DEFAULT.into()));
+        let base = root::work_base();
         SWEEP.call_once(|| sweep(&base));
         let pid = std::process::id();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -11,8 +11,10 @@ pub mod process;
 pub mod repo;
 pub mod root;
 pub mod sample;
+pub mod sandbox;
 pub mod site;
 pub mod stage;
+pub mod start;
 pub mod sweep;
 pub mod tamper;
 

@@ -11,9 +11,16 @@ use sha2::{Digest, Sha256};
 
 use super::process;
 
+/// For hosts that serve pages.
+pub const WEB: &[&str] = &["busybox", "nginx-light"];
+
 /// Names the directory that keeps the roots between runs.
 const CACHE_VARIABLE: &str = "RELPACK_TEST_CACHE";
 const CACHE_DEFAULT: &str = "/var/cache/relpack-tests";
+
+/// Where machines keep their disks: a real disk, since a kernel's overlay and `sync` behave differently on tmpfs.
+const WORK_VARIABLE: &str = "RELPACK_TEST_WORK";
+const WORK_DEFAULT: &str = "/var/tmp";
 
 /// In every root: what a server has (systemd, apt, curl, zstd), an interpreter for the test applications, and
 /// the tools with which tests look at processes and break them.
@@ -73,6 +80,27 @@ pub fn cached(suite: Suite, extra: &[&str]) -> PathBuf {
     once(&format!("{suite}-{key}"), |partial| make(suite, &include, partial))
 }
 
+/// What clients of registries have fetched, kept between runs.
+pub fn downloads() -> PathBuf {
+    let downloads = cache().join("downloads");
+    fs::create_dir_all(&downloads).unwrap_or_else(|e| panic!("create {}: {e}", downloads.display()));
+    downloads
+}
+
+fn cache() -> PathBuf {
+    PathBuf::from(std::env::var_os(CACHE_VARIABLE).unwrap_or_else(|| CACHE_DEFAULT.into()))
+}
+
+/// The directory in which machines keep their disks.
+pub fn work_base() -> PathBuf {
+    PathBuf::from(std::env::var_os(WORK_VARIABLE).unwrap_or_else(|| WORK_DEFAULT.into()))
+}
+
+/// A new directory on that disk; it is removed with the value.
+pub fn work_directory() -> tempfile::TempDir {
+    tempfile::tempdir_in(work_base()).unwrap_or_else(|e| panic!("make a temporary directory: {e}"))
+}
+
 /// The same root as an ext4 file system in a sparse file.
 pub fn image(suite: Suite, extra: &[&str]) -> PathBuf {
     let root = cached(suite, extra);
@@ -85,7 +113,7 @@ pub fn image(suite: Suite, extra: &[&str]) -> PathBuf {
 
 /// What is called `name` in the cache, made by `make` under another name when absent.
 fn once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let cache = PathBuf::from(std::env::var_os(CACHE_VARIABLE).unwrap_or_else(|| CACHE_DEFAULT.into()));
+    let cache = cache();
     let root = cache.join(name);
     if root.exists() {
         return root;

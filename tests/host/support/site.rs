@@ -10,7 +10,7 @@ use super::app::{Built, artifact, relpack};
 use super::machine::Machine;
 use super::process::Output;
 use super::repo::{Repo, Transport};
-use super::root::Suite;
+use super::root::{self, Suite};
 use super::sample;
 
 const SERVER: &str = include_str!("slow_server.py");
@@ -65,7 +65,7 @@ impl Site {
     }
 
     pub fn boot_with(suite: Suite, deploy: &'static str, service: &'static str, upstream: Upstream) -> Site {
-        let m = Machine::boot_with(suite, &["nginx-light"]);
+        let m = Machine::boot_with(suite, root::WEB);
         let repo = Repo::new(&m, Transport::Http);
         let next = match upstream {
             Upstream::Once => "proxy_next_upstream off;",
@@ -137,10 +137,9 @@ impl Site {
         self.add(&self.build(version, behaviour));
     }
 
-    /// One whose migration fails; a template can't lend its environment to it, so another service does.
+    /// One whose migration fails.
     pub fn publish_migrating(&self, version: &str) {
-        let more = "[units.\"acme-tool.service\"]\nService.Type = \"oneshot\"\nService.ExecStart = \"/usr/bin/true\"\n\
-                    Install = {}\n\n[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme-tool.service\"\n";
+        let more = "[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme@.service\"\n";
         let config = format!("{}\n{more}", self.config(version));
         self.add(&self.build_of(version, &config, &[("behaviour", "serve")]));
     }

@@ -1,0 +1,45 @@
+//! What a preset promises of a service that runs under it.
+
+use super::machine::Machine;
+
+/// What `systemd-analyze security` may say of the unit that runs, of 10.
+const EXPOSURE_MAX: f64 = 2.5;
+
+/// What of the host it can reach is as little as promised.
+#[track_caller]
+pub fn expect_exposure(host: &Machine, unit: &str) {
+    let said = host.ok(&format!("SYSTEMD_EMOJI=0 systemd-analyze security --no-pager {unit}"));
+    let line = said
+        .stdout
+        .lines()
+        .rev()
+        .find(|line| line.contains("Overall exposure level"));
+    let exposure: f64 = line
+        .and_then(|line| line.rsplit_once(": ")?.1.split_whitespace().next()?.parse().ok())
+        .unwrap_or_else(|| panic!("no exposure\n{said}"));
+    eprintln!("{}: {unit}, which runs, has an exposure of {exposure}", host.suite());
+    assert!(exposure <= EXPOSURE_MAX, "{exposure} of {EXPOSURE_MAX}");
+}
+
+/// It ends when it is told to, and says that all is well.
+#[track_caller]
+pub fn expect_orderly_stop(host: &Machine, unit: &str) {
+    host.ok(&format!("systemctl stop {unit}"));
+    let ended = host.ok(&format!("systemctl show -p Result -p ActiveState --value {unit}"));
+    assert_eq!(
+        ended.text(),
+        "success\ninactive",
+        "it stops in order\n{}",
+        host.journal(50)
+    );
+}
+
+/// Nothing that units of this pattern did was refused to them.
+#[track_caller]
+pub fn expect_nothing_denied(host: &Machine, units: &str) {
+    let refusals = "not permitted|EPERM|SIGSYS|denied|read-only file system";
+    let denied = host.sh(&format!(
+        "journalctl --no-pager -q -u '{units}' | grep -iE '{refusals}'"
+    ));
+    assert_eq!(denied.text(), "", "the sandbox is in its way");
+}

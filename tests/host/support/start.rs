@@ -1,0 +1,265 @@
+//! The first five minutes of a runtime: a page of `docs/start`, typed command by command, with load on what it deploys. Its
+//! blocks are `sh build`, `sh host`, and `sh host under load`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::document::{self, Packages};
+use super::machine::Machine;
+use super::process::{self, Output};
+use super::root::{self, Suite};
+use super::{sample, sandbox};
+
+/// Requests, one after the other in each of four lanes, until /run/load.stop is there. A line each: when, status, how curl ended, time.
+const LOAD: &str = r#"
+for lane in 1 2 3 4; do
+  while [ ! -e /run/load.stop ]; do
+    curl -s -o /dev/null --max-time 20 -w "$(cut -d ' ' -f 1 /proc/uptime) %{http_code} %{exitcode} %{time_total}\n" "$1"
+    sleep 0.02
+  done >/run/load.$lane &
+done
+wait
+cat /run/load.[1-4]
+"#;
+
+/// How curl ends where nobody listens, and where its connection is closed without an answer.
+const GAPS: &[&str] = &["7", "52", "56"];
+/// Nobody may be without an answer for longer, in seconds; machines that run tests are busy.
+const GAP_MAX: f64 = 30.0;
+
+/// A runtime's page, and what it deploys.
+pub struct Start {
+    pub page: &'static str,
+    /// Debian packages of the machine that builds, which is of the hosts' suite; `None` where the suite doesn't matter.
+    pub builder: Option<&'static [&'static str]>,
+    /// Debian packages that the host has.
+    pub host: &'static [&'static str],
+    /// The service that answers.
+    pub unit: &'static str,
+    /// What the load asks for.
+    pub url: &'static str,
+    /// A socket listens, or the service reloads: nobody is refused or cut.
+    pub gapless: bool,
+}
+
+impl Start {
+    /// Only by request: these programs are large.
+    pub fn follow_in_full(&self, suite: Suite) -> Option<Machine> {
+        if !sample::full() {
+            eprintln!("{suite}: this page is followed with RELPACK_FULL=1");
+            return None;
+        }
+        Some(self.follow(suite))
+    }
+
+    /// Does what the page says, and looks at what it left.
+    pub fn follow(&self, suite: Suite) -> Machine {
+        let work = root::work_directory();
+        let builder = Builder::new(suite, self.builder, work.path());
+        let mut packages = Packages::below(&builder.checkout);
+        let host = Machine::boot_with(suite, self.host);
+        host.put("/root/load.sh", LOAD);
+        for (words, commands) in document::blocks(self.page) {
+            let script = format!("cd /root; set -ex\n{commands}");
+            match words.as_str() {
+                "sh build" => {
+                    let took = builder.run(&commands).took;
+                    eprintln!("{suite}: built in {:.1} s", took.as_secs_f64());
+                }
+                "sh host" => {
+                    packages.copy_to(&host);
+                    host.sh_within(&script, LIMIT).expect_ok();
+                }
+                "sh host under load" => {
+                    packages.copy_to(&host);
+                    self.under_load(&host, &script);
+                }
+                other => assert!(!other.starts_with("sh"), "nobody runs a block of {other:?}"),
+            }
+        }
+        self.look_at(&host);
+        host
+    }
+
+    #[track_caller]
+    fn under_load(&self, host: &Machine, script: &str) {
+        let done = host
+            .sh_within(
+                &format!(
+                    "rm -f /run/load.*; sh /root/load.sh '{}' >/run/load.log & load=$!; sleep 1; ({script}\n); rc=$?; \
+                     sleep 1; touch /run/load.stop; wait $load; exit $rc",
+                    self.url
+                ),
+                LIMIT,
+            )
+            .expect_ok();
+        let load = Load::read(&host.read("/run/load.log"));
+        eprintln!("{}: {:.1} s, {load:?}", host.suite(), done.took.as_secs_f64());
+        assert!(load.answered >= 40, "too little load: {load:?}\n{done}");
+        assert!(load.failed.is_empty(), "{load:?}\n{done}");
+        assert!(!self.gapless || load.cut == 0, "{load:?}\n{done}");
+        assert!(load.gap < GAP_MAX, "{load:?}\n{done}");
+    }
+
+    /// What the preset of the runtime promises of a service that has worked.
+    #[track_caller]
+    fn look_at(&self, host: &Machine) {
+        sandbox::expect_exposure(host, self.unit);
+        sandbox::expect_orderly_stop(host, self.unit);
+        let name = self.unit.trim_end_matches(".service");
+        sandbox::expect_nothing_denied(host, &format!("{name}*"));
+    }
+}
+
+/// Longest that a block may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What the load saw.
+#[derive(Debug)]
+struct Load {
+    answered: usize,
+    /// Refused, or closed without an answer.
+    cut: usize,
+    /// All others, as they stand in the log.
+    failed: Vec<String>,
+    /// The longest time without an answer, in seconds.
+    gap: f64,
+}
+
+impl Load {
+    fn read(log: &str) -> Load {
+        let mut load = Load {
+            answered: 0,
+            cut: 0,
+            failed: Vec::new(),
+            gap: 0.0,
+        };
+        let mut ends = Vec::new();
+        for line in log.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                [began, status, "0", took] if status.starts_with(['2', '3']) => {
+                    let seconds = |word: &str| word.parse::<f64>().unwrap_or_else(|e| panic!("{line}: {e}"));
+                    ends.push(seconds(began) + seconds(took));
+                }
+                [_, _, end, _] if GAPS.contains(&end) => load.cut += 1,
+                _ => load.failed.push(line.to_owned()),
+            }
+        }
+        ends.sort_by(f64::total_cmp);
+        load.answered = ends.len();
+        load.gap = ends.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+        load
+    }
+}
+
+/// The machine on which a page's packages are built: relpack is installed, and the examples are there.
+struct Builder {
+    /// Where its commands run, as this machine sees it.
+    checkout: PathBuf,
+    /// Its suite, its root, and where it keeps what it writes there.
+    root: Option<(Suite, PathBuf, PathBuf)>,
+}
+
+/// Bound into a Debian root, a machine like this one, with its network.
+const ENTER: &str = r#"
+mkdir -p "$OVER/upper" "$OVER/work" "$OVER/root"
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$OVER/upper,workdir=$OVER/work" "$OVER/root"
+cd "$OVER/root"
+mkdir -p root/checkout root/.cache etc/ssl/certs
+touch usr/local/bin/relpack
+mount --bind "$RELPACK" usr/local/bin/relpack
+mount --bind "$CHECKOUT" root/checkout
+mount --bind "$CACHE" root/.cache
+cat /etc/resolv.conf >etc/resolv.conf
+printf 'deb %s %s main\n' "$MIRROR" "$SUITE" | sed 'p; s/^deb/deb-src/' >etc/apt/sources.list
+cat /etc/ssl/certs/ca-certificates.crt >etc/ssl/certs/ca-certificates.crt
+mount -t proc proc proc
+mount --rbind /dev dev
+exec chroot . /usr/bin/env --chdir=/root/checkout /bin/sh -exc "$COMMANDS"
+"#;
+
+impl Builder {
+    fn new(suite: Suite, packages: Option<&[&str]>, work: &Path) -> Builder {
+        let checkout = work.join("checkout");
+        fs::create_dir(&checkout).expect("a new directory");
+        // Only what is committed: what was built in the examples here is no part of a checkout.
+        let script = "git -C \"$0\" ls-files -z examples | tar -C \"$0\" --null -T - -cf - | tar -xf -";
+        let mut copy = Command::new("sh");
+        copy.args(["-ec", script, env!("CARGO_MANIFEST_DIR")])
+            .current_dir(&checkout);
+        process::run(copy, "copy the examples", None, LIMIT).expect_ok();
+        let root = packages.map(|packages| (suite, root::cached(suite, packages), work.join("over")));
+        Builder { checkout, root }
+    }
+
+    #[track_caller]
+    fn run(&self, commands: &str) -> Output {
+        let relpack = Path::new(env!("CARGO_BIN_EXE_relpack"));
+        let mut command = match &self.root {
+            None => {
+                let path = std::env::var("PATH").unwrap_or_default();
+                let place = relpack.parent().expect("it lies in a directory").display();
+                let mut command = Command::new("sh");
+                command
+                    .args(["-exc", commands])
+                    .current_dir(&self.checkout)
+                    .env("PATH", format!("{place}:{path}"));
+                command
+            }
+            Some((suite, lower, over)) => {
+                fs::create_dir_all(over).expect("a directory can be made");
+                let mut command = Command::new("unshare");
+                command
+                    .args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"])
+                    .args(["sh", "-ec", ENTER])
+                    .env_clear()
+                    .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+                    .envs([("HOME", "/root"), ("LANG", "C.UTF-8"), ("COMMANDS", commands)])
+                    .envs([("SUITE", suite.name()), ("MIRROR", &mirror())])
+                    .envs(std::env::vars().filter(|(name, _)| is_of_a_registry(name)))
+                    .envs([("LOWER", lower.as_os_str()), ("OVER", over.as_os_str())])
+                    .envs([
+                        ("CHECKOUT", self.checkout.as_os_str()),
+                        ("RELPACK", relpack.as_os_str()),
+                    ])
+                    .env("CACHE", AsRef::<OsStr>::as_ref(&root::downloads()));
+                command
+            }
+        };
+        command
+            .env("DEBEMAIL", "ops@acme.example")
+            .env("DEBFULLNAME", "Acme Ops");
+        process::run(command, commands, None, LIMIT).expect_ok()
+    }
+}
+
+/// Where this machine's apt gets Debian from.
+fn mirror() -> String {
+    let said = process::tool(
+        "apt-get",
+        &[
+            "indextargets",
+            "--format",
+            "$(REPO_URI)",
+            "Created-By: Packages",
+            "Origin: Debian",
+        ],
+    );
+    let first = said.text().lines().find(|uri| !uri.contains("security"));
+    first
+        .unwrap_or_else(|| panic!("apt knows no mirror of Debian\n{said}"))
+        .to_owned()
+}
+
+/// How clients of registries are told where they find them, by this machine's admin.
+fn is_of_a_registry(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    ["PIP_", "NPM_CONFIG_", "SSL_CERT_"]
+        .iter()
+        .any(|start| upper.starts_with(start))
+        || upper.ends_with("_PROXY")
+}
