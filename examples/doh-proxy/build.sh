@@ -29,5 +29,5 @@ mkdir build
 mv "build.partial/vendor/doh-proxy-$version" build/doh-proxy
 rm -rf build.partial
 cd build/doh-proxy
-CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=symbols \
 	cargo build --quiet --release --locked --no-default-features
