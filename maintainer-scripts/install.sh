@@ -35,7 +35,8 @@ refuse_package() {
 host_keep() {
     _kept=$unitstore/host/$1
     _part=$unitstore/host/.$1.partial
-    rm -rf "$_part"
+    # Those of other releases, too, whose installs were killed.
+    rm -rf "$unitstore"/host/.*.partial
     mkdir -p "$_part"
     cp -R "$here/host/." "$_part"
     cp "$here/uninstall" "$_part/uninstall"

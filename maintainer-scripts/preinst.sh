@@ -10,6 +10,7 @@ set -eu
 @include settings@
 @include keep@
 @include room@
+@include packager@
 
 begin() {
     if [ -e "$state/host-files" ]; then

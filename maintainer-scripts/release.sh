@@ -13,12 +13,13 @@ usage() {
     cat <<EOF
 $name-release: the releases of $name on this host
 
-  status [--json]       what serves, what dpkg says, what failed; exit 1 when something needs a person
+  status [--json]       what serves, and what failed; exit 1 when something needs a person
   history [--json]      the last activations, oldest first
   verify [ID|VERSION]   hash a kept release (default: the live one) against its manifest
-  rollback [VERSION]    back to an earlier kept release at once, without network; dpkg follows
-  retry                 try the version again that failed and was reverted
-  accept                dpkg records a version that failed, and the earlier release serves ("parked")
+  rollback [VERSION]    back to an earlier kept release at once, without network
+EOF
+    usage_of_packager
+    cat <<EOF
   prune                 remove releases beyond what is kept
   exec [--unit UNIT] [--] COMMAND…
                         run a command as the service sees the world: user, environment, mounts, sandbox

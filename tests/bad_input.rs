@@ -8,12 +8,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use common::{application, both, fails, names, odd_names, ok, relpack, write};
+use common::odd_files::{listing, odd_files};
+use common::{application, both, fails, names, ok, relpack, write};
 use rustix::fs::{CWD, FileType, XattrFlags, mknodat, setxattr};
 
 /// Longest that a verb may take for input that is not large.
@@ -135,6 +136,7 @@ fn configuration_that_would_inject_or_mislead() {
         ("[package]", "[package]\nname = \"twice\"", &["relpack.toml", "duplicate key"]),
     ];
     assert!(cases.len() >= 60);
+    println!("{} configurations", cases.len() + 4);
     for (from, to, expected) in cases {
         assert!(common::CONFIG.contains(from), "{from}");
         let text = common::CONFIG.replacen(from, to, 1);
@@ -234,93 +236,13 @@ fn files_that_no_release_can_hold() {
     cases.push((&gone, &["acme.service: ExecStart= runs bin/serve", "not in the release"]));
     let plain = |build: &Path| fs::set_permissions(build.join("bin/serve"), fs::Permissions::from_mode(0o644)).unwrap();
     cases.push((&plain, &["bin/serve, which is not executable", "chmod +x"]));
+    println!("{} files", cases.len());
     for (index, (spoil, expected)) in cases.iter().enumerate() {
         let (_temp, dir) = place();
         spoil(&dir.join("build"));
         refused(&dir, &format!("case {index}"), expected);
         // Deeper than tempfile's own removal takes.
         ok(Command::new("rm").arg("-rf").arg(dir.join("build")));
-    }
-}
-
-/// Names that something on the way could misread, and files that are unusual; all of them legal.
-fn odd_files(build: &Path) {
-    for name in odd_names::ODD_NAMES {
-        write(&build.join("odd").join(name), &format!("content of {name:?}"), 0o644);
-    }
-    write(&build.join("odd").join("n".repeat(246)), "longest name", 0o600);
-    for length in [99, 100, 101, 154, 155, 156, 255, 256, 257, 511, 512, 513, 1000, 3900] {
-        let mut path = format!("long{length}");
-        while path.len() + 101 < length {
-            path.push('/');
-            path.push_str(&"p".repeat(100));
-        }
-        while path.len() < length {
-            path.push(
-                if path.len() + 1 < length && path.rsplit('/').next().unwrap().len() >= 200 {
-                    '/'
-                } else {
-                    'q'
-                },
-            );
-        }
-        write(&build.join(path), &length.to_string(), 0o755);
-    }
-    write(&build.join("empty file"), "", 0o644);
-    fs::create_dir_all(build.join("empty dir/in it")).unwrap();
-    write(&build.join("hard"), "one inode", 0o640);
-    fs::hard_link(build.join("hard"), build.join("hard2")).unwrap();
-    symlink("odd/a b", build.join("link to it")).unwrap();
-    symlink(".", build.join("link to here")).unwrap();
-    symlink("/usr/bin/python3", build.join("python3")).unwrap();
-    let sparse = fs::File::create(build.join("sparse")).unwrap();
-    sparse.set_len(64 << 20).unwrap();
-    sparse.write_at(b"x", 40 << 20).unwrap();
-    for (name, seconds) in [
-        ("old", -5_000_000_000_i64),
-        ("before 1970", -1),
-        ("after 2038", 1 << 32),
-        ("after 2106", 5_000_000_000),
-    ] {
-        write(&build.join(name), name, 0o644);
-        let when = match u64::try_from(seconds) {
-            Ok(seconds) => SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
-            Err(_) => SystemTime::UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs()),
-        };
-        fs::File::open(build.join(name)).unwrap().set_modified(when).unwrap();
-    }
-}
-
-/// Path → kind, whether it is executable, and its target or a hash.
-fn listing(top: &Path) -> BTreeMap<PathBuf, String> {
-    let shown = |path: &Path| {
-        let meta = fs::symlink_metadata(path).unwrap();
-        if meta.is_symlink() {
-            format!("-> {}", fs::read_link(path).unwrap().display())
-        } else if meta.is_dir() {
-            "directory".to_owned()
-        } else {
-            let mut sum = Command::new("sha256sum");
-            let file = fs::File::open(path).unwrap();
-            format!("{} {}", meta.mode_x(), ok(sum.stdin(file)))
-        }
-    };
-    let all = names(top).into_iter();
-    all.map(|path| (path.strip_prefix(top).unwrap().to_owned(), shown(&path)))
-        .collect()
-}
-
-trait ModeX {
-    fn mode_x(&self) -> &'static str;
-}
-
-impl ModeX for fs::Metadata {
-    fn mode_x(&self) -> &'static str {
-        if self.permissions().mode() & 0o111 != 0 {
-            "x"
-        } else {
-            "-"
-        }
     }
 }
 
@@ -389,7 +311,9 @@ fn odd_files_are_packed_right() {
     }
     ok(verb("verify").arg(&deb));
     let shown = ok(verb("inspect").arg(&deb));
-    assert!(shown.contains("python3 -> /usr/bin/python3"), "{shown}");
+    for link in ["python3 -> /usr/bin/python3", "sh -> /bin/sh"] {
+        assert!(shown.contains(link), "{shown}");
+    }
 }
 
 /// 9 GiB of nothing: more than a field of a tar header holds. Long, so only with `RELPACK_FULL=1`.
@@ -407,9 +331,7 @@ fn a_file_of_9_gib_is_packed() {
     let output = verb("build").arg("-C").arg(&dir).output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     let deb = dir.join("dist/acme_1.4.0_all.deb");
-    // To a reader that can't trust it, 9 GiB out of a few hundred KiB are a bomb.
-    let said = fails(verb("verify").arg(&deb), 1);
-    assert!(said.contains("the payload unpacks to more than"), "{said}");
+    ok(verb("verify").arg(&deb));
     let listed = ok(Command::new("dpkg-deb").arg("-c").arg(&deb));
     assert!(listed.contains(&(9_u64 << 30).to_string()), "{listed}");
 }

@@ -370,6 +370,12 @@ fn presets_and_lints_are_explained() {
     for lint in Lint::ALL {
         assert!(explain(&["lint"]).contains(lint.name()));
         assert!(explain(&["lint", lint.name()]).contains("```toml instead"));
+        let json: Value = serde_json::from_str(&explain(&["lint", lint.name(), "--json"])).unwrap();
+        assert_eq!(
+            (&json["name"], &json["may_be_allowed"]),
+            (&lint.name().into(), &lint.may_be_allowed().into())
+        );
+        assert!(json["text"].as_str().unwrap().contains("```toml instead"), "{json:#}");
     }
     let said = common::fails(relpack().args(["explain", "preset", "nodejs"]), 1);
     assert!(said.contains("did you mean \"node\"?"), "{said}");

@@ -1,6 +1,9 @@
 //! What the scripts say on hosts and docs/operations.md explain each other: no message without its explanation, and none
 //! explained that nobody says.
 
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -143,6 +146,10 @@ fn said_by(file: &str, line: &str) -> Vec<String> {
             }
         }
     }
+    // A script that has none of the others' functions.
+    if let Some(at) = line.find("echo \"relpack: ") {
+        texts.push(quoted(&line[at + "echo \"relpack: ".len()..]));
+    }
     // What "status" lists as problems, and why a unit is not alive.
     if file == "status.sh" && line.contains("echo \"") && line.contains("hint:") {
         let at = line.find("echo \"").unwrap_or_default();
@@ -217,6 +224,74 @@ fn giving_up_ends_with_a_hint() {
         }
     }
     assert!(given_up > 20, "only {given_up} were found");
+}
+
+/// Functions of a tarball's scripts that name dpkg all the same, and those that they don't come to.
+const NAME_DPKG: [(&str, &str); 5] = [
+    ("refuse_package", "there, dpkg has the application"),
+    ("uninstall", "there, dpkg may have it"),
+    ("problems", "asked of dpkg alone"),
+    ("status_text", "asked of dpkg alone"),
+    ("status_json", "the name of a key"),
+];
+const NOT_OF_TARBALLS: [(&str, &str); 3] = [
+    ("dpkg_hint", "asked of dpkg alone"),
+    ("heal", "a unit's that only a package starts"),
+    ("refuse_again", "what dpkg retries"),
+];
+
+/// Where no package manager has the application, nobody is told to type one's commands.
+#[test]
+fn tarballs_name_no_package_manager() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = common::application(temp.path());
+    common::ok(common::relpack().args(["build", "--format", "tar.gz", "-C"]).arg(&dir));
+    let mut tar = std::process::Command::new("tar");
+    common::ok(tar.args(["-xzf", "dist/acme-1.4.0-all.tar.gz"]).current_dir(&dir));
+    for script in ["install", "uninstall", "rollback", "host/usr/bin/acme-release"] {
+        let text = fs::read_to_string(dir.join("acme-1.4.0-all").join(script)).unwrap();
+        let functions = functions(&text);
+        // What a call can come to, from the outside in.
+        let mut todo = vec![""];
+        let mut reached = BTreeSet::new();
+        while let Some(name) = todo.pop() {
+            let is_one_of = |list: &[(&str, &str)]| list.iter().any(|(known, _)| *known == name);
+            if !reached.insert(name) || is_one_of(&NOT_OF_TARBALLS) {
+                continue;
+            }
+            for line in functions[name]
+                .lines()
+                .filter(|line| !line.trim_start().starts_with('#'))
+            {
+                let said = ["apt-get", "apt upgrade", "dpkg --", "dpkg's", "dpkg says"];
+                let word = said.into_iter().find(|word| line.contains(word));
+                assert!(word.is_none() || is_one_of(&NAME_DPKG), "{script}: {name}: {line}");
+                let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                todo.extend(words.filter_map(|word| functions.get_key_value(word).map(|(name, _)| *name)));
+            }
+        }
+        assert!(script == "rollback" || reached.len() > 20, "{script}: {reached:?}");
+    }
+}
+
+/// The functions of a script, each as it is defined last; what stands outside of them has no name.
+fn functions(text: &str) -> BTreeMap<&str, String> {
+    let mut found = BTreeMap::from([("", String::new())]);
+    let mut inside = "";
+    for line in text.lines() {
+        let begins = line.split_once("() {").filter(|(name, _)| !name.contains(' '));
+        if let Some((name, rest)) = begins {
+            found.insert(name, format!("{rest}\n"));
+            inside = if rest.ends_with('}') { "" } else { name };
+        } else if line == "}" {
+            inside = "";
+        } else {
+            let body = found.entry(inside).or_default();
+            body.push_str(line);
+            body.push('\n');
+        }
+    }
+    found
 }
 
 #[test]

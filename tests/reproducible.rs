@@ -1,4 +1,4 @@
-//! The same input gives the same bytes: under another umask, time zone, locale, directory order, path, user and day.
+//! The same input gives the same bytes: under each of reprotest's variations, on machines of other kinds, for other users.
 
 mod common;
 
@@ -7,33 +7,190 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{CONFIG, application, ok, relpack, write};
+use common::{application, ok, relpack, write};
 
-const FORMATS: [&str; 8] = [
-    "--format", "deb", "--format", "tar.zst", "--format", "tar.xz", "--format", "tar.gz",
-];
-const NAMES: [&str; 4] = [
-    "acme_1.4.0_all.deb",
-    "acme-1.4.0-all.tar.zst",
-    "acme-1.4.0-all.tar.xz",
-    "acme-1.4.0-all.tar.gz",
+/// What reprotest(1) varies, by its names; what that puts in front of the command; and what then answers otherwise. Where
+/// there is nothing, it is the directory that differs. Those that lose privileges come last, so that all of them together
+/// make one command.
+const VARIATIONS: [(&str, &[&str], &str); 14] = [
+    (
+        "environment",
+        &[
+            "env",
+            "-i",
+            EPOCH,
+            "CAPTURE_ENVIRONMENT=captured",
+            "RAYON_NUM_THREADS=3",
+        ],
+        "env | grep CAPTURE",
+    ),
+    ("build_path", &[], ""),
+    ("kernel", &["setarch", "--uname-2.6"], "uname -r"),
+    ("aslr", &["setarch", "-R"], "cat /proc/self/personality"),
+    ("num_cpus", &["taskset", "-c", "0"], "nproc"),
+    (
+        "time",
+        // Without the memory that it would share with programs of other users.
+        &["env", "FAKETIME_DISABLE_SHM=1", "faketime", "-f", "+373d"],
+        "date +%Y",
+    ),
+    ("fileordering", &[], ""),
+    (
+        "domain_host",
+        &[
+            "unshare",
+            "-u",
+            "sh",
+            "-c",
+            "hostname elsewhere && domainname elsewhere.example && exec \"$@\"",
+            "sh",
+        ],
+        "hostname; domainname",
+    ),
+    ("home", &["env", "HOME=/nonexistent/second"], "echo $HOME"),
+    (
+        "locales",
+        &["env", "LANG=et_EE.UTF-8", "LANGUAGE=et_EE:tr", "LC_ALL=tr_TR.UTF-8"],
+        "echo $LANG $LANGUAGE $LC_ALL",
+    ),
+    (
+        "exec_path",
+        &["env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/captured"],
+        "echo $PATH",
+    ),
+    ("timezone", &["env", "TZ=GMT+12"], "date +%z"),
+    ("umask", &["sh", "-c", "umask 0002; exec \"$@\"", "sh"], "umask"),
+    ("user_group", NOBODY, "id"),
 ];
 
-fn artifacts(dir: &Path) -> Vec<Vec<u8>> {
-    NAMES
-        .iter()
-        .map(|name| fs::read(dir.join("dist").join(name)).unwrap())
-        .collect()
+const NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+/// Other build machines. For the last, see [`Bench::container`].
+const MACHINES: [(&str, &[&str]); 4] = [
+    ("an unprivileged user", NOBODY),
+    ("no network", &["unshare", "-n"]),
+    (
+        "no /proc",
+        &[
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            "mount -t tmpfs none /proc && exec \"$@\"",
+            "sh",
+        ],
+    ),
+    (CONTAINER, &["unshare", "-m", "-p", "-f", "-n", "-u", "-i", "chroot"]),
+];
+
+const CONTAINER: &str = "a container without dpkg";
+const EPOCH: &str = "SOURCE_DATE_EPOCH=1700000000";
+
+const FORMATS: [&str; 6] = ["--format", "deb", "--format", "tar.zst", "--format", "tar.gz"];
+
+/// A directory to build, and places where it is laid out again. On a tmpfs, since that lists names in the order in which
+/// they were made.
+struct Bench {
+    top: tempfile::TempDir,
+    /// The example as it is.
+    example: PathBuf,
+    program: PathBuf,
 }
 
-fn reference(dir: &Path) -> Vec<Vec<u8>> {
-    ok(relpack().arg("build").arg("-C").arg(application(dir)).args(FORMATS));
-    artifacts(dir)
+impl Bench {
+    fn new(example: &Path) -> Self {
+        let top = tempfile::tempdir_in("/dev/shm").unwrap();
+        let program = top.path().join("relpack");
+        // Where every user can run it.
+        fs::copy(env!("CARGO_BIN_EXE_relpack"), &program).unwrap();
+        ok(Command::new("chmod").arg("755").arg(top.path()).arg(&program));
+        Self {
+            top,
+            example: example.to_owned(),
+            program,
+        }
+    }
+
+    /// Lays the example out at a place, its names in their order or in the opposite one.
+    fn lay(&self, at: &str, backwards: bool) -> PathBuf {
+        let to = self.top.path().join(at);
+        let line = format!(
+            "mkdir -p \"$1\"; cd \"$0\"; find . ! -path './dist*' | sort {} |
+             tar -c --no-recursion --verbatim-files-from -T - | tar -x -C \"$1\"",
+            if backwards { "-r" } else { "" }
+        );
+        ok(Command::new("sh").args(["-euc", &line]).arg(&self.example).arg(&to));
+        to
+    }
+
+    /// Its usual place.
+    fn usual(&self) -> PathBuf {
+        let dir = self.top.path().join("app");
+        if dir.exists() { dir } else { self.lay("app", false) }
+    }
+
+    /// What `relpack build` makes of the directory, started by this command.
+    fn build(&self, by: &[&str], dir: &Path, formats: &[&str]) -> BTreeMap<String, Vec<u8>> {
+        let out = dir.join("dist");
+        let _ = fs::remove_dir_all(&out);
+        let mut words = by.iter();
+        let mut command = match words.next() {
+            Some(first) => Command::new(first),
+            None => Command::new(&self.program),
+        };
+        command.args(words);
+        if !by.is_empty() {
+            command.arg(&self.program);
+        }
+        command.env("SOURCE_DATE_EPOCH", common::DATE).env("TZ", "GMT-14");
+        ok(command.args(["build", "-C"]).arg(dir).args(formats));
+        built(&out)
+    }
+
+    /// Builds under these variations at once. Where one of them is of the directory, in another one.
+    fn varied(&self, names: &[&str], formats: &[&str]) -> BTreeMap<String, Vec<u8>> {
+        let has = |name| names.contains(&name);
+        let other = ["build_path", "fileordering", "time", "user_group"]
+            .into_iter()
+            .any(has);
+        let dir = if other {
+            let _ = fs::remove_dir_all(self.top.path().join("at another"));
+            self.lay("at another/place with a space/app", has("fileordering"))
+        } else {
+            self.usual()
+        };
+        if has("time") {
+            ok(Command::new("find")
+                .arg(&dir)
+                .args(["-exec", "touch", "-h", "-d", "2040-01-01", "{}", "+"]));
+        }
+        if has("user_group") {
+            ok(Command::new("chown").args(["-hR", "65534:65534"]).arg(&dir));
+        }
+        let chosen = VARIATIONS.iter().filter(|(name, ..)| names.contains(name));
+        let by: Vec<&str> = chosen.flat_map(|(_, words, _)| words.iter().copied()).collect();
+        self.build(&by, &dir, formats)
+    }
+
+    /// In a root that holds the program, its libraries and the application, and nothing else at all.
+    fn container(&self, by: &[&str], formats: &[&str]) -> BTreeMap<String, Vec<u8>> {
+        let root = self.lay("root/app", false).parent().unwrap().to_owned();
+        let line =
+            "cp \"$0\" \"$1/relpack\"; ldd \"$0\" | grep -o '/[^ ]*' | xargs -d '\\n' cp -L --parents -t \"$1\" --";
+        ok(Command::new("sh").args(["-euc", line]).arg(&self.program).arg(&root));
+        let mut command = Command::new(by[0]);
+        command
+            .args(&by[1..])
+            .arg(&root)
+            .args(["/relpack", "build", "-C", "/app"]);
+        ok(command.args(formats).env("SOURCE_DATE_EPOCH", common::DATE));
+        built(&root.join("app/dist"))
+    }
 }
 
 /// What was built, by name; there is something.
-fn built(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(dir.join("dist")).unwrap().map(|entry| entry.unwrap());
+fn built(dist: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(dist).unwrap().map(|entry| entry.unwrap());
     let files = entries.map(|entry| {
         (
             entry.file_name().into_string().unwrap(),
@@ -45,225 +202,266 @@ fn built(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn build_plainly(dir: &Path, formats: &[&str]) -> BTreeMap<String, Vec<u8>> {
-    ok(relpack().arg("build").arg("-C").arg(dir).args(formats));
-    built(dir)
+fn root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("left out: only root can become another user, and another machine");
+    }
+    root
 }
 
-fn application_as(dir: &Path, config: &str) -> PathBuf {
+/// An example with another line in `[release]`.
+fn with_line(example: &Path, dir: &Path, line: &str) -> PathBuf {
+    ok(Command::new("cp").arg("-R").arg(example).arg(dir));
+    let config = dir.join("relpack.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains("[release]\n"));
+    fs::write(
+        &config,
+        text.replacen("[release]\n", &format!("[release]\n{line}\n"), 1),
+    )
+    .unwrap();
+    dir.to_owned()
+}
+
+/// 1,200 files in 300 directories, and one that is longer than a block of each compression.
+fn many_files(dir: &Path) -> PathBuf {
     let dir = application(dir);
-    write(&dir.join("relpack.toml"), config, 0o644);
-    // Longer than a block of each compression.
+    for module in 0..300 {
+        for name in ["index.js", "index.d.ts", "package.json", "README.md"] {
+            let text = format!("// {name} of module {module}\n").repeat(1 + module % 7);
+            write(
+                &dir.join(format!("build/node_modules/m{module:03}/{name}")),
+                &text,
+                0o644,
+            );
+        }
+    }
     let noise = (0..350_000_u32).map(|i| i.wrapping_mul(2_654_435_761) >> 7);
     let bytes: Vec<u8> = noise.flat_map(u32::to_le_bytes).collect();
     fs::write(dir.join("build/public/large.bin"), bytes).unwrap();
     dir
 }
 
-/// The forms in which a release travels, each compression once in a package: name, configuration, what to build.
-fn configurations() -> [(&'static str, String, &'static [&'static str]); 4] {
-    const DEB: &[&str] = &["--format", "deb"];
-    [
-        ("files", "payload = \"files\"", FORMATS.as_slice()),
-        ("archive", "payload = \"archive\"", DEB),
+/// The examples, each to travel as files and as an archive: name and directory. In full, also a real application.
+fn examples(temp: &Path) -> Vec<(String, PathBuf)> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut all = vec![
+        ("hello", here.join("hello")),
+        ("1,200 files", many_files(&temp.join("many"))),
+    ];
+    if common::full() {
+        let node_red = here.join("node-red");
+        if !node_red.join("build/node_modules").is_dir() {
+            ok(&mut Command::new(node_red.join("build.sh")));
+        }
+        all.push(("node-red", node_red));
+    }
+    let each = |(name, example): (&str, PathBuf)| {
+        ["files", "archive"].map(|payload| {
+            let dir = temp.join(format!("{name} as {payload}"));
+            let line = format!("payload = \"{payload}\"");
+            (format!("{name} as {payload}"), with_line(&example, &dir, &line))
+        })
+    };
+    all.into_iter().flat_map(each).collect()
+}
+
+fn expect_all(example: &str, what: &str, results: &[(&str, bool)]) {
+    let different: Vec<&str> = results
+        .iter()
+        .filter(|(_, same)| !same)
+        .map(|(name, _)| *name)
+        .collect();
+    let identical = results.len() - different.len();
+    println!("{example}: identical {identical} of {} {what}", results.len());
+    assert!(different.is_empty(), "{example}: other bytes with {different:?}");
+}
+
+/// A variation that varies nothing would prove nothing.
+#[test]
+fn every_variation_is_one() {
+    if !root() {
+        return;
+    }
+    for (name, by, question) in VARIATIONS.into_iter().filter(|(_, by, _)| !by.is_empty()) {
+        let ask = |by: &[&str]| {
+            let words = [by, &["sh", "-c", question]].concat();
+            Command::new(words[0])
+                .args(&words[1..])
+                .env("TZ", "GMT-14")
+                .output()
+                .unwrap()
+        };
+        let (usual, varied) = (ask(&[]), ask(by));
+        assert!(
+            varied.status.success() && varied.stderr.is_empty(),
+            "{name}: {varied:?}"
+        );
+        let alone = name == "num_cpus" && std::thread::available_parallelism().is_ok_and(|n| n.get() == 1);
+        assert!(alone || usual.stdout != varied.stdout, "{name}: {varied:?}");
+    }
+    let bench = Bench::new(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello"));
+    let listed = |dir: &Path| -> Vec<_> {
+        let entries = fs::read_dir(dir.join("build")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    assert_ne!(
+        listed(&bench.usual()),
+        listed(&bench.lay("backwards", true)),
+        "fileordering"
+    );
+}
+
+#[test]
+fn every_variation_of_reprotest_gives_the_same_bytes() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    for (example, dir) in examples(temp.path()) {
+        let bench = Bench::new(&dir);
+        let expected = bench.varied(&[], &FORMATS);
+        let results = VARIATIONS.map(|(name, ..)| (name, bench.varied(&[name], &FORMATS) == expected));
+        expect_all(&example, "variations", &results);
+        let all = VARIATIONS.map(|(name, ..)| name);
+        assert!(bench.varied(&all, &FORMATS) == expected, "{example}: all at once");
+    }
+}
+
+#[test]
+fn other_machines_make_the_same_bytes() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    for (example, dir) in examples(temp.path()) {
+        let bench = Bench::new(&dir);
+        let expected = bench.varied(&[], &FORMATS);
+        let app = bench.usual();
+        ok(Command::new("chown").args(["-hR", "65534:65534"]).arg(&app));
+        let results = MACHINES.map(|(name, by)| {
+            let made = match name {
+                CONTAINER => bench.container(by, &FORMATS),
+                _ => bench.build(by, &app, &FORMATS),
+            };
+            (name, made == expected)
+        });
+        expect_all(&example, "machines", &results);
+    }
+}
+
+/// Debian's reprotest itself, which varies all of it at once. Its `sudo` names a host, which sudo no longer takes, and its
+/// disorderfs runs as the other user: in a name space of its own, both are to be had.
+#[test]
+fn reprotest_finds_no_difference() {
+    if !common::full() || !root() {
+        println!("left out: RELPACK_FULL=1 runs it");
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    ok(Command::new("chmod").arg("755").arg(temp.path()));
+    let program = temp.path().join("relpack");
+    fs::copy(env!("CARGO_BIN_EXE_relpack"), &program).unwrap();
+    write(
+        &temp.path().join("bin/sudo"),
+        "#!/bin/sh\n[ \"$1\" != -h ] || shift 2\nexec /usr/bin/sudo \"$@\"\n",
+        0o755,
+    );
+    let place = "cd \"$0\"; mount --bind bin /usr/local/sbin; [ -e fuse ] || mknod -m 666 fuse c 10 229; \
+                 mount --bind fuse /dev/fuse; exec \"$@\"";
+    for (example, dir) in examples(temp.path()) {
+        let _ = fs::remove_dir_all(dir.join("dist"));
+        let build = format!("{EPOCH} {} build {} >/dev/null", program.display(), FORMATS.join(" "));
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-ec", place]).arg(temp.path());
+        command.args([
+            "reprotest",
+            "--no-diffoscope",
+            "--variations=+all",
+            "--vary=domain_host.use_sudo=1",
+        ]);
+        command
+            .args(["--vary=user_group.available+=nobody:nogroup", "-c", &build])
+            .arg(&dir);
+        command.args(["dist/*", "--", "null"]);
+        let said = ok(command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+        assert!(said.contains("Reproduction successful"), "{said}");
+        let same = said.lines().filter(|line| line.contains("  ./dist/")).count();
+        assert_eq!(same, 3, "{said}");
+        println!("{example}: reprotest with all of its variations finds no difference in {same} artifacts");
+    }
+}
+
+/// What the examples don't have: the other compressions, of packages and of tarballs.
+#[test]
+fn every_compression_gives_the_same_bytes() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let example = many_files(&temp.path().join("many"));
+    let formats = ["--format", "deb", "--format", "tar.xz"];
+    for (line, formats) in [
         (
-            "files, xz",
             "payload = \"files\"\ncompression = \"xz\"\ncompression_level = 0",
-            DEB,
+            &formats[..],
         ),
-        ("archive, gzip", "payload = \"archive\"\ncompression = \"gzip\"", DEB),
-    ]
-    .map(|(name, lines, formats)| {
-        let config = CONFIG.replace("[release]\n", &format!("[release]\n{lines}\n"));
-        (name, config, formats)
-    })
-}
-
-/// Runs the program from a shell line that changes its surroundings first.
-fn build_under(prelude: &str, dir: &Path) -> Vec<Vec<u8>> {
-    let line = format!("{prelude}; exec \"$0\" build -C \"$1\" {}", FORMATS.join(" "));
-    let program = env!("CARGO_BIN_EXE_relpack");
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &line, program])
-        .arg(dir)
-        .env("SOURCE_DATE_EPOCH", common::DATE);
-    ok(&mut shell);
-    artifacts(dir)
-}
-
-#[test]
-fn surroundings_do_not_change_the_bytes() {
-    let temp = tempfile::tempdir().unwrap();
-    let expected = reference(&temp.path().join("a"));
-    for (index, prelude) in [
-        "umask 077",
-        "umask 000",
-        "export TZ=Pacific/Kiritimati",
-        "export LC_ALL=C",
-        "export LC_ALL=tr_TR.UTF-8 LANG=C",
-        "export HOME=/nonexistent; unset USER LOGNAME; cd /",
-        "export RAYON_NUM_THREADS=1",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let dir = temp.path().join(format!("another/path-{index}"));
-        assert_eq!(build_under(prelude, &application(&dir)), expected, "{prelude}");
-    }
-}
-
-#[test]
-fn another_order_other_times_and_other_modes_do_not_change_the_bytes() {
-    let temp = tempfile::tempdir().unwrap();
-    let expected = reference(&temp.path().join("a"));
-    let dir = temp.path().join("b");
-    // The same files in the opposite order, group-writable, and old.
-    let mut made = Vec::new();
-    for name in [
-        "public/with space é.txt",
-        "public/app.js",
-        "bin/serve",
-        "bin/migrate",
-        "bin/backup",
+        (
+            "payload = \"archive\"\ncompression = \"xz\"\ncompression_level = 1",
+            &formats[..2],
+        ),
+        ("payload = \"archive\"\ncompression = \"gzip\"", &formats[..2]),
     ] {
-        let from = temp.path().join("a/build").join(name);
-        let mode = if name.starts_with("bin/") { 0o775 } else { 0o664 };
-        write(&dir.join("build").join(name), &fs::read_to_string(from).unwrap(), mode);
-        made.push(dir.join("build").join(name));
+        let bench = Bench::new(&with_line(
+            &example,
+            &temp.path().join(line.replace(char::is_whitespace, "")),
+            line,
+        ));
+        let expected = bench.varied(&[], formats);
+        let all = VARIATIONS.map(|(name, ..)| name);
+        assert!(bench.varied(&all, formats) == expected, "{line}");
     }
-    fs::create_dir(dir.join("build/empty")).unwrap();
-    std::os::unix::fs::symlink("public/app.js", dir.join("build/main.js")).unwrap();
-    write(&dir.join("relpack.toml"), CONFIG, 0o600);
-    for path in made {
-        let touched = Command::new("touch")
-            .args(["-d", "1985-10-26"])
-            .arg(path)
-            .status()
-            .unwrap();
-        assert!(touched.success());
+}
+
+#[test]
+fn other_modes_and_old_files_do_not_change_the_bytes() {
+    let temp = tempfile::tempdir().unwrap();
+    let one = application(&temp.path().join("a"));
+    let two = application(&temp.path().join("b"));
+    ok(Command::new("chmod").arg("-R").arg("g+w,o-r").arg(two.join("build")));
+    ok(Command::new("chmod").arg("600").arg(two.join("relpack.toml")));
+    ok(Command::new("find")
+        .arg(&two)
+        .args(["-exec", "touch", "-h", "-d", "1985-10-26", "{}", "+"]));
+    for dir in [&one, &two] {
+        ok(relpack().arg("build").arg("-C").arg(dir).args(FORMATS));
     }
-    assert_eq!(build_under(":", &dir), expected);
+    assert!(built(&one.join("dist")) == built(&two.join("dist")));
 }
 
 #[test]
 fn without_a_given_date_the_commit_tells_it() {
     let temp = tempfile::tempdir().unwrap();
-    let expected = reference(&temp.path().join("a"));
-    let dir = application(&temp.path().join("b"));
-    let git = "cd \"$1\" && git init -q . && git add relpack.toml && \
-        GIT_COMMITTER_DATE='@1700000000 +0900' git -c user.name=a -c user.email=a@b commit -qm x && unset SOURCE_DATE_EPOCH";
-    assert_eq!(build_under(git, &dir), expected);
-    // Without either, it works and says that the bytes are not the same everywhere.
-    let bare = application(&temp.path().join("c"));
-    let output = relpack()
-        .env_remove("SOURCE_DATE_EPOCH")
-        .arg("build")
-        .arg("-C")
-        .arg(&bare)
-        .output()
-        .unwrap();
-    assert!(output.status.success());
-    assert!(String::from_utf8(output.stderr).unwrap().contains("SOURCE_DATE_EPOCH"));
-}
-
-#[test]
-fn another_user_makes_the_same_bytes() {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    if String::from_utf8(id.stdout).unwrap().trim() != "0" {
-        return; // only root can become another user; CI is root
-    }
-    let temp = tempfile::tempdir_in("/var/tmp").unwrap();
-    let expected = reference(&temp.path().join("a"));
-    let dir = application(&temp.path().join("b"));
-    // A copy of the program where that user can reach it.
-    let program = temp.path().join("relpack");
-    fs::copy(env!("CARGO_BIN_EXE_relpack"), &program).unwrap();
+    let one = application(&temp.path().join("a"));
+    ok(relpack().arg("build").arg("-C").arg(&one).args(FORMATS));
+    let two = application(&temp.path().join("b"));
     ok(Command::new("sh")
         .args([
-            "-c",
-            "chmod 755 \"$0\" && chown -R nobody \"$0/b\"; chmod 755 \"$0/relpack\"",
+            "-euc",
+            "cd \"$0\"; git init -q .; git add relpack.toml; \
+             GIT_COMMITTER_DATE='@1700000000 +0900' git -c user.name=a -c user.email=a@b commit -qm x",
         ])
-        .arg(temp.path()));
-    ok(Command::new("setpriv")
-        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"])
-        .arg(&program)
-        .args(["build", "-C"])
-        .arg(&dir)
-        .args(FORMATS)
-        .env("SOURCE_DATE_EPOCH", common::DATE));
-    assert_eq!(artifacts(&dir), expected);
-}
-
-/// What a build machine may be like, beside what the other tests vary. Each runs the program (`$0`) with `"$@"`.
-const MACHINES: [(&str, &str); 8] = [
-    ("one CPU", "exec taskset -c 0 \"$0\" \"$@\""),
-    ("no network", "exec unshare -n \"$0\" \"$@\""),
-    (
-        "no /proc",
-        "exec unshare -m sh -c 'mount -t tmpfs none /proc && exec \"$0\" \"$@\"' \"$0\" \"$@\"",
-    ),
-    ("an empty PATH", "PATH=/nonexistent; export PATH; exec \"$0\" \"$@\""),
-    ("another kernel's name", "exec setarch --uname-2.6 \"$0\" \"$@\""),
-    ("fixed addresses", "exec setarch -R \"$0\" \"$@\""),
-    (
-        "another host and domain",
-        "exec unshare -u sh -c 'hostname elsewhere && exec \"$0\" \"$@\"' \"$0\" \"$@\"",
-    ),
-    (
-        "another home, language, zone and umask",
-        "umask 027; HOME=/nonexistent LANG=de_CH.UTF-8 LC_ALL=C TZ=GMT+12 exec \"$0\" \"$@\"",
-    ),
-];
-
-#[test]
-fn other_machines_make_the_same_bytes_of_every_form() {
-    let temp = tempfile::tempdir().unwrap();
-    for (index, (form, config, formats)) in configurations().into_iter().enumerate() {
-        let one = application_as(&temp.path().join(format!("{index}/a")), &config);
-        let expected = build_plainly(&one, formats);
-        for (number, (machine, line)) in MACHINES.into_iter().enumerate() {
-            let dir = application_as(&temp.path().join(format!("{index}/at another/place {number}")), &config);
-            // Another path of the program, too.
-            let program = dir.join("tool");
-            fs::hard_link(env!("CARGO_BIN_EXE_relpack"), &program)
-                .or_else(|_| fs::copy(env!("CARGO_BIN_EXE_relpack"), &program).map(drop))
-                .unwrap();
-            let mut shell = Command::new("sh");
-            shell
-                .args(["-c", line])
-                .arg(&program)
-                .args(["build", "-C"])
-                .arg(&dir)
-                .args(formats);
-            ok(shell.env("SOURCE_DATE_EPOCH", common::DATE));
-            assert!(built(&dir) == expected, "{form}: {machine}");
-        }
-    }
-}
-
-/// A clock that is years ahead changes nothing; and neither does a directory that gives its names in another order.
-#[test]
-fn another_day_and_another_order_make_the_same_bytes_of_every_form() {
-    let temp = tempfile::tempdir().unwrap();
-    for (index, (form, config, formats)) in configurations().into_iter().enumerate() {
-        let one = application_as(&temp.path().join(format!("{index}/a")), &config);
-        let expected = build_plainly(&one, formats);
-        let from = application_as(&temp.path().join(format!("{index}/b")), &config);
-        let to = temp.path().join(format!("{index}/c"));
-        // Made anew from last to first, with times of the future.
-        ok(Command::new("sh")
-            .args([
-                "-euc",
-                "
-            mkdir \"$1\"; cd \"$0\"
-            find . -depth | sort -r >\"$1.list\"
-            tac \"$1.list\" | while IFS= read -r f; do [ ! -d \"$f\" ] || mkdir -p \"$1/$f\"; done
-            while IFS= read -r f; do [ -d \"$f\" ] && [ ! -L \"$f\" ] || cp -P \"$f\" \"$1/$f\"; done <\"$1.list\"
-            find \"$1\" -exec touch -h -d 2040-01-01 {} +",
-            ])
-            .arg(&from)
-            .arg(&to));
-        assert!(build_plainly(&to, formats) == expected, "{form}");
-    }
+        .arg(&two));
+    let without = || {
+        let mut command = relpack();
+        command.env_remove("SOURCE_DATE_EPOCH").arg("build").arg("-C");
+        command
+    };
+    ok(without().arg(&two).args(FORMATS));
+    assert!(built(&one.join("dist")) == built(&two.join("dist")));
+    // Without either, it works and says that the bytes are not the same everywhere.
+    let output = without().arg(application(&temp.path().join("c"))).output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("SOURCE_DATE_EPOCH"));
 }

@@ -232,6 +232,8 @@ activation_finish() {
     pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
     history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
     rm -rf "$ducks" || say "warning: $ducks could not be removed (hint: rm -r $ducks)"
+    # While the journal says that something is left to do.
+    follow "$j_live_id" "$j_live_version"
     attempt prune
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
     rm -rf "$base"/releases/.*.damaged || say "warning: a damaged release could not be removed (hint: look at the disk)"

@@ -33,12 +33,32 @@ enabling_instance() {
 }
 can_enable() { command -v deb-systemd-helper >/dev/null; }
 
+# follow ID VERSION: dpkg's record and files follow by healing, when it has ended.
+follow() { :; }
+
 # Owners and modes are right already.
 stage_own() { :; }
 
 # What a person types to get a release once more, for hints.
-fetch_again() { echo "apt-get clean, ${1:-}then apt-get install $name=$version again"; }
+fetch_again() {
+    _first=
+    # Of a version that is unpacked already, apt itself repeats no more than the configuring.
+    [ "${1:-}" != missing ] || release_kept "${j_live_id:-}" || _first="apt-get remove $name, "
+    echo "apt-get clean, ${_first}then apt-get install $name=$version again"
+}
 again() { echo "apt-get install --reinstall $name=$1"; }
 install_by() { echo "apt-get install --allow-downgrades $name=$1"; }
 finish_by() { echo "dpkg --configure $name"; }
 retry_by() { echo "$name-release retry"; }
+room_by() { echo "apt-get clean, $name-release prune"; }
+afresh_by() { echo "apt-get remove $name"; }
+
+# What "status" and the usage of <name>-release say more.
+recorded() { printf "; dpkg says '%s'" "$(dpkg_state)"; }
+usage_of_packager() {
+    cat <<EOF
+                        (dpkg's record follows)
+  retry                 try the version again that failed and was reverted
+  accept                dpkg records a version that failed, and the earlier release serves ("parked")
+EOF
+}

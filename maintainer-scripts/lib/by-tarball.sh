@@ -13,6 +13,8 @@ host_follow() {
     _had=$(cat "$host_record" 2>/dev/null || :)
     printf '%s\n' "$_had" "$_has" | sort -u | write_file "$host_record" 0644 || return 1
     for _f in $_has; do
+        # Of an install that was killed, maybe another version's.
+        rm -f "$root/${_f%/*}/.${_f##*/}.relpack-new"
         ! cmp -s "$_kept/$_f" "$root/$_f" || continue
         mkdir -p "$root/${_f%/*}" || return 1
         if [ -x "$_kept/$_f" ]; then _mode=0755; else _mode=0644; fi
@@ -102,9 +104,10 @@ enabling() {
 
 can_enable() { command -v systemctl >/dev/null; }
 
-# Nobody else keeps a record that would have to follow; the files of the tarball are all.
+# Nobody else keeps a record that would have to follow what is live; the files of the tarball are all.
 dpkg_state() { echo -; }
-heal_schedule() { host_follow "$j_live_id" || say "warning: not all files outside of $base are those of $j_live_version (hint: $(again "$j_live_version"))"; }
+follow() { host_follow "$1" || say "warning: not all files outside of $base are those of $2 (hint: $(again "$2"))"; }
+heal_schedule() { :; }
 heal_wait() { :; }
 kept_deb() { :; }
 keep_deb() { :; }
@@ -118,6 +121,11 @@ again() { echo "run the install of the tarball of $name $1"; }
 install_by() { again "$1"; }
 finish_by() { again "$j_to_version"; }
 retry_by() { again "$j_to_version"; }
+room_by() { echo "$name-release prune"; }
+afresh_by() { echo "$unitstore/uninstall"; }
+
+recorded() { :; }
+usage_of_packager() { :; }
 
 retry() { die "a tarball's release is tried again by its own script (hint: $(again "${j_failed_version:-VERSION}"))"; }
 accept() { die "there is no record of a package manager to put right (hint: $name-release status)"; }

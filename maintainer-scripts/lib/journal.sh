@@ -52,7 +52,7 @@ EOF
 format_refuse() {
     say "$1 has format $2, and $name $version reads format 1: a later relpack wrote it. Nothing was changed"
     more "(hint: install a version of $name that was built with that relpack;"
-    more "to start afresh with this one instead: apt-get remove $name, then install it)"
+    more "to start afresh with this one instead: $(afresh_by), then install it)"
     exit 1
 }
 

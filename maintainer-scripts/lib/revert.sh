@@ -68,6 +68,7 @@ revert_finish() {
         history_add revert "failed, and the earlier release is not healthy" "$j_failed_reason" || :
     fi
     rm -rf "$ducks" || :
+    follow "$j_from_id" "$j_from_version"
     # Also then: what can be done was done, and a rerun must not restart it once more.
     j_touched=
     journal_step idle || :

@@ -85,9 +85,7 @@ stage() {
     manifest=$delivered.manifest
     if [ ! -r "$manifest" ] || [ "$(sha256sum <"$manifest" | cut -c 1-40)" != "$id" ]; then
         say "$manifest is missing or damaged"
-        # Of a version that is unpacked already, apt itself repeats no more than the configuring.
-        if release_kept "$j_live_id"; then _first=; else _first="apt-get remove $name, "; fi
-        more "(hint: $(fetch_again "$_first"))"
+        more "(hint: $(fetch_again missing))"
         return 1
     fi
     part=$base/releases/.$id.partial
@@ -164,7 +162,7 @@ stage_extract() {
     }
     if [ -e "$work/tar-failed" ]; then
         say "cannot unpack $_archive ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
-        more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
+        more "(hint: where that is little, free some room: $(room_by))"
         return 1
     fi
     [ ! -e "$work/hashes-failed" ]
@@ -190,7 +188,7 @@ stage_take() {
     if ! (cd "$part" && manifest_dirs "$manifest" | xargs -r -d '\n' mkdir -p --) ||
         ! (cd "$delivered" && xargs -r -d '\n' cp -a ${_link:+-l} --parents -t "$part" -- <"$work/take"); then
         say "cannot take the release from $delivered ($(df -Ph "$part" | awk 'NR == 2 { print $4 " free on " $6 }'))"
-        more "(hint: where that is little, free some room: apt-get clean, $name-release prune)"
+        more "(hint: where that is little, free some room: $(room_by))"
         return 1
     fi
     [ -n "$_link" ] || stage_own "$part" "$work/new"

@@ -61,7 +61,7 @@ dpkg_hint() {
 # problems LIVE: one a line; none when all is well.
 problems() {
     if [ -z "$j_live_id" ]; then
-        echo "no release has ever been healthy here; dpkg says '$(dpkg_state)' (hint: $name-release history)"
+        echo "no release has ever been healthy here$(recorded) (hint: $name-release history)"
         return
     fi
     release_kept "$1" || echo "the live release $1 is missing (hint: $(again "$j_live_version"))"

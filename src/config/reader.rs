@@ -278,6 +278,23 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// A table of names, each with the reason why it is there; `why` says what a reason has to say.
+    pub(super) fn reasons(&self, key: &'static str, why: &str) -> Vec<(At<String>, String)> {
+        let Some(given) = self.table(key) else {
+            return Vec::new();
+        };
+        let entry = |(name, value)| {
+            let reason = given.entry_string(&name, value)?;
+            if reason.value.trim().is_empty() {
+                let problem = format!("{}: the reason is empty", given.full_name(&name.value));
+                self.doc.push(Problem::new(reason.span, problem).help(why));
+                return None;
+            }
+            Some((name, reason.value))
+        };
+        given.entries().into_iter().filter_map(entry).collect()
+    }
+
     /// A list of strings with the rules of their type; a value that is given twice is refused.
     pub(super) fn parsed_list<T>(&self, key: &'static str) -> Vec<At<T>>
     where

@@ -88,6 +88,11 @@ impl Lint {
     pub fn find(name: &str) -> Option<Lint> {
         Lint::ALL.iter().copied().find(|lint| lint.name() == name)
     }
+
+    /// Whether `[lints] allow` takes it: what it finds works on a host.
+    pub fn may_be_allowed(self) -> bool {
+        self.weight() == Weight::Doubtful && self != Lint::AllowUnused
+    }
 }
 
 impl fmt::Display for Lint {

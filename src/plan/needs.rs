@@ -40,7 +40,7 @@ impl Needs {
     /// Looks at every file that a host would load or run.
     pub(super) fn find(config: &Config, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<Self, PlanError> {
         let mut needs = Self::default();
-        needs.libraries(run, tree, arch)?;
+        needs.libraries(config, run, tree, arch)?;
         needs.programs(config, run, tree)?;
         needs.python(tree)?;
         needs.node(tree)?;
@@ -57,7 +57,7 @@ impl Needs {
 
     /// What the ELF files of the package's architecture need beyond what the release itself brings. A package for all
     /// architectures loads none for sure: which one fits is decided on the host, by the application.
-    fn libraries(&mut self, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<(), PlanError> {
+    fn libraries(&mut self, config: &Config, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<(), PlanError> {
         let elf: Vec<(&TreePath, &FileNode)> = tree
             .files()
             .filter(|(_, file)| file.is_elf && arch != Arch::All)
@@ -78,12 +78,17 @@ impl Needs {
             }
         }
         let shipped = shipped(tree, &files);
+        let mut unused: BTreeSet<&str> = config.optional.keys().map(String::as_str).collect();
         for (path, found) in &files {
             // Prebuilt modules come for several C libraries, and a program takes that of its host.
             if found.is_musl() && !run.contains(path.as_str()) {
                 continue;
             }
             for soname in found.needed.iter().filter(|soname| !shipped.contains(soname.as_str())) {
+                if config.optional.contains_key(soname) {
+                    unused.remove(soname.as_str());
+                    continue;
+                }
                 let need = self.add(NeedKind::Library, soname, path.as_str());
                 for (symbol, version, of) in &found.symbols {
                     match of {
@@ -95,6 +100,9 @@ impl Needs {
                 }
             }
         }
+        self.warnings.extend(unused.into_iter().map(|soname| {
+            format!("lock.optional: nothing needs {soname} (hint: remove it, so that it is seen when it is needed)")
+        }));
         Ok(())
     }
 

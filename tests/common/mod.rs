@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 pub mod lintian;
-pub mod odd_names;
+pub mod odd_files;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -6,17 +6,16 @@ use std::collections::BTreeMap;
 
 use crate::support::app::{Answer, Built};
 use crate::support::sweep::{self, Break, Look, Tally};
-use crate::support::{App, Host, Migration, Suite, Transport, sample};
+use crate::support::{App, Host, Machine, Migration, Suite, Transport, sample};
 use crate::{hold, on_each_suite};
 
 on_each_suite![sampled: install, upgrade, rollback, remove];
 
-/// Points of a sample, all of which have to hold.
-const FLOOR: usize = 10;
-const FLOOR_FULL: usize = 130;
+/// Points of a sample, and of all, all of which have to hold.
+const FLOORS: [usize; 2] = [10, 130];
 
 /// Each has a unit that the other hasn't, and one travels as files, the other as an archive.
-fn versions(suite: Suite) -> [App; 2] {
+pub fn versions(suite: Suite) -> [App; 2] {
     let app = |version: &str| {
         let files = (suite == Suite::Bookworm) == (version == "2.0");
         let payload = if files { "files" } else { "archive" };
@@ -27,14 +26,14 @@ fn versions(suite: Suite) -> [App; 2] {
     [app("1.0").timer(), app("2.0").extra(worker)]
 }
 
-struct Operation<'a> {
-    command: &'a str,
+pub struct Operation<'a> {
+    pub command: &'a str,
     /// What finishes it with apt, in the order in which a person would try them.
-    again: &'a [&'a str],
-    from: Option<&'a Built>,
-    to: Option<&'a Built>,
-    /// What dpkg says in the end.
-    dpkg: &'a str,
+    pub again: &'a [&'a str],
+    pub from: Option<&'a Built>,
+    pub to: Option<&'a Built>,
+    /// What is recorded in the end: see `recorded` in sweep.sh.
+    pub record: &'a str,
 }
 
 /// What apt itself says to type where dpkg was interrupted.
@@ -49,9 +48,9 @@ fn install(suite: Suite) {
         again: &[same, CONFIGURE, same, "apt-get install -y -q --reinstall acme=1.0"],
         from: None,
         to: Some(&built[0]),
-        dpkg: "ii  1.0",
+        record: "ii  1.0",
     };
-    sweep_over(&host, suite, "install", &operation);
+    sweep_over(&host.m, "install", &operation, FLOORS);
 }
 
 fn upgrade(suite: Suite) {
@@ -64,9 +63,9 @@ fn upgrade(suite: Suite) {
         again: &[same, CONFIGURE, same, "apt-get install -y -q --reinstall acme=2.0"],
         from: Some(&built[0]),
         to: Some(&built[1]),
-        dpkg: "ii  2.0",
+        record: "ii  2.0",
     };
-    sweep_over(&host, suite, "upgrade", &operation);
+    sweep_over(&host.m, "upgrade", &operation, FLOORS);
 }
 
 fn rollback(suite: Suite) {
@@ -85,9 +84,9 @@ fn rollback(suite: Suite) {
         ],
         from: Some(&built[1]),
         to: Some(&built[0]),
-        dpkg: "ii  1.0",
+        record: "ii  1.0",
     };
-    sweep_over(&host, suite, "rollback", &operation);
+    sweep_over(&host.m, "rollback", &operation, FLOORS);
 }
 
 fn remove(suite: Suite) {
@@ -100,13 +99,14 @@ fn remove(suite: Suite) {
         again: &[same, CONFIGURE, same],
         from: Some(&built[0]),
         to: None,
-        dpkg: "rc  1.0",
+        record: "rc  1.0",
     };
-    sweep_over(&host, suite, "removal", &operation);
+    sweep_over(&host.m, "removal", &operation, FLOORS);
 }
 
-fn sweep_over(host: &Host, suite: Suite, name: &str, operation: &Operation) {
-    let m = &host.m;
+/// Kills the operation at its points: at least so many of a sample, and of all.
+pub fn sweep_over(m: &Machine, name: &str, operation: &Operation, floors: [usize; 2]) {
+    let suite = m.suite();
     sweep::prepare(m);
     sweep::take(m, "before");
     let points = sweep::points(m, Break::Kill, operation.command);
@@ -116,10 +116,10 @@ fn sweep_over(host: &Host, suite: Suite, name: &str, operation: &Operation) {
     let mut tally = Tally::default();
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     let mut sides = [0, 0];
-    for index in sweep::pick(points.len(), FLOOR) {
+    for index in sweep::pick(points.len(), floors[0]) {
         let (_, point) = sweep::broken(m, "before", Break::Kill, index + 1, operation.command);
         let result = at_point(
-            host,
+            m,
             operation,
             index.is_multiple_of(2),
             &undisturbed,
@@ -138,12 +138,12 @@ fn sweep_over(host: &Host, suite: Suite, name: &str, operation: &Operation) {
     }
     tally.expect(
         &format!("{suite}: kills in the {name}"),
-        if sample::full() { FLOOR_FULL } else { FLOOR },
+        floors[usize::from(sample::full())],
     );
 }
 
 fn at_point(
-    host: &Host,
+    m: &Machine,
     operation: &Operation,
     by_apt: bool,
     undisturbed: &Look,
@@ -151,7 +151,7 @@ fn at_point(
     sides: &mut [usize; 2],
 ) -> Result<(), String> {
     let none_may_run = operation.from.is_none() || operation.to.is_none();
-    let look = sweep::look(&host.m, if none_may_run { "start" } else { "crash" });
+    let look = sweep::look(m, if none_may_run { "start" } else { "crash" });
     one_whole(&look, operation, none_may_run).map_err(|why| format!("{why}\n{look:#?}"))?;
     sides[usize::from(look.current != operation.from.map_or("", |built| &built.release_id))] += 1;
 
@@ -162,13 +162,16 @@ fn at_point(
         std::slice::from_ref(&operation.command)
     };
     let commands: Vec<String> = commands.iter().map(|command| format!("'{command}'")).collect();
-    let finished = host.m.sh(&format!(
+    let finished = m.sh(&format!(
         "sh /srv/sweep.sh finish '{}' {}",
-        operation.dpkg,
+        operation.record,
         commands.join(" ")
     ));
     let Some((_, way)) = finished.stdout.split_once("finished by ") else {
-        return Err(format!("dpkg said {:?}; nothing finished it\n{finished}", look.dpkg));
+        return Err(format!(
+            "the record said {:?}; nothing finished it\n{finished}",
+            look.record
+        ));
     };
     // All that was tried until then.
     let tried = finished.stdout.lines().filter(|line| line.starts_with("$ ")).count();
@@ -181,9 +184,9 @@ fn at_point(
     };
     *ways.entry(way).or_default() += 1;
 
-    let end = sweep::look(&host.m, "end");
+    let end = sweep::look(m, "end");
     as_wanted(&end, operation, undisturbed)
-        .map_err(|why| format!("dpkg said {:?}; in the end: {why}\n{finished}", look.dpkg))
+        .map_err(|why| format!("the record said {:?}; in the end: {why}\n{finished}", look.record))
 }
 
 /// One whole release serves; where `none_may_run`, that or nothing at all.
@@ -246,7 +249,7 @@ fn belongs_together(answer: &Answer, known: &[&Built]) -> Result<(), String> {
 /// Everything is as an undisturbed run leaves it.
 fn as_wanted(end: &Look, operation: &Operation, undisturbed: &Look) -> Result<(), String> {
     hold!(end.wrong.is_empty(), "{:?}", end.wrong);
-    hold!(end.dpkg == operation.dpkg, "dpkg says {:?}", end.dpkg);
+    hold!(end.record == operation.record, "the record says {:?}", end.record);
     match operation.to {
         None => {
             hold!(end.first.is_none(), "it still answers");

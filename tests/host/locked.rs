@@ -4,13 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::odd_names::ODD_NAMES;
 use crate::on_each_suite;
 use crate::support::app::relpack;
 use crate::support::repo::PlainDeb;
 use crate::support::{App, Host, Suite};
 
-on_each_suite![sampled: apt_brings_what_the_lock_says, odd_names_are_installed_right];
+on_each_suite![sampled: apt_brings_what_the_lock_says];
 
 /// The library in two versions, the second with one more function.
 const LIBRARY: [(&str, &str); 2] = [
@@ -118,33 +117,4 @@ fn apt_brings_what_the_lock_says(suite: Suite) {
     host.install("1.0").expect_ok();
     host.all_well(&built, "1.0");
     host.m.ok("dpkg-query -W -f '${Version}' libgreet1").expect_says("1.1");
-}
-
-/// Names that a shell, `sha256sum`, tar or dpkg could misread, through staging, verifying and a rollback.
-fn odd_names_are_installed_right(suite: Suite) {
-    let long = ["d".repeat(200), "e".repeat(200), "f".to_owned()].join("/");
-    let longest = "n".repeat(246);
-    let all = || ODD_NAMES.iter().copied().chain([long.as_str(), longest.as_str()]);
-    let app = |version: &str| {
-        all().fold(App::new(version), |app, name| {
-            app.file(&format!("odd/{name}"), &format!("{name}\n"))
-        })
-    };
-    let host = Host::boot(suite);
-    let built = host.publish(&[app("1.0"), app("1.1")]);
-    host.install("1.0").expect_ok();
-    host.install("1.1").expect_ok();
-    host.all_well(&built[1], "1.1");
-    for name in all() {
-        let quoted = name.replace('\'', "'\\''");
-        let read = host.m.ok(&format!("cat '/opt/acme/current/odd/{quoted}'"));
-        assert_eq!(read.stdout, format!("{name}\n"));
-    }
-    host.m.ok("acme-release verify");
-    host.m.ok("acme-release rollback");
-    host.dpkg_follows("1.0");
-    host.all_well(&built[0], "1.0");
-    host.m.ok("acme-release verify");
-    host.m.ok("apt-get purge -y -q acme");
-    host.m.ok("[ ! -e /opt/acme/releases ]");
 }

@@ -3,6 +3,7 @@
 //! `cargo test --test host -- rollback::bookworm` runs one file on one suite.
 
 mod admin;
+mod bullseye;
 mod elsewhere;
 mod failure;
 mod faults_sweep;
@@ -11,11 +12,12 @@ mod harness;
 mod install;
 mod kill;
 mod kill_sweep;
+mod linted;
 mod locked;
 mod long_run;
 mod node_red;
-#[path = "../common/odd_names.rs"]
-mod odd_names;
+#[path = "../common/odd_files.rs"]
+mod odd_files;
 mod older_formats;
 mod operations;
 mod outside;
@@ -34,12 +36,14 @@ mod stage;
 mod start_go;
 mod start_java;
 mod start_python;
+mod start_rust;
 mod start_static;
 mod steps;
 mod strategies;
 mod strategy_kills;
 mod support;
 mod tarball;
+mod tarball_kills;
 mod together;
 mod traffic;
 mod unit_changes;

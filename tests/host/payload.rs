@@ -2,14 +2,13 @@
 
 use std::fs;
 
+use crate::odd_files::{listing, odd_files};
 use crate::on_each_suite;
+use crate::support::app::Built;
 use crate::support::{App, Host, Suite};
+use crate::tarball::{script, unpacked};
 
-on_each_suite![
-    sampled:
-    as_files,
-    every_archive,
-];
+on_each_suite![sampled: as_files, every_archive, odd_files_are_installed_right];
 
 fn app(version: &str) -> App {
     App::new(version)
@@ -143,4 +142,49 @@ fn every_archive(suite: Suite) {
         let members = m.ok(&format!("head -c 100000 {name} | grep -ao 'data.tar[.a-z]*'"));
         assert_eq!(members.text(), member);
     }
+}
+
+/// What a shell, `sha256sum`, tar or dpkg could misread, through staging in every form, verifying and a rollback.
+fn odd_files_are_installed_right(suite: Suite) {
+    let odd = tempfile::tempdir().unwrap();
+    odd_files(odd.path());
+    let app = |version: &str, payload: &str| {
+        let app = App::new(version).settle("0s").with(odd_files);
+        app.release_line(&format!("payload = {payload:?}"))
+    };
+    // dpkg takes this name for one of its own.
+    let as_files = |version: &str| app(version, "files").release_line("exclude = [\"odd/a.dpkg-new\"]");
+    let host = Host::boot(suite);
+    let built = host.publish(&[app("1.0", "archive"), as_files("1.1")]);
+    let expect = |built: &Built, without: usize| {
+        host.m.ok("acme-release verify");
+        let release = format!("opt/acme/releases/{}", built.release_id);
+        let found = listing(&host.m.root().join(release));
+        let all = listing(odd.path());
+        let wrong: Vec<_> = all
+            .iter()
+            .filter(|(path, what)| found.get(*path) != Some(what))
+            .collect();
+        assert_eq!(wrong.len(), without, "{wrong:?}");
+        all.len() - without
+    };
+    host.install("1.0").expect_ok();
+    host.all_well(&built[0], "1.0");
+    let count = expect(&built[0], 0);
+    host.install("1.1").expect_ok();
+    host.all_well(&built[1], "1.1");
+    expect(&built[1], 1);
+    eprintln!("{suite}: {count} odd files are as they were packed, by dpkg -V too");
+    let said = host.m.ok("dpkg -V acme");
+    assert_eq!(said.text(), "", "{said}");
+    host.m.ok("acme-release rollback");
+    host.dpkg_follows("1.0");
+    host.all_well(&built[0], "1.0");
+    expect(&built[0], 0);
+    host.m.ok("apt-get purge -y -q acme");
+    host.m.ok("[ ! -e /opt/acme/releases ]");
+
+    let tarball = unpacked(&host.m, &app("1.2", "archive"));
+    host.m.ok(&script(&tarball, "install"));
+    expect(&tarball, 0);
 }

@@ -73,6 +73,7 @@ pub struct App {
     extra: String,
     files: Vec<(String, String)>,
     programs: Vec<(String, PathBuf)>,
+    more: Option<fn(&Path)>,
     lock_root: PathBuf,
 }
 
@@ -144,6 +145,7 @@ impl App {
             extra: String::new(),
             files: Vec::new(),
             programs: Vec::new(),
+            more: None,
             lock_root: PathBuf::from("/"),
         }
     }
@@ -241,6 +243,12 @@ impl App {
         self
     }
 
+    /// What else is put into the build directory.
+    pub fn with(mut self, more: fn(&Path)) -> App {
+        self.more = Some(more);
+        self
+    }
+
     /// The root whose packages its programs need, instead of the build machine's.
     pub fn locked_on(mut self, root: &Path) -> App {
         self.lock_root = root.to_owned();
@@ -298,6 +306,9 @@ impl App {
             let path = build.join(path);
             write(&path, "#!");
             fs::write(&path, bytes).unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
+        }
+        if let Some(more) = self.more {
+            more(&build);
         }
         write(&directory.join("relpack.toml"), &self.config());
     }

@@ -51,6 +51,8 @@ done
 pub enum Suite {
     Bookworm,
     Trixie,
+    /// The oldest that `target` knows: one test alone asks for it.
+    Bullseye,
 }
 
 impl Suite {
@@ -58,6 +60,7 @@ impl Suite {
         match self {
             Suite::Bookworm => "bookworm",
             Suite::Trixie => "trixie",
+            Suite::Bullseye => "bullseye",
         }
     }
 }

@@ -45,7 +45,8 @@ impl fmt::Display for Point {
 /// What a host looks like: see `look` in sweep.sh.
 #[derive(Debug, Default)]
 pub struct Look {
-    pub dpkg: String,
+    /// What dpkg or a tarball has recorded.
+    pub record: String,
     /// Who answers.
     pub first: Option<Answer>,
     /// Who answers after a daemon-reload and a crash of the main process.
@@ -165,7 +166,7 @@ pub fn look(m: &Machine, how: &str) -> Look {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let value = value.trim().to_owned();
         match key {
-            "dpkg" => look.dpkg = value,
+            "record" => look.record = value,
             "first" => look.first = Answer::parse(&value),
             "second" => {
                 look.crashed = true;

@@ -6,7 +6,7 @@
 #   sweep.sh look crash     what runs, what is live, and what runs after a daemon-reload and a crash: KEY=VALUE
 #   sweep.sh look start     the same; where the service does not run, it is started
 #   sweep.sh look end       what runs, what is live, all files: nothing is disturbed
-#   sweep.sh finish STATE COMMAND...   tries the commands one after the other until dpkg says STATE
+#   sweep.sh finish STATE COMMAND...   tries the commands one after the other until STATE is recorded
 set -eu
 cd /
 snapshots=/srv/snapshots
@@ -20,8 +20,10 @@ places() {
 
 own() {
     for place in opt/acme var/lib/relpack usr/lib/relpack etc/relpack usr/share/doc/acme usr/share/lintian/overrides/acme* \
-        usr/bin/*acme* usr/lib/systemd/system/*acme* usr/lib/systemd/system/.*acme* usr/lib/systemd/system-generators/*acme* \
-        usr/lib/sysusers.d/*acme* usr/lib/tmpfiles.d/*acme* etc/systemd/system/*acme* etc/systemd/system/*/*acme* \
+        usr/share/man/man1/*acme* usr/share/man/man1/.*acme* usr/bin/*acme* usr/bin/.*acme* \
+        usr/lib/systemd/system/*acme* usr/lib/systemd/system/.*acme* usr/lib/systemd/system-generators/*acme* \
+        usr/lib/systemd/system-generators/.*acme* usr/lib/sysusers.d/*acme* usr/lib/sysusers.d/.*acme* \
+        usr/lib/tmpfiles.d/*acme* usr/lib/tmpfiles.d/.*acme* etc/systemd/system/*acme* etc/systemd/system/*/*acme* \
         var/lib/systemd/deb-systemd-helper-*/*acme* var/lib/systemd/deb-systemd-helper-*/*/*acme* var/lib/systemd/timers/*acme* \
         etc/apt/preferences.d/*acme* var/lib/dpkg/info/*acme* var/lib/dpkg/tmp.ci var/lib/dpkg/reassemble.deb; do
         if [ -e "$place" ] || [ -L "$place" ]; then printf '%s\n' "$place"; fi
@@ -78,7 +80,7 @@ answer() {
 }
 
 look() {
-    printf 'dpkg=%s\n' "$(dpkg-query -W -f '${db:Status-Abbrev} ${Version}' acme 2>/dev/null || :)"
+    printf 'record=%s\n' "$(recorded)"
     settled
     answer first
     current=$(readlink opt/acme/current || :)
@@ -96,6 +98,11 @@ look() {
     if [ "$1" = end ]; then
         find run/systemd/generator* -name 'acme*' | sed 's/^/generated /'
         dpkg --audit
+        # What a tarball has put on the host is the live release's.
+        if cd "usr/lib/relpack/acme/host/$current" 2>/dev/null; then
+            find . -type f ! -name uninstall -exec cmp {} /{} ';' 2>&1
+            cd /
+        fi
         # dpkg clears the control files of an unpacking that was killed at the next one.
         own | grep -v '^var/lib/dpkg/tmp.ci' | xargs -r -d '\n' -I{} find {} | sed 's/^/file=/'
         sed -n 's/^end /migrated=/p' opt/acme/shared/data/migrations 2>/dev/null || :
@@ -137,14 +144,23 @@ whole() {
     }
 }
 
-# finish STATE COMMAND...: what brings dpkg to STATE: the first that does, each tried after the others.
+# recorded: what dpkg says; of a tarball, the version that its last activation ended with.
+recorded() {
+    if [ -e var/lib/relpack/acme/host-files ]; then
+        if grep -qx 'step=idle' var/lib/relpack/acme/journal 2>/dev/null; then sed -n 's/^live_version=/tarball /p' var/lib/relpack/acme/journal; fi
+    else
+        dpkg-query -W -f '${db:Status-Abbrev} ${Version}' acme 2>/dev/null || :
+    fi
+}
+
+# finish STATE COMMAND...: what brings the record to STATE: the first that does, each tried after the others.
 finish() {
     wanted=$1
     shift
     for command in "$@"; do
         printf '$ %s\n' "$command"
         sh -c "$command" 2>&1 || :
-        if [ "$(dpkg-query -W -f '${db:Status-Abbrev} ${Version}' acme 2>/dev/null)" = "$wanted" ]; then
+        if [ "$(recorded)" = "$wanted" ]; then
             printf 'finished by %s\n' "$command"
             return
         fi

@@ -1,0 +1,15 @@
+//! relpack.toml, and what is said about it.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use tempfile::TempDir;
+
+#[allow(dead_code, reason = "each target uses one of them")]
+#[path = "../../tests/common/readers.rs"]
+mod readers;
+
+static DIR: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a directory can be made"));
+
+fuzz_target!(|bytes: &[u8]| readers::configuration(DIR.path(), bytes));
