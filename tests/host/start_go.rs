@@ -9,7 +9,14 @@ on_each_suite![container_registry];
 fn container_registry(suite: Suite) {
     let start = Start {
         page: include_str!("../../docs/start/go.md"),
-        builder: Some(&["gcc", "golang-github-docker-distribution-dev", "golang-go", "libc6-dev"]),
+        builder: Some(&[
+            "gcc",
+            "golang-github-bshuster-repo-logrus-logstash-hook-dev",
+            "golang-github-docker-distribution-dev",
+            "golang-github-shopify-logrus-bugsnag-dev",
+            "golang-go",
+            "libc6-dev",
+        ]),
         host: &[],
         unit: "acme-registry.service",
         url: "http://127.0.0.1:5000/v2/",
