@@ -14,7 +14,7 @@ use cargo_deb::{BuildEnvironment, CargoDebError, PackageConfig};
 use tempfile::TempDir;
 
 use super::staged::{self, Asset};
-use super::workspace::{UnitSettings, Workspace, one_line};
+use super::workspace::{UnitSettings, Workspace, one_line, printable};
 use super::{CargoError, Request};
 
 /// What the library makes of a project. Texts are as they were written.
@@ -416,9 +416,9 @@ fn build_command(build: &BuildEnvironment, packages: &[PackageConfig]) -> String
     build.set_cargo_build_flags_for_packages(packages, &mut command);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@+".contains(c);
     let words = command.get_args().map(|word| {
-        let word = word.to_string_lossy();
+        let word = printable(&word.to_string_lossy());
         match !word.is_empty() && word.chars().all(plain) {
-            true => word.into_owned(),
+            true => word,
             false => format!("'{}'", word.replace('\'', "'\\''")),
         }
     });

@@ -90,6 +90,9 @@ const NOT_UTF8: &str = "has a name that is not UTF-8 (hint: rename it)";
 /// A path that leads nowhere else: the library takes `..` as it is written.
 fn plain(bytes: &[u8]) -> Result<String, &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?;
+    if text.contains(char::is_control) {
+        return Err("has a control character in its name (hint: rename it)");
+    }
     let mut parts = Vec::new();
     for part in Path::new(text).components() {
         match part {
@@ -109,7 +112,13 @@ mod tests {
     fn only_paths_below_the_root() {
         assert_eq!(plain(b"./usr/bin/a").unwrap(), "usr/bin/a");
         assert_eq!(plain(b"usr//share/./a").unwrap(), "usr/share/a");
-        for bad in [&b"../etc/passwd"[..], b"./usr/../../etc", b"/etc/passwd", b"a\xff"] {
+        for bad in [
+            &b"../etc/passwd"[..],
+            b"./usr/../../etc",
+            b"/etc/passwd",
+            b"a\xff",
+            b"a\x1b[31m",
+        ] {
             assert!(plain(bad).is_err(), "{bad:?}");
         }
     }

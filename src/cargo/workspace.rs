@@ -168,7 +168,12 @@ pub(super) fn one_line(text: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !shows(line));
     let joined = lines.collect::<Vec<_>>().join(" ");
-    joined.strip_prefix("error: ").unwrap_or(&joined).to_owned()
+    printable(joined.strip_prefix("error: ").unwrap_or(&joined))
+}
+
+/// Without what a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]
