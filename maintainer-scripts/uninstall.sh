@@ -17,15 +17,18 @@ Exit status: 0 done, 1 failed, 2 wrong use.
 EOF
 }
 
+# installed: what is removed last says so, so that this can be killed and run again.
+installed() { [ -e "$host_record" ] || [ -e "$unitstore/uninstall" ]; }
+
 uninstall() {
     [ "$(id -u)" = 0 ] || die "uninstall needs root (hint: sudo $0)"
-    if [ ! -e "$host_record" ] && { [ "${1:-}" != --purge ] || [ -d "$base/releases" ]; }; then
+    if ! installed && { [ "${1:-}" != --purge ] || [ -d "$base/releases" ]; }; then
         die "no tarball of $name is installed here (hint: where dpkg has it: apt-get remove $name)"
     fi
     with_lock "$@"
     lock_note "uninstall of $name"
     journal_load
-    if [ -e "$host_record" ]; then
+    if installed; then
         if systemd_runs; then stop_all; fi
         # While the units can still be told by their texts.
         forget_units
@@ -33,6 +36,9 @@ uninstall() {
         remove
         rmdir "$base/app" 2>/dev/null || :
         rm -rf "$state/enabled"
+        rm -f "$host_record"
+        rm -rf "$unitstore"
+        rmdir "$root/usr/lib/relpack" 2>/dev/null || :
     fi
     if [ "${1:-}" = --purge ]; then purge; fi
 }

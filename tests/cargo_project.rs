@@ -153,7 +153,7 @@ fn a_project_needs_nothing_but_its_name() {
     let copyright = fs::read_to_string(documents.join("copyright")).unwrap();
     assert!(copyright.contains("License: MIT\n Do as you like.\n"), "{copyright}");
     assert!(!copyright.contains("MIT License"), "{copyright}");
-    let changes = ok(Command::new("zcat").arg(documents.join("CHANGES.gz")));
+    let changes = ok(Command::new("zcat").arg(documents.join("changelog.gz")));
     assert_eq!(changes, "1.2: all is new\n");
     let depends = deb
         .lines()

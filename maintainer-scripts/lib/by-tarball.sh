@@ -33,11 +33,11 @@ host_forget() {
         rm -f "$unitdir/$_u"
         case $_u in */*) rmdir "$unitdir/${_u%/*}" 2>/dev/null || : ;; esac
     done
+    [ -e "$host_record" ] || return 0
     while IFS= read -r _f; do
-        [ -z "$_f" ] || rm -f "$root/$_f"
+        [ -z "$_f" ] || rm -f "$root/$_f" "$root/${_f%/*}/.${_f##*/}.relpack-new"
         case $_f in usr/share/"$name"/* | usr/share/doc/"$name"/*) rmdir "$root/${_f%/*}" 2>/dev/null || : ;; esac
     done <"$host_record"
-    rm -f "$host_record"
 }
 
 # stage_own DIR LIST: owners and modes are not what they were for the person who unpacked the files.

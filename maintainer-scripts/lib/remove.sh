@@ -14,9 +14,11 @@ remove() {
     rm -f "$pinfile"
     forget_units
     links_forget
-    rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances" "$unitstore"
+    rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances"
+    # A tarball's own script for this goes last.
+    [ ! -d "$unitstore" ] || find "$unitstore" -mindepth 1 -maxdepth 1 ! -name uninstall -exec rm -rf {} +
     [ ! -d "$base/releases" ] || rm -rf "$base/releases"
-    rmdir "$root/usr/lib/relpack" 2>/dev/null || :
+    rmdir "$unitstore" "$root/usr/lib/relpack" 2>/dev/null || :
     # A later install starts clean: what served, failed or waited is forgotten; the history stays until the purge.
     rm -rf "$root/run/relpack/$name"
     for _f in journal pending-migration incoming reason activations restaged lock proxy.new proxy.old proxy.workers proxy.pending; do rm -f "$state/$_f"; done

@@ -1,7 +1,6 @@
 //! Owns `relpack.toml`: read with the place of every value, checked as a whole, resolved with all defaults applied last.
 
 mod assemble;
-mod cargo_places;
 mod deploy;
 mod diagnostics;
 mod documents;

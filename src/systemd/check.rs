@@ -9,7 +9,7 @@ use super::exec::resolve_command_line;
 use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::{Vars, expand};
 use super::unit::RELEASE_PLACEHOLDER;
-use super::unit_file::{Entry, UnitFile, continues};
+use super::unit_file::{Entry, JOINING, UnitFile, continues};
 
 /// The section of the deploy keys.
 pub(crate) const X_RELPACK: &str = "X-Relpack";
@@ -193,10 +193,7 @@ pub(crate) fn check_text(value: &str) -> Result<(), Problem> {
         ));
     }
     if continues(value.trim_ascii_end()) {
-        return Err((
-            "the value ends with a backslash, which would join the next line to it".into(),
-            "remove the backslash, or double it".into(),
-        ));
+        return Err((JOINING.0.into(), JOINING.1.into()));
     }
     Ok(())
 }

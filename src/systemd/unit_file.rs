@@ -252,6 +252,12 @@ pub(crate) fn continues(line: &str) -> bool {
     line.bytes().fold(false, |escaped, byte| !escaped && byte == b'\\')
 }
 
+/// What is wrong with a value for which that holds, and what to do.
+pub(crate) const JOINING: (&str, &str) = (
+    "the value ends with a backslash, which would join the next line to it",
+    "remove the backslash, or double it",
+);
+
 fn take_line(
     file: &mut UnitFile,
     section: &mut Option<String>,
@@ -294,9 +300,14 @@ fn take_line(
             "put a header such as \"[Service]\" above it",
         ));
     };
+    let value = value.trim_ascii();
+    // Spaces behind the backslash kept it from joining lines, and they are gone now.
+    if continues(value) {
+        return Err((JOINING.0.to_owned(), JOINING.1));
+    }
     file.section_mut(section).entries.push(Entry {
         key: key.to_owned(),
-        value: value.trim_ascii().to_owned(),
+        value: value.to_owned(),
         line: Some(line),
     });
     Ok(())
@@ -355,6 +366,9 @@ After=x.target
     #[test]
     fn refuses_with_the_line() {
         for (text, line) in [
+            ("[Unit]\nWants=\\  \\", 2),
+            ("[Service]\nExecStart=/bin/a \\ \nUser=root\n", 2),
+            ("[Service]\nExecStart=/bin/a \\\n\\ \n", 2),
             ("\u{feff}[Unit]\n", 1),
             ("[Unit]\nA=b\r\n", 2),
             ("A=b\n", 1),

@@ -4,6 +4,7 @@
 
 mod admin;
 mod bullseye;
+mod cargo_project;
 mod elsewhere;
 mod failure;
 mod faults_sweep;

@@ -8,7 +8,12 @@ use crate::support::app::Built;
 use crate::support::{App, Host, Suite};
 use crate::tarball::{script, unpacked};
 
-on_each_suite![sampled: as_files, every_archive, odd_files_are_installed_right];
+on_each_suite![
+    sampled:
+    as_files,
+    every_archive,
+    odd_files_are_installed_right,
+];
 
 fn app(version: &str) -> App {
     App::new(version)

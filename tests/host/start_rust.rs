@@ -15,7 +15,6 @@ fn doh_proxy(suite: Suite) {
         unit: "doh-proxy.service",
         url: "http://127.0.0.1:3000/.well-known/odohconfigs",
         gapless: false,
-        blocks: 7,
     };
     start.follow_in_full(suite);
 }

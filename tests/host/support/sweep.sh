@@ -99,7 +99,7 @@ look() {
         find run/systemd/generator* -name 'acme*' | sed 's/^/generated /'
         dpkg --audit
         # What a tarball has put on the host is the live release's.
-        if cd "usr/lib/relpack/acme/host/$current" 2>/dev/null; then
+        if [ -n "$current" ] && cd "usr/lib/relpack/acme/host/$current" 2>/dev/null; then
             find . -type f ! -name uninstall -exec cmp {} /{} ';' 2>&1
             cd /
         fi
