@@ -1,5 +1,6 @@
 //! Owns `init`: what a directory tells of its application becomes a commented `relpack.toml`.
 
+mod cargo;
 mod look;
 mod node;
 mod others;
@@ -91,6 +92,25 @@ pub struct Seen {
     pub answers: bool,
     /// What has to be done before a build, or is better looked at.
     pub notes: Vec<String>,
+    /// A Cargo project that says itself how it is packed.
+    pub cargo: Option<CargoPackage>,
+}
+
+/// A package with `[package.metadata.deb]`.
+#[derive(Debug, Clone)]
+pub struct CargoPackage {
+    /// Its name in the workspace.
+    pub package: String,
+    /// The Debian package's name.
+    pub name: Option<PackageName>,
+    /// Who maintains it, where that is said.
+    pub maintainer: Option<String>,
+    /// Whether it has a description.
+    pub has_description: bool,
+    /// Whether it brings unit files.
+    pub has_units: bool,
+    /// Its program, as a path in the release.
+    pub program: String,
 }
 
 impl Seen {
@@ -108,6 +128,7 @@ impl Seen {
             port: None,
             answers: false,
             notes: Vec::new(),
+            cargo: None,
         }
     }
 }
@@ -155,7 +176,42 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         .raw("EXEC", quoted(&seen.exec))
         .raw("PORT", quoted(&port.to_string()))
         .raw("HEALTH", health);
-    scripts::render(seen.runtime.template(), &tokens)
+    match &seen.cargo {
+        Some(package) => render_cargo(package, answers, &tokens, port),
+        None => scripts::render(seen.runtime.template(), &tokens),
+    }
+}
+
+/// Of a Cargo project only what it doesn't say itself.
+fn render_cargo(package: &CargoPackage, answers: &Answers, tokens: &Tokens, port: u16) -> Result<String, ScriptError> {
+    let mut own = String::new();
+    let own_name = package.name.as_ref() != Some(&answers.name);
+    for (key, text, wanted) in [
+        ("name", answers.name.as_str(), own_name),
+        ("maintainer", &answers.maintainer, package.maintainer.is_none()),
+        ("description", &answers.description, !package.has_description),
+    ] {
+        if wanted {
+            own.push_str(&format!("{key} = {}\n", quoted(text)));
+        }
+    }
+    if !own.is_empty() {
+        own.insert_str(0, "\n[package]\n");
+    }
+    let tokens = tokens
+        .clone()
+        .raw("QUOTED_PORT", quoted(&port.to_string()))
+        .raw("PORT", port);
+    let units = match package.has_units {
+        true => template::INIT_CARGO_UNITS,
+        false => template::INIT_CARGO_SERVICE,
+    };
+    let units = scripts::render(units, &tokens)?;
+    let tokens = tokens
+        .raw("PACKAGE", own)
+        .raw("CARGO", quoted(&package.package))
+        .raw("UNITS", units.trim_end());
+    scripts::render(template::INIT_CARGO, &tokens)
 }
 
 fn default_port(runtime: Runtime) -> u16 {

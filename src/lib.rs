@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod cargo;
 pub mod cli;
 pub mod compare;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod model;
 pub mod output;
 pub mod plan;
 pub mod report;
+pub mod schema;
 pub mod scripts;
 pub mod source_date;
 pub mod systemd;

@@ -10,6 +10,7 @@ mod host_files;
 mod links;
 mod needs;
 mod settings;
+mod shebang;
 
 use std::collections::BTreeSet;
 
@@ -321,7 +322,7 @@ impl Plan {
 /// The programs of the release that units execute or links name, as paths in it; and what is wrong with them.
 fn programs(config: &Config, tree: &Tree) -> (BTreeSet<String>, Vec<PlanError>) {
     let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
-    let mut errors = executed::check(&executed, tree);
+    let mut errors = executed::check(&executed, tree, &config.release.prefix);
     errors.extend(links::check(config, tree));
     let linked = links::programs(config).map(TreePath::to_string);
     let run = executed.into_iter().map(|command| command.path).chain(linked);

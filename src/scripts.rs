@@ -126,6 +126,12 @@ pub mod template {
         INIT_PYTHON = "relpack.toml for python", "../pkg-templates/init/python.toml";
         /// `relpack.toml` of a Go program.
         INIT_GO = "relpack.toml for go", "../pkg-templates/init/go.toml";
+        /// `relpack.toml` of a Cargo project that has metadata for cargo-deb.
+        INIT_CARGO = "relpack.toml for a Cargo project", "../pkg-templates/init/cargo.toml";
+        /// Its part for a service that the project has no unit of.
+        INIT_CARGO_SERVICE = "the service of a Cargo project", "../pkg-templates/init/cargo-service.toml";
+        /// Its part for units that the project brings.
+        INIT_CARGO_UNITS = "the units of a Cargo project", "../pkg-templates/init/cargo-units.toml";
         /// `relpack.toml` of a Rust program.
         INIT_RUST = "relpack.toml for rust", "../pkg-templates/init/rust.toml";
         /// `relpack.toml` of a Java application.

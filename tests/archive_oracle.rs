@@ -757,7 +757,12 @@ fn lying_archives_are_refused() {
         (
             "huge size",
             [header("t/release/x", b'0', u64::MAX >> 1), end.clone()].concat(),
-            "cut",
+            "unpacks to more than",
+        ),
+        (
+            "more padding than any tar writes",
+            [header("t/release/x", b'0', 0), vec![0; 17 << 20]].concat(),
+            "bytes of nothing behind its end",
         ),
         (
             "giant name",
@@ -825,7 +830,7 @@ fn a_bomb_stops_at_the_limit() {
         fs::write(&path, bytes).unwrap();
         assert!(Artifact::open(&path).unwrap().release().is_ok());
         let strict = Limits {
-            free_bytes: 1 << 20,
+            sparse_bytes: 1 << 20,
             ratio: 100,
             ..Limits::default()
         };

@@ -331,9 +331,7 @@ fn a_file_of_9_gib_is_packed() {
     let output = verb("build").arg("-C").arg(&dir).output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     let deb = dir.join("dist/acme_1.4.0_all.deb");
-    // To a reader that can't trust it, 9 GiB out of a few hundred KiB are a bomb.
-    let said = fails(verb("verify").arg(&deb), 1);
-    assert!(said.contains("the payload unpacks to more than"), "{said}");
+    ok(verb("verify").arg(&deb));
     let listed = ok(Command::new("dpkg-deb").arg("-c").arg(&deb));
     assert!(listed.contains(&(9_u64 << 30).to_string()), "{listed}");
 }

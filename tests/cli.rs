@@ -254,3 +254,43 @@ fn an_elf_file_that_a_unit_runs_decides_the_architecture() {
         );
     }
 }
+
+/// What a machine may want to read is one JSON value on the standard output, also where something is wrong.
+#[test]
+fn every_report_has_a_form_for_machines() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(&temp.path().join("app"));
+    let new = temp.path().join("new");
+    write(&new.join("index.html"), "<p>x</p>", 0o644);
+    let at = |dir: &std::path::Path| dir.display().to_string();
+    let deb = at(&dir.join("dist/acme_1.4.0_all.deb"));
+    for (arguments, key) in [
+        (vec!["init", "-C", &at(&new), "--json"], "/runtime"),
+        (vec!["lock", "-C", &at(&dir), "--json"], "/needs"),
+        (vec!["check", "-C", &at(&dir), "--json"], "/0/severity"),
+        (vec!["build", "-C", &at(&dir), "--plan", "--json"], "/settings"),
+        (vec!["build", "-C", &at(&dir), "--json"], "/artifacts/0/sha256"),
+        (vec!["inspect", &deb, "--json"], "/units/0/name"),
+        (vec!["verify", &deb, "--json"], "/mismatches"),
+        (vec!["diff", &deb, &deb, "--json"], "/on_host/same_release"),
+        (vec!["explain", "preset", "--json"], "/0"),
+        (vec!["explain", "preset", "node", "--json"], "/directives/0/reason"),
+        (vec!["explain", "lint", "--json"], "/0/title"),
+        (vec!["explain", "lint", "exposure", "--json"], "/text"),
+        (vec!["schema"], "/properties/package"),
+    ] {
+        let value = json(&ok(relpack().args(&arguments)));
+        assert!(value.pointer(key).is_some(), "{arguments:?}: {value:#}");
+    }
+    assert!(new.join("relpack.toml").exists());
+    // Wrong: check says it there, with status 1.
+    let broken = common::CONFIG.replace("[release]", "[releese]");
+    write(&dir.join("relpack.toml"), &broken, 0o644);
+    let output = relpack().args(["check", "--json", "-C"]).arg(&dir).output().unwrap();
+    let found = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(
+        (output.status.code(), &found[0]["severity"]),
+        (Some(1), &"error".into()),
+        "{found:#}"
+    );
+}

@@ -251,6 +251,9 @@ fn bad_places() {
         (plus("[secrets]\nallow = { \"../a.pem\" = \"x\" }"), NEXT + 1, "contains \"..\"", "without '.'"),
         (plus("[secrets]\nallow = { \"a.pem\" = true }"), NEXT + 1, "expected a string", "\"true\""),
         (plus("[secrets]\nallow = [\"a.pem\"]"), NEXT + 1, "expected a table", "give a table"),
+        (plus("[lock]\noptional = { \"libx.so.1\" = \" \" }"), NEXT + 1, "lock.optional.\"libx.so.1\": the reason is empty", "do without it"),
+        (plus("[lock]\noptional = { \"/usr/lib/libx.so.1\" = \"x\" }"), NEXT + 1, "is not the name of a library", "libfoo.so.1"),
+        (plus("[lock]\noptional = [\"libx.so.1\"]"), NEXT + 1, "expected a table", "give a table"),
         (plus("[secrets]\nalow = {}"), NEXT + 1, "unknown key \"alow\"", "\"allow\""),
         (plus("[releese]\nsource = \"x\""), NEXT, "unknown table or key \"releese\"", "\"release\""),
     ]);

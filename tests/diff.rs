@@ -163,7 +163,19 @@ fn another_version_of_the_same_content_differs_in_nothing_that_runs() {
 fn shells_and_manuals_know_every_verb() {
     let temp = tempfile::tempdir().unwrap();
     ok(relpack().arg("man").arg(temp.path().join("man1")));
-    let verbs = ["build", "inspect", "verify", "diff", "completions", "man"];
+    let verbs = [
+        "build",
+        "check",
+        "explain",
+        "lock",
+        "init",
+        "inspect",
+        "verify",
+        "diff",
+        "schema",
+        "completions",
+        "man",
+    ];
     for verb in verbs {
         let page = temp.path().join(format!("man1/relpack-{verb}.1"));
         let text = ok(Command::new("man")
@@ -176,7 +188,20 @@ fn shells_and_manuals_know_every_verb() {
             "{text}"
         );
     }
-    assert!(temp.path().join("man1/relpack.1").exists());
+    let page = temp.path().join("man1/relpack.1");
+    let text = ok(Command::new("man")
+        .args(["-l", "--warnings"])
+        .arg(&page)
+        .env("MANPAGER", "cat"));
+    let codes = [
+        "0 done",
+        "1 the input is wrong",
+        "2 wrong use",
+        "3 verify",
+        "4 the machine",
+    ];
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(codes.iter().all(|code| flat.contains(code)), "{text}");
     for (shell, check) in [("bash", "bash"), ("zsh", ""), ("fish", "")] {
         let script = ok(relpack().args(["completions", shell]));
         for verb in verbs {

@@ -7,7 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{application, both, names, ok, relpack};
+use common::{application, both, names, ok, relpack, write};
+use relpack::archive::read::{Artifact, Limits};
 use rustix::fs::{CWD, FileType, mknodat};
 
 /// Runs `inspect` and `verify` on a file: they end soon, say what is wrong, and write nothing.
@@ -143,4 +144,68 @@ fn a_hostile_control_file_does_not_reach_the_terminal() {
         matches!(codes[1], 1 | 3),
         "the delivered unit is not that of the release: {codes:?}"
     );
+}
+
+/// A sparse file is as large as its package says, and its archive small; what says less than it has is a bomb.
+#[test]
+fn what_a_package_says_of_its_size_bounds_what_is_read() {
+    const LARGE: u64 = 48 << 20;
+    let temp = tempfile::tempdir().unwrap();
+    let limits = |sparse_bytes: u64| Limits {
+        free_bytes: 1 << 20,
+        sparse_bytes,
+        ratio: 1,
+        ..Limits::default()
+    };
+    let read = |path: &Path, limits: Limits| {
+        let artifact = Artifact::open_with(path, limits).map_err(|error| error.to_string())?;
+        artifact.check_md5sums().map_err(|error| error.to_string())?;
+        artifact.release().map(drop).map_err(|error| error.to_string())
+    };
+    for payload in ["files", "archive"] {
+        let dir = application(&temp.path().join(payload));
+        let large = fs::File::create(dir.join("build/large")).unwrap();
+        large.set_len(LARGE).unwrap();
+        let config = common::CONFIG.replace("[defaults]", &format!("payload = {payload:?}\n\n[defaults]"));
+        write(&dir.join("relpack.toml"), &config, 0o644);
+        ok(relpack()
+            .args(["build", "--format", "deb", "--format", "tar.gz", "-C"])
+            .arg(&dir));
+        let deb = dir.join("dist/acme_1.4.0_all.deb");
+        assert!(fs::metadata(&deb).unwrap().len() < LARGE / 100, "{payload}");
+        let tarball = dir.join("dist/acme-1.4.0-all.tar.gz");
+        for artifact in [&deb, &tarball] {
+            assert_eq!(read(artifact, limits(LARGE * 2)), Ok(()), "{payload}");
+            // Above what any archive may have, whatever it says.
+            let error = read(artifact, limits(LARGE / 2)).unwrap_err();
+            assert!(
+                error.contains("unpacks to more than 25165824 bytes"),
+                "{payload}: {error}"
+            );
+            ok(relpack().arg("verify").arg(artifact));
+        }
+        let open = dir.join("open");
+        ok(Command::new("dpkg-deb").arg("-R").arg(&deb).arg(&open));
+        let control = fs::read_to_string(open.join("DEBIAN/control")).unwrap();
+        let said = control
+            .lines()
+            .find(|line| line.starts_with("Installed-Size: "))
+            .unwrap();
+        let liar = dir.join("liar.deb");
+        fs::write(
+            open.join("DEBIAN/control"),
+            control.replace(said, "Installed-Size: 1024"),
+        )
+        .unwrap();
+        ok(Command::new("dpkg-deb")
+            .args(["--root-owner-group", "-b"])
+            .arg(&open)
+            .arg(&liar));
+        let error = read(&liar, limits(LARGE * 2)).unwrap_err();
+        // A MiB that is said, and one that is free.
+        assert!(
+            error.contains("unpacks to more than 2097152 bytes"),
+            "{payload}: {error}"
+        );
+    }
 }

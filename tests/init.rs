@@ -203,6 +203,72 @@ fn what_the_files_tell_is_in_it() {
     assert!(text.contains("name = \"acme\""), "{text}");
 }
 
+/// The metadata of a package says itself how it is packed, in a workspace as well.
+#[test]
+fn a_cargo_project_with_metadata_is_only_named() {
+    let with = |deb: &str| {
+        format!(
+            "[package]\nname = \"acme_web\"\nversion = \"0.3.1\"\ndescription = \"A web app\"\nauthors = [\"A <a@b.example>\"]\n[package.metadata.deb]\n{deb}"
+        )
+    };
+    let assets = "assets = [[\"target/release/acme_web\", \"usr/bin/acme-web\", \"755\"]";
+    let service = format!("{assets}]\n");
+    let units = format!("{assets}, [\"acme-web.service\", \"lib/systemd/system/\", \"644\"]]\n");
+    for (deb, workspace) in [(&service, false), (&service, true), (&units, false)] {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path();
+        let package = if workspace {
+            root.join("crates/web")
+        } else {
+            root.to_owned()
+        };
+        if workspace {
+            write(
+                &root.join("Cargo.toml"),
+                "[workspace]\nmembers = [\"crates/*\"]\n",
+                0o644,
+            );
+        }
+        write(&package.join("Cargo.toml"), &with(deb), 0o644);
+        write(&package.join("src/main.rs"), "fn main() {}\n", 0o644);
+        write(
+            &package.join("acme-web.service"),
+            "[Service]\nExecStart=/usr/bin/acme-web\n",
+            0o644,
+        );
+        program(&root.join("target/release/acme_web"));
+        let output = init(root).env_remove("CARGO_TARGET_DIR").output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let text = fs::read_to_string(root.join("relpack.toml")).unwrap();
+        let config: toml::Table = text.parse().unwrap();
+        assert_eq!(config["release"]["cargo"].as_str(), Some("acme_web"));
+        assert!(!config.contains_key("package"), "{text}");
+        assert_eq!(config.contains_key("units"), *deb == service, "{text}");
+        assert!(root.join("relpack.lock").exists(), "{text}");
+        let built = ok(relpack()
+            .args(["build", "--json", "-C"])
+            .arg(root)
+            .env_remove("CARGO_TARGET_DIR"));
+        let built: Value = serde_json::from_str(&built).unwrap();
+        let path = built["artifacts"][0]["path"].as_str().unwrap();
+        assert!(path.contains("/acme-web_0.3.1-1_"), "{path}");
+        let shown = ok(relpack().arg("inspect").arg(path));
+        assert!(shown.contains("acme-web.service"), "{shown}");
+    }
+    let temp = tempfile::tempdir().unwrap();
+    write(
+        &temp.path().join("Cargo.toml"),
+        "[workspace]\nmembers = [\"a\", \"b\"]\n",
+        0o644,
+    );
+    for member in ["a", "b"] {
+        write(&temp.path().join(member).join("Cargo.toml"), &with(&service), 0o644);
+    }
+    let said = fails(&mut init(temp.path()), 1);
+    assert!(said.contains("several members"), "{said}");
+}
+
 #[test]
 fn what_is_not_there_yet_is_said() {
     for (make, file, said) in [

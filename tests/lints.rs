@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -28,6 +29,12 @@ source = "build"
 fn release(dir: &Path) {
     write(&dir.join("build/bin/serve"), "#!/bin/sh\nexec sleep 1\n", 0o755);
     write(&dir.join("build/bin/plain"), "echo plain\n", 0o644);
+    write(
+        &dir.join("build/venv/bin/gunicorn"),
+        "#!/home/me/acme/venv/bin/python3\n",
+        0o755,
+    );
+    symlink("/usr/bin/python3", dir.join("build/venv/bin/python3")).unwrap();
     write(&dir.join("build/server.js"), "process.exit(0)\n", 0o644);
     write(&dir.join("build/dollar.env"), "DB=x\nURL=postgres://$DB/acme\n", 0o644);
     write(&dir.join("build/plain.env"), "URL=postgres://x/acme\n", 0o644);
@@ -104,6 +111,38 @@ fn every_section_has_an_example_that_triggers_it_and_one_that_does_not() {
         let (status, found) = check_text(good);
         assert_eq!(status, 0, "{}: {found:#?}", page.lint);
         assert!(named(&found, page.lint).is_empty(), "{}: {found:#?}", page.lint);
+    }
+}
+
+#[test]
+fn only_an_interpreter_that_no_host_has_is_refused() {
+    let config = format!("{BASE}[units.\"acme.service\"]\nService.ExecStart = \"venv/bin/gunicorn\"\n");
+    for (line, refused) in [
+        ("#!/home/me/acme/venv/bin/python3", true),
+        ("#! /opt/acme/venv/bin/python3 -E", true),
+        ("#!/opt/acme/app/venv/bin/python3", false),
+        ("#!/opt/acme/current/venv/bin/python3", false),
+        ("#!/usr/bin/python3", false),
+        ("#!/usr/bin/env python3", false),
+        // Of another application, which may be there.
+        ("#!/opt/tools/bin/python3", false),
+        ("#!/home/me/acme/venv/bin/pypy", false),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        release(temp.path());
+        write(&temp.path().join("relpack.toml"), &config, 0o644);
+        write(
+            &temp.path().join("build/venv/bin/gunicorn"),
+            &format!("{line}\n"),
+            0o755,
+        );
+        let (status, found) = check(temp.path());
+        let moved = named(&found, Lint::ExecInterpreterMoved);
+        assert_eq!(
+            (status, moved.len()),
+            (i32::from(refused), usize::from(refused)),
+            "{line}: {found:#?}"
+        );
     }
 }
 
@@ -363,6 +402,12 @@ fn presets_and_lints_are_explained() {
     for lint in Lint::ALL {
         assert!(explain(&["lint"]).contains(lint.name()));
         assert!(explain(&["lint", lint.name()]).contains("```toml instead"));
+        let json: Value = serde_json::from_str(&explain(&["lint", lint.name(), "--json"])).unwrap();
+        assert_eq!(
+            (&json["name"], &json["may_be_allowed"]),
+            (&lint.name().into(), &lint.may_be_allowed().into())
+        );
+        assert!(json["text"].as_str().unwrap().contains("```toml instead"), "{json:#}");
     }
     let said = common::fails(relpack().args(["explain", "preset", "nodejs"]), 1);
     assert!(said.contains("did you mean \"node\"?"), "{said}");

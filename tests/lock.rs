@@ -170,6 +170,36 @@ fn what_the_release_brings_is_not_needed() {
     let said = fails(&mut verb("lock", &dir), 1);
     assert!(said.contains("which no package of \"/\" brings"), "{said}");
     assert!(said.contains("put the library into the release"), "{said}");
+    assert!(said.contains("name it in [lock] optional"), "{said}");
+
+    // Hosts get it elsewhere, or do without: with a reason, and not longer than something needs it.
+    let config = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+    let optional = |library: &str| {
+        let more = format!("[lock]\noptional = {{ {library:?} = \"a driver that its vendor installs\" }}\n");
+        write(&dir.join("relpack.toml"), &format!("{config}{more}"), 0o644);
+    };
+    optional("libown.so.1");
+    let text = lock(&dir);
+    assert!(text.contains("libc.so.6") && !text.contains("libown"), "{text}");
+    let output = verb("build", &dir).output().unwrap();
+    assert!(output.status.success(), "{}", common::both(&output));
+    assert!(
+        !common::both(&output).contains("lock.optional"),
+        "{}",
+        common::both(&output)
+    );
+    optional("libother.so.2");
+    fails(&mut verb("lock", &dir), 1);
+    write(&dir.join("relpack.toml"), &config, 0o644);
+    fs::copy("/bin/true", dir.join("build/bin/serve")).unwrap();
+    optional("libown.so.1");
+    let output = verb("lock", &dir).output().unwrap();
+    assert!(
+        common::both(&output).contains("lock.optional: nothing needs libown.so.1 (hint: remove it"),
+        "{}",
+        common::both(&output)
+    );
+    write(&dir.join("relpack.toml"), &config, 0o644);
 
     compile(
         "int main(void) { return 0; }",
@@ -338,6 +368,12 @@ fn interpreters_python_and_node_are_those_of_the_root() {
     write(
         &dir.join("build/venv/bin/flask"),
         "#!/opt/acme/app/venv/bin/python3\n",
+        0o755,
+    );
+    // As pip leaves it: what it names was the Python beside it.
+    write(
+        &dir.join("build/venv/bin/pip"),
+        "#!/home/me/acme/build/venv/bin/python3\n",
         0o755,
     );
     write(&dir.join("build/bin/report"), "#!/usr/bin/env python3\n", 0o755);

@@ -277,7 +277,10 @@ fn links_follow_the_release_and_leave_alone_what_is_not_theirs() {
             "share/acme-d/x y x"
         ]
     );
+    // Killed between the two steps that make one.
+    symlink("x", bin.join(".one.relpack-new")).unwrap();
     run("links_deliver a a");
+    assert!(!bin.join(".one.relpack-new").is_symlink());
     // Changed, dropped with its directory, new.
     run("links_deliver b a");
     assert_eq!(found(), ["bin/one /opt/acme/current/b/1", "bin/three dash"]);
@@ -293,6 +296,7 @@ fn links_follow_the_release_and_leave_alone_what_is_not_theirs() {
     // A removal takes those of all kept releases.
     symlink("dash", bin.join("three")).unwrap();
     symlink("/opt/acme/current/2", bin.join("four")).unwrap();
+    symlink("dash", bin.join(".three.relpack-new")).unwrap();
     run("links_forget");
     assert_eq!(
         found(),

@@ -12,6 +12,7 @@ links_deliver() {
     [ -n "$_has$_had" ] || return 0
     printf '%s\n' "$_has" | while IFS=$tab read -r _path _to; do
         [ -n "$_path" ] || continue
+        link_sweep "$_path"
         _is=$(readlink "$root$_path" || :)
         [ "$_is" != "$_to" ] || continue
         if [ -e "$root$_path" ] || [ -L "$root$_path" ]; then
@@ -22,6 +23,7 @@ links_deliver() {
     done
     printf '%s\n' "$_had" | while IFS=$tab read -r _path _to; do
         case "$nl$_has" in *"$nl$_path$tab"*) continue ;; esac
+        link_sweep "$_path"
         link_remove "$_path" "$_to"
     done
 }
@@ -30,7 +32,16 @@ links_deliver() {
 links_forget() {
     for _f in "$base"/releases/*/.relpack/settings; do
         [ ! -r "$_f" ] || links_in <"$_f"
-    done | sort -u | while IFS=$tab read -r _path _to; do link_remove "$_path" "$_to"; done
+    done | sort -u | while IFS=$tab read -r _path _to; do
+        link_sweep "$_path"
+        link_remove "$_path" "$_to"
+    done
+}
+
+# link_sweep PATH: what a kill left of its making.
+link_sweep() {
+    _left=$root${1%/*}/.${1##*/}.relpack-new
+    [ ! -L "$_left" ] || rm -f "$_left"
 }
 
 # link_remove PATH TARGET: if it is that one.

@@ -14,14 +14,17 @@ pub struct Limits {
     pub metadata_bytes: u64,
     /// Entries of an archive.
     pub entries: u64,
-    /// Bytes that any archive may have unpacked, whatever its ratio.
+    /// Bytes that an archive may have unpacked beyond the installed size that its package says: headers and padding.
     pub free_bytes: u64,
-    /// How many times its packed size a larger archive may have.
+    /// Bytes that any archive may have unpacked, however few it has packed: what a file of nothing but zeros may have.
+    pub sparse_bytes: u64,
+    /// How many times its packed size an archive may have that is larger.
     pub ratio: u64,
 }
 
 impl Default for Limits {
-    /// Room for 2,000,000 files, and for a sparse file of some GiB in a small package.
+    /// Room for 2,000,000 files, and for a sparse file in a small package. Who reads 64 GiB that somebody else made up waits for
+    /// two minutes.
     fn default() -> Self {
         Self {
             control_bytes: 64 << 20,
@@ -29,15 +32,17 @@ impl Default for Limits {
             metadata_bytes: 16 << 20,
             entries: 2_000_000,
             free_bytes: 4 << 30,
+            sparse_bytes: 64 << 30,
             ratio: 2000,
         }
     }
 }
 
 impl Limits {
-    /// Bytes that an archive of so many packed bytes may have unpacked.
-    pub(super) fn unpacked(&self, packed: u64) -> u64 {
-        self.free_bytes.max(packed.saturating_mul(self.ratio))
+    /// Bytes that an archive of so many packed bytes may have unpacked, in a package of which so many are said.
+    pub(super) fn unpacked(&self, packed: u64, said: Option<u64>) -> u64 {
+        let most = self.sparse_bytes.max(packed.saturating_mul(self.ratio));
+        said.map_or(most, |said| most.min(said.saturating_add(self.free_bytes)))
     }
 }
 
@@ -67,6 +72,14 @@ pub(super) fn is_limit(error: &io::Error) -> bool {
 impl<R> Bounded<R> {
     pub(super) fn new(inner: R, max: u64) -> Self {
         Self { inner, left: max, max }
+    }
+
+    /// An error where so many bytes that are still to come would be too much: nobody has to read them first.
+    pub(super) fn has_room(&self, bytes: u64) -> io::Result<()> {
+        match bytes <= self.left {
+            true => Ok(()),
+            false => Err(io::Error::other(TooMuch(self.max))),
+        }
     }
 }
 

@@ -250,6 +250,12 @@ impl Artifact {
         self.control.as_ref()
     }
 
+    /// Bytes that the package says it has on a host (Policy 5.6.20); a tarball says nothing.
+    fn installed_size(&self) -> Option<u64> {
+        let kib: u64 = self.control.as_ref()?.fields.get("Installed-Size")?.parse().ok()?;
+        Some(kib.saturating_mul(1024))
+    }
+
     /// Size and hashes of the artifact itself.
     pub fn digests(&self) -> Result<Digests, ArtifactError> {
         let mut file = open(&self.path).map_err(|source| self.io("open", source))?;
@@ -268,7 +274,7 @@ impl Artifact {
         &self,
         visit: &mut dyn FnMut(&EntryInfo, &mut dyn Read) -> Result<(), ArtifactError>,
     ) -> Result<(), ArtifactError> {
-        let max = self.limits.unpacked(self.size);
+        let max = self.limits.unpacked(self.size, self.installed_size());
         let mut tar = TarReader::new(self.decompressed(&self.data, max)?, self.limits.entries);
         let mut seen = HashSet::new();
         while let Some(entry) = tar.next().map_err(|error| self.tar_error(&self.data.name, error))? {
@@ -357,9 +363,13 @@ impl Artifact {
         let mut archive: Option<Release> = None;
         let mut files: Option<(ReleaseId, ReleaseBuilder)> = None;
         let mut manifests = BTreeMap::new();
+        let mut links = BTreeMap::new();
         let several = || self.bad(&self.data.name, "has more than one payload");
         self.walk(&mut |entry, body| {
             let Some((id, part)) = payload_part(&entry.path) else {
+                if let (InfoKind::Symlink(target), true) = (&entry.kind, entry.path.as_str().starts_with("usr/")) {
+                    links.insert(format!("/{}", entry.path), target.clone());
+                }
                 return Ok(());
             };
             if let PayloadPart::Inside(path) = part {
@@ -400,6 +410,7 @@ impl Artifact {
             (Some(_), Some(_)) => return Err(several()),
         };
         release.delivered = release.named.as_ref().and_then(|id| manifests.remove(id));
+        release.links = links;
         Ok(release)
     }
 
@@ -414,7 +425,7 @@ impl Artifact {
         let mut found = {
             let plain = decoder(BufReader::with_capacity(128 * 1024, &mut compressed), compression)
                 .map_err(|error| self.tar_error("the payload", error.into()))?;
-            let bounded = Bounded::new(plain, self.limits.unpacked(entry.size));
+            let bounded = Bounded::new(plain, self.limits.unpacked(entry.size, self.installed_size()));
             let mut tar = TarReader::new(bounded, self.limits.entries);
             let mut builder = ReleaseBuilder::default();
             while let Some(inner) = tar.next().map_err(|error| self.tar_error("the payload", error))? {

@@ -24,6 +24,8 @@ pub struct Release {
     pub sizes: Vec<u64>,
     /// Units and settings: what is below `.relpack/`, by its path in the release.
     pub metadata: BTreeMap<TreePath, Vec<u8>>,
+    /// The links that a `.deb` brings below `/usr`, with their targets.
+    pub links: BTreeMap<String, String>,
     /// Of the compressed payload, in a `.deb`.
     pub compressed: Option<Digests>,
     /// What doesn't agree with how releases are written: modes, owners.
@@ -172,6 +174,7 @@ impl ReleaseBuilder {
             manifest: manifest.finish(),
             sizes,
             metadata,
+            links: BTreeMap::new(),
             compressed: None,
             oddities,
         })

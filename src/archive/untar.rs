@@ -5,11 +5,14 @@ use std::io::{self, Read};
 use tar::EntryType as TarType;
 use tar::Header;
 
+use super::limit::Bounded;
 use crate::model::TreePath;
 
 const BLOCK: usize = 512;
 /// Longest name or link target in an `L` or `K` record, with its NUL.
 const LONG_MAX: u64 = 4200;
+/// Most bytes of zeros behind the end: tar fills up a record, of 10 KiB unless somebody asked for another length.
+const FILL_MAX: usize = 16 << 20;
 
 /// One entry of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +57,7 @@ impl From<io::Error> for TarError {
 
 /// Reads the entries one after the other.
 pub(super) struct TarReader<R> {
-    inner: R,
+    inner: Bounded<R>,
     left: u64,
     padding: usize,
     entries: u64,
@@ -62,7 +65,7 @@ pub(super) struct TarReader<R> {
 }
 
 impl<R: Read> TarReader<R> {
-    pub(super) fn new(inner: R, max_entries: u64) -> Self {
+    pub(super) fn new(inner: Bounded<R>, max_entries: u64) -> Self {
         Self {
             inner,
             left: 0,
@@ -128,6 +131,7 @@ impl<R: Read> TarReader<R> {
         if self.entries > self.max_entries {
             return Err(TarError::Bad(format!("has more than {} entries", self.max_entries)));
         }
+        self.inner.has_room(size)?;
         let kind = match header.entry_type() {
             TarType::Regular => InfoKind::File,
             TarType::Directory => InfoKind::Dir,
@@ -217,6 +221,11 @@ impl<R: Read> TarReader<R> {
                 0 => return Err(TarError::Bad("is cut off at its end".into())),
                 got if buffer[..got].iter().any(|&byte| byte != 0) => {
                     return Err(TarError::Bad("has something behind its end".into()));
+                }
+                got if zeros + got > FILL_MAX => {
+                    return Err(TarError::Bad(format!(
+                        "has more than {FILL_MAX} bytes of nothing behind its end"
+                    )));
                 }
                 got => zeros += got,
             }

@@ -47,7 +47,7 @@ fn problems(config: &mut Config, exposures: &mut Vec<(String, f64, String)>) -> 
     let mut unread = Vec::new();
     let tree = match inputs::scan(config) {
         Ok((tree, warnings)) => {
-            let source = &config.release.source;
+            let source = config.release.shown();
             found.extend(
                 warnings
                     .iter()
@@ -56,7 +56,7 @@ fn problems(config: &mut Config, exposures: &mut Vec<(String, f64, String)>) -> 
             Some(tree)
         }
         Err(errors) => {
-            unread.extend(errors.iter().map(|e| Problem::of_error(&config.release.source, e)));
+            unread.extend(errors.iter().map(|e| Problem::of_error(config.release.shown(), e)));
             None
         }
     };

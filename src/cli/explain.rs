@@ -1,10 +1,10 @@
 //! `relpack explain`: why a preset says what it says, and what a lint means.
 
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::lints::pages;
-use crate::model::Lint;
+use crate::model::{Lint, Weight};
 use crate::report::{self, Failure};
 use crate::systemd::{directives, presets};
 
@@ -29,6 +29,9 @@ enum What {
     Lint {
         /// As `check` prints it.
         name: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -37,18 +40,40 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     match &args.what {
         What::Preset { name: None, json } => all_presets(*json),
         What::Preset { name: Some(name), json } => preset(name, *json),
-        What::Lint { name: None } => {
+        What::Lint { name: None, json: true } => {
+            let all: Vec<Value> = pages::all().map(|page| about(page.lint, page.title())).collect();
+            report::out(&format!("{:#}\n", json!(all)))
+        }
+        What::Lint {
+            name: None,
+            json: false,
+        } => {
             let lines: Vec<String> = pages::all()
                 .map(|page| format!("{:<26} {}\n", page.lint, page.title()))
                 .collect();
             report::out(&lines.concat())
         }
-        What::Lint { name: Some(name) } => {
+        What::Lint { name: Some(name), json } => {
             let page = Lint::find(name).and_then(pages::find);
             let page = page.ok_or_else(|| unknown("lint", name, Lint::ALL.iter().map(|lint| lint.name())))?;
+            if *json {
+                let mut value = about(page.lint, page.title());
+                value["text"] = json!(page.text.trim());
+                return report::out(&format!("{value:#}\n"));
+            }
             report::out(&format!("{}\n\n{}\n", page.lint, page.text.trim()))
         }
     }
+}
+
+/// A lint for a program.
+fn about(lint: Lint, title: &str) -> Value {
+    json!({
+        "name": lint.name(),
+        "title": title,
+        "refused": lint.weight() == Weight::Refused,
+        "may_be_allowed": lint.may_be_allowed(),
+    })
 }
 
 fn all_presets(json: bool) -> Result<(), Failure> {

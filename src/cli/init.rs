@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args as ClapArgs;
+use serde_json::json;
 
 use crate::config;
 use crate::init::{self, Answers, Runtime, Seen};
@@ -24,6 +25,9 @@ pub struct Args {
     /// The package's name, instead of the application's own.
     #[arg(long)]
     name: Option<PackageName>,
+    /// Print one JSON object, and ask nothing.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Carries the verb out.
@@ -45,15 +49,26 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ));
     }
     seen.notes.iter().for_each(report::warn);
-    let locked = match super::lock::write_first(&file) {
-        Some(Ok(path)) => format!("  needs    {}\n", path.display()),
+    let lock = match super::lock::write_first(&file) {
+        Some(Ok(path)) => Some(path),
         Some(Err(failure)) => {
             failure.print();
             report::warn("so relpack.lock is not there yet, and a build wants it: `relpack lock` makes it");
-            String::new()
+            None
         }
-        None => String::new(),
+        None => None,
     };
+    if args.json {
+        let object = json!({
+            "path": file.display().to_string(),
+            "lock": lock.map(|path| path.display().to_string()),
+            "name": answers.name.as_str(),
+            "runtime": seen.runtime.word(),
+            "starts": seen.exec,
+        });
+        return report::out(&format!("{object:#}\n"));
+    }
+    let locked = lock.map_or(String::new(), |path| format!("  needs    {}\n", path.display()));
     let place = match args.directory.as_path() {
         dir if dir == Path::new(".") => String::new(),
         dir => format!(" -C {}", dir.display()),
@@ -79,7 +94,7 @@ enum InitError {
 
 /// What the files don't tell: asked on a terminal, else guessed, and said.
 fn answers(args: &Args, seen: &mut Seen) -> Result<Answers, Failure> {
-    let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let terminal = !args.json && io::stdin().is_terminal() && io::stderr().is_terminal();
     let given = args.name.clone().or_else(|| seen.name.clone());
     let name = match given {
         Some(name) => name,
@@ -108,7 +123,8 @@ fn answers(args: &Args, seen: &mut Seen) -> Result<Answers, Failure> {
             asked.unwrap_or(guess)
         }
     };
-    let maintainer = match maintainer(&args.directory) {
+    let said = seen.cargo.as_ref().and_then(|package| package.maintainer.clone());
+    let maintainer = match said.or_else(|| maintainer(&args.directory)) {
         Some(known) => known,
         None => {
             let asked = match terminal {

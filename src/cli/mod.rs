@@ -8,6 +8,7 @@ mod init;
 mod inputs;
 mod inspect;
 mod lock;
+mod schema;
 mod shell;
 mod verify;
 
@@ -50,6 +51,8 @@ enum Verb {
     Verify(verify::Args),
     /// Show what differs between two artifacts, and what an upgrade will do on a host.
     Diff(diff::Args),
+    /// Print the JSON schema of relpack.toml, for editors.
+    Schema,
     /// Print the script that completes relpack's command line in a shell.
     Completions(shell::Completions),
     /// Write relpack's own manual pages.
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Diff(args) => diff::run(&args),
+        Verb::Schema => schema::run(),
         Verb::Completions(args) => shell::completions(&args),
         Verb::Man(args) => shell::man(&args),
     };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use crate::archive::read::{Artifact, InfoKind, Release};
+use crate::archive::read::{Artifact, Release};
 use crate::model::ReleaseId;
 use crate::report::{self, Failure};
 use crate::systemd::RELEASE_PLACEHOLDER;
@@ -23,9 +23,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Where links of a host lie; those of the release lie below the prefix.
-const USR: &str = "usr/";
-
 /// Carries the verb out.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let artifact = Artifact::open(&args.file).map_err(failure)?;
@@ -34,7 +31,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut wrong = mismatches(&release, &id);
     wrong.extend(artifact.check_md5sums().map_err(failure)?);
     wrong.extend(units(&artifact, &release, &id)?);
-    wrong.extend(links(&artifact, &release)?);
+    wrong.extend(links(&artifact, &release));
     wrong.extend(installed_size(&artifact, &release));
     let files = release.sizes.len();
     if args.json {
@@ -109,21 +106,11 @@ fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<S
 }
 
 /// A package's links on the host have to be those that the release's settings name, which a revert makes.
-fn links(artifact: &Artifact, release: &Release) -> Result<Vec<String>, Failure> {
+fn links(artifact: &Artifact, release: &Release) -> Vec<String> {
     if artifact.control().is_none() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let mut delivered = BTreeMap::new();
-    artifact
-        .walk(&mut |entry, _| {
-            if let InfoKind::Symlink(target) = &entry.kind
-                && entry.path.as_str().starts_with(USR)
-            {
-                delivered.insert(format!("/{}", entry.path), target.clone());
-            }
-            Ok(())
-        })
-        .map_err(failure)?;
+    let mut delivered = release.links.clone();
     let mut wrong = Vec::new();
     for (path, target) in release.host_links() {
         match delivered.remove(&path) {
@@ -134,7 +121,7 @@ fn links(artifact: &Artifact, release: &Release) -> Result<Vec<String>, Failure>
     }
     let more = delivered.into_keys();
     wrong.extend(more.map(|path| format!("the link {path} is delivered, but is not in the settings")));
-    Ok(wrong)
+    wrong
 }
 
 /// `Installed-Size` counts payload and release in KiB (Debian Policy 5.6.20 leaves the estimate to the package).

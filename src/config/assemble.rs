@@ -71,6 +71,7 @@ pub(super) fn config<'d>(
     });
     let shared = shared.unwrap_or_default();
     let secrets = root.table("secrets").map(places::secrets).unwrap_or_default();
+    let optional = root.table("lock").map(places::optional).unwrap_or_default();
     let deploy_table = root.table("deploy");
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
     let instances_table = root.table("instances");
@@ -185,6 +186,7 @@ pub(super) fn config<'d>(
         migrate,
         deploy,
         lints,
+        optional,
         lock: None,
         warnings: Vec::new(),
         places,

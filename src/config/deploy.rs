@@ -8,13 +8,16 @@ use super::{Check, Deploy, Migrate, Proxy, Strategy};
 use crate::model::{PackageName, Seconds, TimeSpan, UnitKind, UnitName};
 use crate::systemd;
 
-const STRATEGIES: [(&str, Strategy); 5] = [
-    ("recreate", Strategy::Recreate),
-    ("rolling", Strategy::Rolling),
-    ("blue-green", Strategy::BlueGreen),
-    ("canary", Strategy::Canary),
-    ("reload", Strategy::Reload),
-];
+impl Strategy {
+    /// The word of each.
+    pub const WORDS: &'static [(&'static str, Strategy)] = &[
+        ("recreate", Strategy::Recreate),
+        ("rolling", Strategy::Rolling),
+        ("blue-green", Strategy::BlueGreen),
+        ("canary", Strategy::Canary),
+        ("reload", Strategy::Reload),
+    ];
+}
 
 /// The longest time that a host's package manager may be kept waiting.
 const TIMEOUT_MAX: u64 = 86_400;
@@ -66,10 +69,10 @@ fn strategy(table: &Table<'_>) -> Strategy {
         return Strategy::Recreate;
     };
     let word = text.value.as_str();
-    if let Some((_, strategy)) = STRATEGIES.iter().find(|(name, _)| *name == word) {
+    if let Some((_, strategy)) = Strategy::WORDS.iter().find(|(name, _)| *name == word) {
         return *strategy;
     }
-    let known = STRATEGIES.map(|(name, _)| name);
+    let known = Strategy::WORDS.iter().map(|(name, _)| *name);
     let problem = Problem::new(text.span, format!("deploy.strategy: {word:?} is not a strategy"));
     table.doc.push(match suggest(word, known) {
         Some(meant) => problem.help(format!("did you mean {meant:?}?")),

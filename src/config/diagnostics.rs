@@ -167,6 +167,11 @@ impl Problem {
         self.source.as_ref().is_some_and(|own| Arc::ptr_eq(own, source))
     }
 
+    /// Whether this is its place, exactly.
+    pub(super) fn is_at(&self, place: &Range<usize>) -> bool {
+        self.span == *place
+    }
+
     pub(super) fn start(&self) -> usize {
         self.span.start
     }

@@ -97,7 +97,7 @@ fn changelog(table: &Table<'_>, place: Place<'_>) -> Option<(String, String)> {
 fn license(table: &Table<'_>, place: Place<'_>) -> Option<License> {
     let source = table.string("license_file")?;
     let text = text(table, "package.license_file", &source, place)?;
-    if text.starts_with(FINISHED) {
+    if is_finished(&text) {
         for key in ["license", "copyright"] {
             if table.has(key) {
                 table.doc.push(
@@ -119,6 +119,11 @@ fn license(table: &Table<'_>, place: Place<'_>) -> Option<License> {
         table.doc.push(problem.help("add for example license = \"MIT\""));
     }
     Some(License::Text(text))
+}
+
+/// Whether a text is a copyright file as Debian has it.
+pub(super) fn is_finished(text: &str) -> bool {
+    text.starts_with(FINISHED)
 }
 
 fn man(table: &Table<'_>, name: &str, place: Place<'_>) -> Vec<(AbsPath, String)> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::diagnostics::{Problem, Source};
 use super::reader::{Doc, Table, suggest};
-use crate::model::{Lint, Weight};
+use crate::model::Lint;
 
 /// `[lints] allow = { "service-as-root" = "needs port 80" }`
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub(super) fn lints(doc: &Doc, table: Table<'_>) -> Lints {
                 let known = || {
                     Lint::ALL
                         .iter()
-                        .filter(|lint| may_be_allowed(**lint))
+                        .filter(|lint| lint.may_be_allowed())
                         .map(|lint| lint.name())
                 };
                 let help = match suggest(&key.value, known()) {
@@ -82,7 +82,7 @@ pub(super) fn lints(doc: &Doc, table: Table<'_>) -> Lints {
                 refuse(format!("there is no lint {:?}", key.value), help);
                 continue;
             };
-            if !may_be_allowed(lint) {
+            if !lint.may_be_allowed() {
                 refuse(
                     format!("{lint} can't be allowed: what it finds could not work on a host"),
                     format!("remove it, and do what `relpack explain lint {lint}` says"),
@@ -103,8 +103,4 @@ pub(super) fn lints(doc: &Doc, table: Table<'_>) -> Lints {
     }
     table.finish();
     lints
-}
-
-fn may_be_allowed(lint: Lint) -> bool {
-    lint.weight() == Weight::Doubtful && lint != Lint::AllowUnused
 }

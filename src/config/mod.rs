@@ -6,6 +6,7 @@ mod diagnostics;
 mod documents;
 mod file;
 mod files;
+mod from_cargo;
 mod git;
 mod host_links;
 mod instances;
@@ -33,9 +34,10 @@ use crate::model::{DebVersion, ValueError};
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
 pub use documents::{Documents, License};
+pub use from_cargo::Taken;
 pub use lints::Lints;
 pub use lock_file::{Lock, Locked, NeedKind};
-pub use package::maintainer_problem;
+pub use package::{PRIORITIES, maintainer_problem};
 pub use relation::Relation;
 pub use resolved::{
     Check, Config, ConfigFile, Deploy, Directory, Env, HostLink, LinkTarget, Migrate, Package, Payload, Proxy, Release,
@@ -95,7 +97,18 @@ fn parse(path: &Path, dir: &Path, text: &str, overrides: &Overrides) -> Result<C
     let (root, errors) = DeTable::parse_recoverable(text);
     let broken = syntax_problems(&source, &errors);
     let intact = broken.is_empty();
-    let config = assemble::config(&doc, root.get_ref(), path, dir, overrides, intact);
+    let taken = match intact {
+        true => from_cargo::take(&doc, root.get_ref(), dir, path.parent().unwrap_or(Path::new(""))),
+        false => Ok(None),
+    };
+    let config = match &taken {
+        Ok(None) => assemble::config(&doc, root.get_ref(), path, dir, overrides, intact),
+        Ok(Some(cargo)) => assemble::config(&doc, &cargo.root, path, dir, overrides, intact).map(|mut config| {
+            config.release.cargo = Some(cargo.taken.clone());
+            config
+        }),
+        Err(_) => None,
+    };
     let mut problems = doc.into_problems();
     if !intact {
         // What a broken line left behind is not what its author meant.
@@ -113,7 +126,11 @@ fn parse(path: &Path, dir: &Path, text: &str, overrides: &Overrides) -> Result<C
         }
         _ if failed => {
             problems.retain(|p| !p.is_warning());
-            Err(Diagnostics::new(problems))
+            let found = Diagnostics::new(problems);
+            Err(match taken {
+                Err(wrong) if wrong.environment => found.environment(),
+                _ => found,
+            })
         }
         _ => Err(Diagnostics::of_file(
             path,

@@ -11,7 +11,8 @@ use crate::model::{Arch, DebVersion, PackageName, Suite};
 
 /// Longest synopsis that package tools show whole (Policy 5.6.13: under 80 characters).
 const SYNOPSIS_MAX: usize = 80;
-const PRIORITIES: [&str; 4] = ["required", "important", "standard", "optional"];
+/// What `package.priority` may be.
+pub const PRIORITIES: [&str; 4] = ["required", "important", "standard", "optional"];
 
 /// The package as read; fields that are wrong hold a stand-in, and the problem is recorded.
 pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Option<Package> {

@@ -137,6 +137,8 @@ pub(super) fn prefix(table: Option<&Table<'_>>, name: Option<&PackageName>) -> O
 
 /// `[release]`, whose prefix was read before.
 pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath, target: Suite) -> Option<Release> {
+    // It was read before the others, since they hold what it says.
+    table.has("cargo");
     table.need("source", "\"build\"");
     let local = |key| {
         let text = table.string(key)?;
@@ -150,6 +152,7 @@ pub(super) fn release(table: &Table<'_>, dir: &Path, prefix: AbsPath, target: Su
         Some(dir.join(&text.value))
     };
     Some(Release {
+        cargo: None,
         units_dir: local("units"),
         exclude: exclude(table),
         keep: table
@@ -415,24 +418,31 @@ fn env_file_problem(doc: &Doc, path: &At<AbsPath>, layout: &Layout) {
 /// `[secrets]`: what may be packed, each with its reason.
 pub(super) fn secrets(table: Table<'_>) -> Secrets {
     let mut secrets = Secrets::default();
-    for given in table.table("allow").iter() {
-        for (key, value) in given.entries() {
-            let what = format!("secrets.allow.{}", super::reader::shown_key(&key.value));
-            let path = table.doc.parse::<TreePath>(&what, &key);
-            let Some(reason) = given.entry_string(&key, value) else {
-                continue;
-            };
-            if reason.value.trim().is_empty() {
-                let problem = Problem::new(reason.span, format!("{what}: the reason is empty"));
-                let help = "say why everybody who gets the package may have it: \"a key for the tests\"";
-                table.doc.push(problem.help(help));
-            } else if let Some(path) = path {
-                secrets.allow.insert(path.value, reason.value);
-            }
+    let why = "say why everybody who gets the package may have it: \"a key for the tests\"";
+    for (key, reason) in table.reasons("allow", why) {
+        let what = format!("secrets.allow.{}", super::reader::shown_key(&key.value));
+        if let Some(path) = table.doc.parse::<TreePath>(&what, &key) {
+            secrets.allow.insert(path.value, reason);
         }
     }
     table.finish();
     secrets
+}
+
+/// `[lock] optional`: libraries that the programs do without, each with its reason.
+pub(super) fn optional(table: Table<'_>) -> BTreeMap<String, String> {
+    let mut optional = BTreeMap::new();
+    for (key, reason) in table.reasons("optional", "say what the programs do without it: \"printing only\"") {
+        if key.value.is_empty() || key.value.contains(['/', ' ']) || key.value.chars().any(char::is_control) {
+            let problem = format!("lock.optional: {:?} is not the name of a library", key.value);
+            let help = "write it as the error does: \"libfoo.so.1\"";
+            table.doc.push(Problem::new(key.span, problem).help(help));
+            continue;
+        }
+        optional.insert(key.value, reason);
+    }
+    table.finish();
+    optional
 }
 
 /// `[shared] links`: a path in the release → a path below `shared/`.

@@ -36,6 +36,8 @@ impl<T> At<T> {
 pub(super) struct Doc {
     pub(super) source: Arc<Source>,
     problems: RefCell<Vec<Problem>>,
+    /// Where another file is named whose values are read as if they stood here, and which.
+    elsewhere: RefCell<Option<(Range<usize>, String)>>,
 }
 
 impl Doc {
@@ -43,17 +45,28 @@ impl Doc {
         Self {
             source,
             problems: RefCell::default(),
+            elsewhere: RefCell::default(),
         }
+    }
+
+    /// From now on, problems at this place are of values that the file `named` holds.
+    pub(super) fn set_elsewhere(&self, place: Range<usize>, named: String) {
+        *self.elsewhere.borrow_mut() = Some((place, named));
     }
 
     /// Records a problem of this file.
     pub(super) fn push(&self, problem: Problem) {
-        let placed = problem.placed(&self.source, 0);
-        self.problems.borrow_mut().push(placed);
+        self.push_placed(problem.placed(&self.source, 0));
     }
 
     /// Records a problem that has its place already.
-    pub(super) fn push_placed(&self, problem: Problem) {
+    pub(super) fn push_placed(&self, mut problem: Problem) {
+        if let Some((place, named)) = self.elsewhere.borrow().as_ref()
+            && problem.is_in(&self.source)
+            && problem.is_at(place)
+        {
+            problem = problem.label(format!("by what {named} says"));
+        }
         self.problems.borrow_mut().push(problem);
     }
 
@@ -276,6 +289,23 @@ impl<'d> Table<'d> {
                 Vec::new()
             }
         }
+    }
+
+    /// A table of names, each with the reason why it is there; `why` says what a reason has to say.
+    pub(super) fn reasons(&self, key: &'static str, why: &str) -> Vec<(At<String>, String)> {
+        let Some(given) = self.table(key) else {
+            return Vec::new();
+        };
+        let entry = |(name, value)| {
+            let reason = given.entry_string(&name, value)?;
+            if reason.value.trim().is_empty() {
+                let problem = format!("{}: the reason is empty", given.full_name(&name.value));
+                self.doc.push(Problem::new(reason.span, problem).help(why));
+                return None;
+            }
+            Some((name, reason.value))
+        };
+        given.entries().into_iter().filter_map(entry).collect()
     }
 
     /// A list of strings with the rules of their type; a value that is given twice is refused.

@@ -1,10 +1,11 @@
 //! Owns the resolved configuration: what the rest of relpack sees of `relpack.toml`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::diagnostics::Problem;
 use super::documents::Documents;
+use super::from_cargo::Taken;
 use super::lints::Lints;
 use super::lock_file::Lock;
 use super::unit_places::UnitPlaces;
@@ -52,6 +53,8 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[lints]`
     pub lints: Lints,
+    /// `[lock] optional`: libraries by soname that needn't be there, and why.
+    pub optional: BTreeMap<String, String>,
     /// `relpack.lock`, where there is one.
     pub lock: Option<Lock>,
     /// What is doubtful but builds, and isn't allowed.
@@ -116,6 +119,8 @@ pub struct Package {
 pub struct Release {
     /// The finished build, absolute; not checked to exist.
     pub source: PathBuf,
+    /// The Cargo project that it is made of, where `cargo` names one.
+    pub cargo: Option<Taken>,
     /// Globs relative to the source, `*` not crossing `/`.
     pub exclude: Vec<String>,
     /// How many releases a host keeps (at least 2).
@@ -128,6 +133,16 @@ pub struct Release {
     pub payload: Payload,
     /// How its archives are compressed.
     pub packing: Packing,
+}
+
+impl Release {
+    /// What messages name as the place of its files.
+    pub fn shown(&self) -> &Path {
+        match &self.cargo {
+            Some(project) => &project.manifest,
+            None => &self.source,
+        }
+    }
 }
 
 /// How a release travels in a package. It is the same release either way.

@@ -5,14 +5,17 @@ use super::diagnostics::Problem;
 use super::reader::Table;
 use crate::model::{Compression, Packing, Suite};
 
-const PAYLOADS: &[(&str, Payload)] = &[
-    ("auto", Payload::Auto),
-    ("files", Payload::Files),
-    ("archive", Payload::Archive),
-];
+impl Payload {
+    /// The word of each.
+    pub const WORDS: &'static [(&'static str, Payload)] = &[
+        ("auto", Payload::Auto),
+        ("files", Payload::Files),
+        ("archive", Payload::Archive),
+    ];
+}
 
 pub(super) fn payload(table: &Table<'_>) -> Payload {
-    table.choice("payload", PAYLOADS).unwrap_or(Payload::Auto)
+    table.choice("payload", Payload::WORDS).unwrap_or(Payload::Auto)
 }
 
 /// What the suite's dpkg reads, unless the file says otherwise.

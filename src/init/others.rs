@@ -1,7 +1,7 @@
 //! What projects of Go, Rust and Java tell, and static sites: above all, where their builds leave what is delivered.
 
 use super::look::Dir;
-use super::{Runtime, Seen, description, exec_word, leave_out, package_name, version};
+use super::{Runtime, Seen, cargo, description, exec_word, leave_out, package_name, version};
 
 /// Where Go programs are usually built to.
 const BUILD_DIRS: &[&str] = &["build", "bin", "out"];
@@ -42,7 +42,11 @@ pub(super) fn go(dir: &Dir) -> Result<Seen, &'static str> {
 
 pub(super) fn rust(dir: &Dir) -> Result<Seen, &'static str> {
     let mut seen = Seen::new(Runtime::Rust);
-    let manifest = dir.toml("Cargo.toml").unwrap_or_default();
+    let root = dir.toml("Cargo.toml").unwrap_or_default();
+    let manifest = match cargo::has_metadata(&root) {
+        true => root,
+        false => cargo::of_workspace(dir, &root)?.unwrap_or(root),
+    };
     let package = manifest.get("package").and_then(|package| package.as_table());
     let package = package.ok_or("start where the Cargo.toml with the program's [package] lies")?;
     let text = |key: &str| package.get(key).and_then(|value| value.as_str());
@@ -64,6 +68,11 @@ pub(super) fn rust(dir: &Dir) -> Result<Seen, &'static str> {
         seen.notes.push(format!(
             "target/release/{program} is not there yet: run `cargo build --release` before `relpack build`"
         ));
+    }
+    seen.cargo = cargo::package(&manifest, &program);
+    if let Some(package) = &seen.cargo {
+        seen.name = package.name.clone().or(seen.name);
+        seen.exec = exec_word(&package.program);
     }
     Ok(seen)
 }

@@ -17,7 +17,7 @@ pub use root::{Root, RootError};
 pub enum LockError {
     /// No package brings a library.
     #[error(
-        "\"{by}\" needs {soname}, which no package of {root:?} brings (hint: install the package that has it there and run this again, or put the library into the release)"
+        "\"{by}\" needs {soname}, which no package of {root:?} brings (hint: install the package that has it there and run this again, or put the library into the release; where the program does without it, name it in [lock] optional)"
     )]
     NoLibrary {
         /// Path in the release.

@@ -45,6 +45,8 @@ lints! {
     ExecMissing = "exec-missing", Refused;
     /// A unit executes a file without the executable bit.
     ExecNotExecutable = "exec-not-executable", Refused;
+    /// A unit executes a script whose interpreter is the release's own, by the place where it was built.
+    ExecInterpreterMoved = "exec-interpreter-moved", Refused;
     /// `X-Relpack.Drain` isn't below the time after which systemd kills.
     DrainTooLong = "drain-too-long", Refused;
     /// A timer, path or socket starts a unit that the package doesn't have.
@@ -85,6 +87,11 @@ impl Lint {
     /// The lint of this name.
     pub fn find(name: &str) -> Option<Lint> {
         Lint::ALL.iter().copied().find(|lint| lint.name() == name)
+    }
+
+    /// Whether `[lints] allow` takes it: what it finds works on a host.
+    pub fn may_be_allowed(self) -> bool {
+        self.weight() == Weight::Doubtful && self != Lint::AllowUnused
     }
 }
 

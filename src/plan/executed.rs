@@ -4,7 +4,7 @@ use crate::model::{AbsPath, Lint, TreePath};
 use crate::systemd::{DropIn, Entry, Origin, Section, Unit, UnitError, UnitFile, exec};
 use crate::tree::{Node, Tree};
 
-use super::PlanError;
+use super::{PlanError, shebang};
 
 /// One command of a unit.
 #[derive(PartialEq)]
@@ -100,30 +100,49 @@ fn programs(service: &Section) -> impl Iterator<Item = (usize, &Entry, &str)> {
 }
 
 /// What is missing or not executable.
-pub fn check(executed: &[Executed], tree: &Tree) -> Vec<PlanError> {
-    executed
-        .iter()
-        .filter_map(|command| {
-            let path = &command.path;
-            let node = path.parse::<TreePath>().ok().and_then(|path| tree.get(&path));
-            let (lint, problem, hint) = match node {
-                None | Some(Node::Dir) => (
-                    Lint::ExecMissing,
-                    "is not in the release",
-                    "build it first, or check release.source and release.exclude".to_owned(),
+pub fn check(executed: &[Executed], tree: &Tree, prefix: &AbsPath) -> Vec<PlanError> {
+    let found = executed.iter().map(|command| problem(command, tree, prefix));
+    found.filter_map(|found| found.unwrap_or_else(Some)).collect()
+}
+
+fn problem(command: &Executed, tree: &Tree, prefix: &AbsPath) -> Result<Option<PlanError>, PlanError> {
+    let path = &command.path;
+    let in_tree = path.parse::<TreePath>().ok();
+    let node = in_tree.as_ref().and_then(|path| Some((path, tree.get(path)?)));
+    let (lint, problem, hint) = match node {
+        None | Some((_, Node::Dir)) => (
+            Lint::ExecMissing,
+            "is not in the release".to_owned(),
+            "build it first, or check release.source and release.exclude".to_owned(),
+        ),
+        Some((_, Node::File(file))) if !file.executable => (
+            Lint::ExecNotExecutable,
+            "is not executable".to_owned(),
+            format!("chmod +x {path}"),
+        ),
+        Some((at, Node::File(file))) => {
+            let Some(program) = shebang::interpreter(at, file)? else {
+                return Ok(None);
+            };
+            let moved = shebang::moved(tree, at, &program);
+            let Some(own) = moved.filter(|_| exec::in_release(&program, prefix).is_none()) else {
+                return Ok(None);
+            };
+            (
+                Lint::ExecInterpreterMoved,
+                format!("begins with #!{program}: no host has that, the release has {own}"),
+                format!(
+                    "name that one (\"{own} -m …\", \"{own} {path} …\"), or let the script begin with #!{prefix}/app/{own}"
                 ),
-                Some(Node::File(file)) if !file.executable => {
-                    (Lint::ExecNotExecutable, "is not executable", format!("chmod +x {path}"))
-                }
-                Some(_) => return None,
-            };
-            let key = command.found.key.as_deref().unwrap_or_default();
-            let found = UnitError {
-                message: format!("{key}= runs {path}, which {problem}"),
-                hint,
-                ..command.found.clone()
-            };
-            Some(PlanError::Unit(Box::new(found.named(lint))))
-        })
-        .collect()
+            )
+        }
+        Some(_) => return Ok(None),
+    };
+    let key = command.found.key.as_deref().unwrap_or_default();
+    let found = UnitError {
+        message: format!("{key}= runs {path}, which {problem}"),
+        hint,
+        ..command.found.clone()
+    };
+    Ok(Some(PlanError::Unit(Box::new(found.named(lint)))))
 }

@@ -11,6 +11,7 @@ use crate::tree::{FileNode, Node, Tree};
 
 use super::PlanError;
 use super::elf_needs::{self, ElfNeeds};
+use super::shebang;
 
 /// One thing that a host has to have.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +33,6 @@ pub struct Needs {
     pub warnings: Vec<String>,
 }
 
-/// Longest first line of a script that is looked at.
-const SHEBANG_MAX: u64 = 512;
 /// A `package.json` or `pyvenv.cfg` is written by hand or by a small tool.
 const TEXT_MAX: u64 = 1024 * 1024;
 
@@ -41,7 +40,7 @@ impl Needs {
     /// Looks at every file that a host would load or run.
     pub(super) fn find(config: &Config, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<Self, PlanError> {
         let mut needs = Self::default();
-        needs.libraries(run, tree, arch)?;
+        needs.libraries(config, run, tree, arch)?;
         needs.programs(config, run, tree)?;
         needs.python(tree)?;
         needs.node(tree)?;
@@ -58,7 +57,7 @@ impl Needs {
 
     /// What the ELF files of the package's architecture need beyond what the release itself brings. A package for all
     /// architectures loads none for sure: which one fits is decided on the host, by the application.
-    fn libraries(&mut self, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<(), PlanError> {
+    fn libraries(&mut self, config: &Config, run: &BTreeSet<String>, tree: &Tree, arch: Arch) -> Result<(), PlanError> {
         let elf: Vec<(&TreePath, &FileNode)> = tree
             .files()
             .filter(|(_, file)| file.is_elf && arch != Arch::All)
@@ -79,12 +78,17 @@ impl Needs {
             }
         }
         let shipped = shipped(tree, &files);
+        let mut unused: BTreeSet<&str> = config.optional.keys().map(String::as_str).collect();
         for (path, found) in &files {
             // Prebuilt modules come for several C libraries, and a program takes that of its host.
             if found.is_musl() && !run.contains(path.as_str()) {
                 continue;
             }
             for soname in found.needed.iter().filter(|soname| !shipped.contains(soname.as_str())) {
+                if config.optional.contains_key(soname) {
+                    unused.remove(soname.as_str());
+                    continue;
+                }
                 let need = self.add(NeedKind::Library, soname, path.as_str());
                 for (symbol, version, of) in &found.symbols {
                     match of {
@@ -96,6 +100,9 @@ impl Needs {
                 }
             }
         }
+        self.warnings.extend(unused.into_iter().map(|soname| {
+            format!("lock.optional: nothing needs {soname} (hint: remove it, so that it is seen when it is needed)")
+        }));
         Ok(())
     }
 
@@ -114,8 +121,9 @@ impl Needs {
             if !counts || file.is_elf {
                 continue;
             }
-            if let Some(program) = shebang(&file.head(path, SHEBANG_MAX)?)
+            if let Some(program) = shebang::interpreter(path, file)?
                 && exec::in_release(&program, &config.release.prefix).is_none()
+                && shebang::moved(tree, path, &program).is_none()
             {
                 self.add(NeedKind::Program, &program, path.as_str());
             }
@@ -240,43 +248,12 @@ fn minor_of(version: &str) -> Option<String> {
     Some(format!("{major}.{minor}"))
 }
 
-/// The program that a script's first line names; of `/usr/bin/env` the word behind it.
-fn shebang(start: &[u8]) -> Option<String> {
-    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let line = std::str::from_utf8(line).ok()?.trim();
-    let mut words = line.split_ascii_whitespace();
-    let program = words.next()?;
-    if matches!(program, "/usr/bin/env" | "/bin/env") {
-        let word = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
-        return Some(if word.contains('/') {
-            word.to_owned()
-        } else {
-            format!("/usr/bin/{word}")
-        });
-    }
-    program.starts_with('/').then(|| program.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn first_lines_of_scripts() {
-        for (line, program) in [
-            ("#!/bin/sh\n", Some("/bin/sh")),
-            ("#! /usr/bin/python3 -E\nx", Some("/usr/bin/python3")),
-            ("#!/usr/bin/env node\n", Some("/usr/bin/node")),
-            ("#!/usr/bin/env -S LC_ALL=C ruby -w\n", Some("/usr/bin/ruby")),
-            ("#!/usr/bin/env\n", None),
-            ("#!bin/tool\n", None),
-            ("#!\n", None),
-            ("text", None),
-            ("#!/opt/é\n", Some("/opt/é")),
-        ] {
-            assert_eq!(shebang(line.as_bytes()).as_deref(), program, "{line:?}");
-        }
-        assert_eq!(shebang(b"#!/\xff\n"), None);
+    fn minor_versions() {
         assert_eq!(minor_of("3.11.2").as_deref(), Some("3.11"));
         assert_eq!((minor_of("3"), minor_of("x.y")), (None, None));
     }

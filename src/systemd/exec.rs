@@ -62,6 +62,23 @@ pub fn in_release<'a>(program: &'a str, prefix: &AbsPath) -> Option<&'a str> {
     below.strip_prefix("/app/").or_else(|| below.strip_prefix("/current/"))
 }
 
+/// The command line with each program replaced that `other` has another path for. One that can't be read stays as it is: what is
+/// wrong is said when the unit is resolved.
+pub fn with_programs(value: &str, other: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut written = String::with_capacity(value.len());
+    let mut copied = 0;
+    for (start, program) in programs_of(value).unwrap_or_default() {
+        let at = value[start..].find(&program).map(|at| start + at);
+        if let (Some(at), Some(path)) = (at, other(&program)) {
+            written.push_str(&value[copied..at]);
+            written.push_str(&path);
+            copied = at + program.len();
+        }
+    }
+    written.push_str(&value[copied..]);
+    written
+}
+
 /// Where each command of the line starts, and its program without prefixes.
 fn programs_of(value: &str) -> Result<Vec<(usize, String)>, (String, String)> {
     let words = words(value).map_err(|problem| (problem, "close it, or escape it with '\\'".into()))?;
@@ -126,6 +143,23 @@ mod tests {
 
     fn resolve(value: &str) -> String {
         resolve_command_line(value, "/opt/acme/app").unwrap()
+    }
+
+    #[test]
+    fn programs_are_replaced_where_there_is_another() {
+        let other = |program: &str| (program == "/usr/bin/a").then(|| "bin/a".to_owned());
+        for (line, expected) in [
+            ("/usr/bin/a --web /usr/bin/a", "bin/a --web /usr/bin/a"),
+            (
+                "-/usr/bin/a ; +/usr/bin/b ; @\"/usr/bin/a\" x",
+                "-bin/a ; +/usr/bin/b ; @\"bin/a\" x",
+            ),
+            ("/usr/bin/ab", "/usr/bin/ab"),
+            ("", ""),
+            ("\"/usr/bin/a", "\"/usr/bin/a"),
+        ] {
+            assert_eq!(with_programs(line, &other), expected, "{line}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod admin;
 mod bullseye;
+mod cargo_project;
 mod elsewhere;
 mod failure;
 mod faults_sweep;
@@ -12,6 +13,7 @@ mod harness;
 mod install;
 mod kill;
 mod kill_sweep;
+mod linted;
 mod locked;
 mod long_run;
 mod node_red;
@@ -35,6 +37,7 @@ mod stage;
 mod start_go;
 mod start_java;
 mod start_python;
+mod start_rust;
 mod start_static;
 mod steps;
 mod strategies;

@@ -6,14 +6,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::linted::lintian;
 use crate::on_each_suite;
 use crate::support::app::{artifact, relpack};
 use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
-
-#[path = "../common/lintian.rs"]
-mod lintian;
 
 on_each_suite![is_deployed_upgraded_and_rolled_back];
 

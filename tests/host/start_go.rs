@@ -1,18 +1,25 @@
-//! docs/start/go.md: Prometheus' blackbox exporter, as Debian's sources build it.
+//! docs/start/go.md: the container registry, as Debian's sources build it.
 
 use crate::on_each_suite;
 use crate::support::root::Suite;
 use crate::support::start::Start;
 
-on_each_suite![blackbox_exporter];
+on_each_suite![container_registry];
 
-fn blackbox_exporter(suite: Suite) {
+fn container_registry(suite: Suite) {
     let start = Start {
         page: include_str!("../../docs/start/go.md"),
-        builder: Some(&["build-essential", "ca-certificates", "golang-go"]),
+        builder: Some(&[
+            "gcc",
+            "golang-github-bshuster-repo-logrus-logstash-hook-dev",
+            "golang-github-docker-distribution-dev",
+            "golang-github-shopify-logrus-bugsnag-dev",
+            "golang-go",
+            "libc6-dev",
+        ]),
         host: &[],
-        unit: "acme-probe.service",
-        url: "http://127.0.0.1:9115/probe?module=http_2xx&target=http://127.0.0.1:9115/",
+        unit: "acme-registry.service",
+        url: "http://127.0.0.1:5000/v2/",
         gapless: false,
     };
     start.follow_in_full(suite);

@@ -12,6 +12,15 @@ fn app(version: &str) -> App {
     App::new(version).settle("0s").migration(Migration::Ok)
 }
 
+/// With a command on the path, and its manual.
+fn with_command(app: App, name: &str) -> App {
+    let page = format!(".TH {name} 1\n.SH NAME\n{name} \\- tells\n");
+    app.file("bin/tell", "#!/bin/sh\ncat /opt/acme/current/body\n")
+        .file("tell.1", &page)
+        .package_line("man = [\"build/tell.1\"]")
+        .extra(&format!("[files.\"/usr/bin/{name}\"]\nlink = \"current/bin/tell\""))
+}
+
 /// Unpacked by somebody whose umask and number must not matter.
 pub fn unpacked(m: &Machine, app: &App) -> Built {
     let built = app.build_as("tar.gz");
@@ -64,8 +73,8 @@ fn whole_life(suite: Suite) {
     let accounts = m.read("/etc/passwd");
     let before = everything(m);
     let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
-    let first = unpacked(m, &app("1.0").timer());
-    let second = unpacked(m, &app("2.0").extra(worker));
+    let first = unpacked(m, &with_command(app("1.0").timer(), "acme-ask"));
+    let second = unpacked(m, &with_command(app("2.0").extra(worker), "acme-tell"));
     let broken = unpacked(m, &app("3.0").behaviour(Behaviour::NeverHealthy).health_timeout("2s"));
 
     m.ok(&script(&first, "install")).expect_says("acme 1.0 is installed");
@@ -80,6 +89,8 @@ fn whole_life(suite: Suite) {
     m.ok("systemctl -q is-active acme-worker.service && ! systemctl -q is-active acme-report.timer");
     m.ok("[ ! -e /usr/lib/systemd/system/acme-report.timer ]");
     assert_ne!(pid, 0);
+    assert_eq!(m.ok("acme-tell").text(), "2.0");
+    m.ok("[ ! -L /usr/bin/acme-ask ] && zcat /usr/share/man/man1/tell.1.gz | grep -F 'acme-tell'");
 
     m.sh(&script(&broken, "install"))
         .expect_failure()
@@ -95,6 +106,8 @@ fn whole_life(suite: Suite) {
     m.ok(&script(&second, "rollback"));
     all_well(m, &first, "1.0");
     m.ok("systemctl -q is-active acme-report.timer && ! systemctl -q is-active acme-worker.service");
+    assert_eq!(m.ok("[ ! -L /usr/bin/acme-tell ] && acme-ask").text(), "1.0");
+    m.ok("zcat /usr/share/man/man1/tell.1.gz | grep -F 'acme-ask'");
     let migrations = m.read("/opt/acme/shared/data/migrations");
     assert_eq!(migrations.matches("end 1.0").count(), 1, "{migrations}");
 

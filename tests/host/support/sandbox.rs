@@ -37,7 +37,7 @@ pub fn expect_orderly_stop(host: &Machine, unit: &str) {
 /// Nothing that units of this pattern did was refused to them.
 #[track_caller]
 pub fn expect_nothing_denied(host: &Machine, units: &str) {
-    let refusals = "not permitted|EPERM|SIGSYS|denied|read-only file system";
+    let refusals = "not permitted|[^a-z]EPERM|SIGSYS|denied|read-only file system";
     let denied = host.sh(&format!(
         "journalctl --no-pager -q -u '{units}' | grep -iE '{refusals}'"
     ));

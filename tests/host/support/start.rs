@@ -115,7 +115,7 @@ impl Start {
 }
 
 /// Longest that a block may take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// What the load saw.
 #[derive(Debug)]
@@ -160,8 +160,8 @@ impl Load {
 struct Builder {
     /// Where its commands run, as this machine sees it.
     checkout: PathBuf,
-    /// Its suite, its root, and where it keeps what it writes there.
-    root: Option<(Suite, PathBuf, PathBuf)>,
+    /// Its root, and where it keeps what it writes there.
+    root: Option<(PathBuf, PathBuf)>,
 }
 
 /// Bound into a Debian root, a machine like this one, with its network.
@@ -175,7 +175,6 @@ mount --bind "$RELPACK" usr/local/bin/relpack
 mount --bind "$CHECKOUT" root/checkout
 mount --bind "$CACHE" root/.cache
 cat /etc/resolv.conf >etc/resolv.conf
-printf 'deb %s %s main\n' "$MIRROR" "$SUITE" | sed 'p; s/^deb/deb-src/' >etc/apt/sources.list
 cat /etc/ssl/certs/ca-certificates.crt >etc/ssl/certs/ca-certificates.crt
 mount -t proc proc proc
 mount --rbind /dev dev
@@ -192,7 +191,7 @@ impl Builder {
         copy.args(["-ec", script, env!("CARGO_MANIFEST_DIR")])
             .current_dir(&checkout);
         process::run(copy, "copy the examples", None, LIMIT).expect_ok();
-        let root = packages.map(|packages| (suite, root::cached(suite, packages), work.join("over")));
+        let root = packages.map(|packages| (root::cached(suite, packages), work.join("over")));
         Builder { checkout, root }
     }
 
@@ -210,7 +209,7 @@ impl Builder {
                     .env("PATH", format!("{place}:{path}"));
                 command
             }
-            Some((suite, lower, over)) => {
+            Some((lower, over)) => {
                 fs::create_dir_all(over).expect("a directory can be made");
                 let mut command = Command::new("unshare");
                 command
@@ -219,7 +218,6 @@ impl Builder {
                     .env_clear()
                     .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
                     .envs([("HOME", "/root"), ("LANG", "C.UTF-8"), ("COMMANDS", commands)])
-                    .envs([("SUITE", suite.name()), ("MIRROR", &mirror())])
                     .envs(std::env::vars().filter(|(name, _)| is_of_a_registry(name)))
                     .envs([("LOWER", lower.as_os_str()), ("OVER", over.as_os_str())])
                     .envs([
@@ -237,27 +235,13 @@ impl Builder {
     }
 }
 
-/// Where this machine's apt gets Debian from.
-fn mirror() -> String {
-    let said = process::tool(
-        "apt-get",
-        &[
-            "indextargets",
-            "--format",
-            "$(REPO_URI)",
-            "Created-By: Packages",
-            "Origin: Debian",
-        ],
-    );
-    let first = said.text().lines().find(|uri| !uri.contains("security"));
-    first
-        .unwrap_or_else(|| panic!("apt knows no mirror of Debian\n{said}"))
-        .to_owned()
-}
-
 /// How clients of registries are told where they find them, by this machine's admin.
 fn is_of_a_registry(name: &str) -> bool {
     let upper = name.to_uppercase();
+    // A directory of this machine.
+    if upper == "PIP_FIND_LINKS" {
+        return false;
+    }
     ["PIP_", "NPM_CONFIG_", "SSL_CERT_"]
         .iter()
         .any(|start| upper.starts_with(start))
