@@ -51,6 +51,7 @@ host_keep() {
 install_release() {
     [ "$(id -u)" = 0 ] || die "install needs root (hint: sudo $0)"
     refuse_package
+    usr_merged || exit 1
     with_lock "$@"
     lock_note "install of $name $version"
     journal_load

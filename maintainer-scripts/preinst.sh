@@ -16,6 +16,7 @@ begin() {
     if [ -e "$state/host-files" ]; then
         die "$name was installed here from a tarball (hint: $unitstore/uninstall, then this again; what is in $base/shared stays)"
     fi
+    usr_merged || exit 1
     mkdir -p "$state"
     if ! lock_is_free; then lock_refuse; fi
     journal_load

@@ -115,6 +115,38 @@ fn every_section_has_an_example_that_triggers_it_and_one_that_does_not() {
 }
 
 #[test]
+fn only_an_interpreter_that_no_host_has_is_refused() {
+    let config = format!("{BASE}[units.\"acme.service\"]\nService.ExecStart = \"venv/bin/gunicorn\"\n");
+    for (line, refused) in [
+        ("#!/home/me/acme/venv/bin/python3", true),
+        ("#! /opt/acme/venv/bin/python3 -E", true),
+        ("#!/opt/acme/app/venv/bin/python3", false),
+        ("#!/opt/acme/current/venv/bin/python3", false),
+        ("#!/usr/bin/python3", false),
+        ("#!/usr/bin/env python3", false),
+        // Of another application, which may be there.
+        ("#!/opt/tools/bin/python3", false),
+        ("#!/home/me/acme/venv/bin/pypy", false),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        release(temp.path());
+        write(&temp.path().join("relpack.toml"), &config, 0o644);
+        write(
+            &temp.path().join("build/venv/bin/gunicorn"),
+            &format!("{line}\n"),
+            0o755,
+        );
+        let (status, found) = check(temp.path());
+        let moved = named(&found, Lint::ExecInterpreterMoved);
+        assert_eq!(
+            (status, moved.len()),
+            (i32::from(refused), usize::from(refused)),
+            "{line}: {found:#?}"
+        );
+    }
+}
+
+#[test]
 fn all_mistakes_are_said_at_once_at_their_places() {
     let (status, found) = check_text(
         r#"[defaults]

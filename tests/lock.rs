@@ -370,6 +370,12 @@ fn interpreters_python_and_node_are_those_of_the_root() {
         "#!/opt/acme/app/venv/bin/python3\n",
         0o755,
     );
+    // As pip leaves it: what it names was the Python beside it.
+    write(
+        &dir.join("build/venv/bin/pip"),
+        "#!/home/me/acme/build/venv/bin/python3\n",
+        0o755,
+    );
     write(&dir.join("build/bin/report"), "#!/usr/bin/env python3\n", 0o755);
     write(&dir.join("build/bin/odd"), "#!/usr/bin/unheard-of\n", 0o755);
 

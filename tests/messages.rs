@@ -227,7 +227,8 @@ fn giving_up_ends_with_a_hint() {
 }
 
 /// Functions of a tarball's scripts that name dpkg all the same, and those that they don't come to.
-const NAME_DPKG: [(&str, &str); 5] = [
+const NAME_DPKG: [(&str, &str); 6] = [
+    ("usr_merged", "the host's own package, on a host of Debian's"),
     ("refuse_package", "there, dpkg has the application"),
     ("uninstall", "there, dpkg may have it"),
     ("problems", "asked of dpkg alone"),

@@ -93,6 +93,31 @@ fn an_unknown_argument_of_dpkg_is_an_error() {
     }
 }
 
+/// There, nothing would bind the units to the live release between the unpacking and the switch.
+#[test]
+fn a_host_with_a_lib_of_its_own_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let scripts = rendered(temp.path());
+    let (_, preinst) = scripts.iter().find(|(name, _)| name == "preinst").unwrap();
+    let root = temp.path().join("root");
+    let begin = || {
+        let mut command = Command::new("sh");
+        command.arg(preinst).arg("install").env("DPKG_ROOT", &root);
+        command
+    };
+    fs::create_dir_all(root.join("lib/systemd/system-generators")).unwrap();
+    let said = common::fails(&mut begin(), 1);
+    assert!(said.contains("(hint: apt-get install usrmerge"), "{said}");
+    assert!(!root.join("var").exists(), "something was written");
+    // As a link, or without systemd, it is none of our business.
+    fs::rename(root.join("lib"), root.join("usr")).unwrap();
+    std::os::unix::fs::symlink("usr", root.join("lib")).unwrap();
+    ok(&mut begin());
+    fs::remove_file(root.join("lib")).unwrap();
+    fs::create_dir(root.join("lib")).unwrap();
+    ok(&mut begin());
+}
+
 /// Where there is no dpkg, the scripts order versions themselves.
 #[test]
 fn a_tarball_orders_versions_as_dpkg_does() {

@@ -13,6 +13,15 @@ enough_room() {
     return 1
 }
 
+# usr_merged: where /lib is a directory of its own, systemd looks for generators there alone; then a reboot between
+# unpacking and configuring would start the new release under nobody's control.
+usr_merged() {
+    if [ -L "$root/lib" ] || [ ! -d "$root/lib/systemd/system-generators" ]; then return 0; fi
+    say "/lib is not a link to usr/lib on this host, so systemd would not find the generator of $name. Nothing was changed"
+    more "(hint: apt-get install usrmerge, then the same command again)"
+    return 1
+}
+
 formats_known() {
     # An interrupted activation is ended first, and that reads both of its releases.
     if [ "$j_step" = idle ]; then _read=$j_live_id; else _read="$j_live_id $j_from_id $j_to_id"; fi

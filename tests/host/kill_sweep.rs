@@ -14,13 +14,18 @@ on_each_suite![sampled: install, upgrade, rollback, remove];
 /// Points of a sample, and of all, all of which have to hold.
 const FLOORS: [usize; 2] = [10, 130];
 
-/// Each has a unit that the other hasn't, and one travels as files, the other as an archive.
+/// Each has a unit and a link that the other hasn't, and one travels as files, the other as an archive.
 pub fn versions(suite: Suite) -> [App; 2] {
+    let link =
+        |name: &str, version: &str| format!("[files.\"/usr/bin/acme-{name}\"]\nlink = \"current/bin/tell-{version}\"");
     let app = |version: &str| {
         let files = (suite == Suite::Bookworm) == (version == "2.0");
         let payload = if files { "files" } else { "archive" };
         let app = App::new(version).migration(Migration::Ok).settle("0s");
         app.release_line(&format!("payload = {payload:?}"))
+            .file(&format!("bin/tell-{version}"), "#!/bin/sh\necho told\n")
+            .extra(&link("ask", version))
+            .extra(&link(&format!("only-{version}"), version))
     };
     let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
     [app("1.0").timer(), app("2.0").extra(worker)]

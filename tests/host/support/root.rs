@@ -46,6 +46,9 @@ done
 : >"$1/etc/machine-id"
 "#;
 
+/// As Debian's own installer has had it since Debian 10.
+const MERGED_USR: &str = "--setup-hook=/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh";
+
 /// A Debian release that relpack's packages must work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
@@ -76,7 +79,7 @@ impl fmt::Display for Suite {
 pub fn cached(suite: Suite, extra: &[&str]) -> PathBuf {
     require_superuser();
     let include = [PACKAGES, extra].concat().join(",");
-    let key = key(&[suite.name(), &include, CUSTOMIZE]);
+    let key = key(&[suite.name(), &include, CUSTOMIZE, MERGED_USR][..if suite == Suite::Bullseye { 4 } else { 3 }]);
     once(&format!("{suite}-{key}"), |partial| make(suite, &include, partial))
 }
 
@@ -155,6 +158,7 @@ fn make(suite: Suite, include: &str, partial: &Path) {
     let mut command = Command::new("mmdebstrap");
     command
         .args(["--mode=root", "--variant=minbase", "--format=directory"])
+        .args((suite == Suite::Bullseye).then_some(MERGED_USR))
         .arg(format!("--include={include}"))
         .arg(format!("--customize-hook={CUSTOMIZE}"))
         .arg(suite.name())
