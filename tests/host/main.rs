@@ -36,6 +36,7 @@ mod rolling;
 mod stage;
 mod start_go;
 mod start_java;
+mod start_node;
 mod start_python;
 mod start_rust;
 mod start_static;
