@@ -112,26 +112,22 @@ pub trait Hashing: Default + Send + 'static {
 /// Takes [`Digests`].
 #[derive(Default)]
 pub struct State {
-    size: u64,
+    artifact: ArtifactState,
     md5: md5::Md5,
-    sha256: sha2::Sha256,
 }
 
 impl Hashing for State {
     type Digest = Digests;
 
     fn update(&mut self, bytes: &[u8]) {
-        self.size += bytes.len() as u64;
+        self.artifact.update(bytes);
         self.md5.update(bytes);
-        self.sha256.update(bytes);
     }
 
     fn finish(self) -> Digests {
-        Digests {
-            size: self.size,
-            md5: Md5(self.md5.finalize().into()),
-            sha256: Sha256(self.sha256.finalize().into()),
-        }
+        let ArtifactDigest { size, sha256 } = self.artifact.finish();
+        let md5 = Md5(self.md5.finalize().into());
+        Digests { size, md5, sha256 }
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use super::ar::{self, Member};
 use super::compress::decoder;
 use super::control::parse_paragraph;
-use super::digest::{DigestReader, Hashing as _, State};
+use super::digest::DigestReader;
 use super::limit::{Bounded, is_limit};
 use super::release::ReleaseBuilder;
 use super::untar::{TarError, TarReader};
@@ -259,14 +259,7 @@ impl Artifact {
     /// Size and hashes of the artifact itself.
     pub fn digests(&self) -> Result<Digests, ArtifactError> {
         let mut file = open(&self.path).map_err(|source| self.io("open", source))?;
-        let mut state = State::default();
-        let mut buffer = vec![0; 256 * 1024];
-        loop {
-            match file.read(&mut buffer).map_err(|source| self.io("read", source))? {
-                0 => return Ok(state.finish()),
-                got => state.update(&buffer[..got]),
-            }
-        }
+        Digests::of_all(&mut file).map_err(|source| self.io("read", source))
     }
 
     /// Goes through the data archive of a `.deb`, or the whole tarball, once.

@@ -8,7 +8,7 @@ mod workspace;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use project::{Project, Relations, read};
+pub use project::{Project, read};
 pub use staged::{Asset, AssetKind};
 pub use workspace::UnitSettings;
 

@@ -46,8 +46,9 @@ pub struct Project {
     pub license_text: Option<String>,
     /// The application's changelog.
     pub changelog: Option<PathBuf>,
-    /// Fields of relations.
-    pub relations: Relations,
+    /// Relations to other packages: each field by its name in lower case, and its entries; a field without any is left out. So is
+    /// `$auto`, since the lock file says what ELF files need.
+    pub relations: Vec<(&'static str, Vec<String>)>,
     /// What `cargo deb` would put on a host, by path.
     pub assets: Vec<Asset>,
     /// `systemd-units`
@@ -56,25 +57,6 @@ pub struct Project {
     pub warnings: Vec<String>,
     /// The assets' files, laid out as on a host; removed with the value.
     pub staging: TempDir,
-}
-
-/// Relations to other packages, one an entry; `$auto` is left out, since the lock file says what ELF files need.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Relations {
-    /// `depends` and `pre-depends`
-    pub depends: Vec<String>,
-    /// `recommends`
-    pub recommends: Vec<String>,
-    /// `suggests`
-    pub suggests: Vec<String>,
-    /// `conflicts`
-    pub conflicts: Vec<String>,
-    /// `breaks`
-    pub breaks: Vec<String>,
-    /// `replaces`
-    pub replaces: Vec<String>,
-    /// `provides`
-    pub provides: Vec<String>,
 }
 
 const AUTO: &str = "$auto";
@@ -305,7 +287,7 @@ impl<'a> Reading<'a> {
         said
     }
 
-    fn relations(&mut self) -> Result<Relations, CargoError> {
+    fn relations(&mut self) -> Result<Vec<(&'static str, Vec<String>)>, CargoError> {
         let package = &mut self.package;
         let written = package.wildcard_depends.split(',').map(str::trim);
         package.wildcard_depends = written
@@ -320,20 +302,23 @@ impl<'a> Reading<'a> {
                 .map_err(|error| self.failure(&error))?,
         };
         let package = &self.package;
-        let mut relations = Relations {
-            depends: list(Some(&depends)),
-            recommends: list(package.recommends.as_deref()),
-            suggests: list(package.suggests.as_deref()),
-            conflicts: list(package.conflicts.as_deref()),
-            breaks: list(package.breaks.as_deref()),
-            replaces: list(package.replaces.as_deref()),
-            provides: list(package.provides.as_deref()),
-        };
+        let mut depends = list(Some(&depends));
         for needed in list(package.pre_depends.as_deref()) {
-            if !relations.depends.contains(&needed) {
-                relations.depends.push(needed);
+            if !depends.contains(&needed) {
+                depends.push(needed);
             }
         }
+        let others = [
+            ("recommends", &package.recommends),
+            ("suggests", &package.suggests),
+            ("conflicts", &package.conflicts),
+            ("breaks", &package.breaks),
+            ("replaces", &package.replaces),
+            ("provides", &package.provides),
+        ];
+        let mut relations = vec![("depends", depends)];
+        relations.extend(others.map(|(name, field)| (name, list(field.as_deref()))));
+        relations.retain(|(_, entries)| !entries.is_empty());
         Ok(relations)
     }
 

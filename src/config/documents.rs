@@ -187,7 +187,50 @@ fn is_command(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c))
 }
 
-/// `[completions.acme]`: where each shell looks for what completes a command that Debian's packages bring.
+/// Where a shell looks for what completes a command that Debian's packages bring.
+pub(super) struct Shell {
+    /// The key of `[completions.acme]`.
+    pub(super) name: &'static str,
+    /// The directory, without the leading slash.
+    pub(super) dir: &'static str,
+    /// What stands around the command in the file's name.
+    around: [&'static str; 2],
+}
+
+/// Each of them.
+pub(super) const SHELLS: &[Shell] = &[
+    Shell {
+        name: "bash",
+        dir: "usr/share/bash-completion/completions",
+        around: ["", ""],
+    },
+    Shell {
+        name: "zsh",
+        dir: "usr/share/zsh/vendor-completions",
+        around: ["_", ""],
+    },
+    Shell {
+        name: "fish",
+        dir: "usr/share/fish/vendor_completions.d",
+        around: ["", ".fish"],
+    },
+];
+
+impl Shell {
+    fn path(&self, command: &str) -> String {
+        let [before, after] = self.around;
+        format!("/{}/{before}{command}{after}", self.dir)
+    }
+
+    /// The command that a file of this shell's completes; `path` has no leading slash.
+    pub(super) fn command<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let [before, after] = self.around;
+        let name = path.strip_prefix(self.dir)?.strip_prefix('/')?;
+        name.strip_prefix(before)?.strip_suffix(after)
+    }
+}
+
+/// `[completions.acme]`
 fn of_command(table: &Table<'_>, key: &At<String>, place: Place<'_>, found: &mut Vec<(AbsPath, String)>) {
     let what = format!("completions.{}", shown_key(&key.value));
     let command = &key.value;
@@ -200,18 +243,15 @@ fn of_command(table: &Table<'_>, key: &At<String>, place: Place<'_>, found: &mut
             .doc
             .push(problem.help("write it as it is typed: letters, digits and . _ - +"));
     }
-    let shells = [
-        ("bash", format!("/usr/share/bash-completion/completions/{command}")),
-        ("zsh", format!("/usr/share/zsh/vendor-completions/_{command}")),
-        ("fish", format!("/usr/share/fish/vendor_completions.d/{command}.fish")),
-    ];
-    for (shell, path) in shells {
-        let Some(source) = table.string(shell) else { continue };
-        let what = format!("{what}.{shell}");
+    for shell in SHELLS {
+        let Some(source) = table.string(shell.name) else {
+            continue;
+        };
+        let what = format!("{what}.{}", shell.name);
         let Some(text) = text(table, &what, &source, place) else {
             continue;
         };
-        if shell == "zsh" && !text.starts_with("#compdef") {
+        if shell.name == "zsh" && !text.starts_with("#compdef") {
             table.doc.push(
                 Problem::new(
                     source.span,
@@ -223,7 +263,7 @@ fn of_command(table: &Table<'_>, key: &At<String>, place: Place<'_>, found: &mut
             );
             continue;
         }
-        found.extend(path.parse().ok().map(|path| (path, text)));
+        found.extend(shell.path(command).parse().ok().map(|path| (path, text)));
     }
 }
 

@@ -1,16 +1,14 @@
 //! Reads the links of `[files]`: a name below `/usr` that leads into the live release, or to another place of a host.
 
 use super::diagnostics::Problem;
-use super::places::{Layout, PLAIN, is_plain};
+use super::documents::SHELLS;
+use super::places::{Layout, MERGED, PLAIN, is_plain};
 use super::reader::{At, Doc, Table};
 use super::{HostLink, LinkTarget};
 use crate::model::{AbsPath, TreePath};
 
 /// What dpkg's packages share; everything else below `/usr` is not a package's.
 const SHARED: &[&str] = &["bin", "games", "include", "lib", "libexec", "sbin", "share"];
-
-/// What is a link into `/usr` on every host: dpkg loses track of a file that a package brings by this name.
-const MERGED: &[&str] = &["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 
 /// Directories below `/usr` where systemd or relpack read what a package says in other ways.
 const NOT_HERE: &[(&[&str], &str)] = &[
@@ -23,9 +21,6 @@ const NOT_HERE: &[(&[&str], &str)] = &[
     (&["lib", "relpack"], "what lies there is relpack's own"),
     (&["share", "lintian"], "what lies there is relpack's own"),
     (&["share", "man"], "write package.man"),
-    (&["share", "bash-completion", "completions"], "write [completions]"),
-    (&["share", "zsh", "vendor-completions"], "write [completions]"),
-    (&["share", "fish", "vendor_completions.d"], "write [completions]"),
 ];
 
 /// Where nothing is that a package could rely on.
@@ -71,10 +66,10 @@ fn place(doc: &Doc, what: &str, key: &At<String>, layout: &Layout) -> Option<Abs
                     "the path holds a character that shells would misread".to_owned(),
                     format!("use {PLAIN}"),
                 )
-            } else if let Some((_, help)) = NOT_HERE.iter().find(|(dir, _)| below.starts_with(dir)) {
+            } else if let Some(help) = instead(&path.value, below) {
                 (
                     "this directory is not for a package's links".to_owned(),
-                    (*help).to_owned(),
+                    help.to_owned(),
                 )
             } else if own_file(below, name) {
                 (
@@ -89,6 +84,22 @@ fn place(doc: &Doc, what: &str, key: &At<String>, layout: &Layout) -> Option<Abs
     };
     doc.push(Problem::new(key.span.clone(), format!("{what}: {problem}")).help(help));
     None
+}
+
+/// What to write instead of a link in a directory that is for something else; `below` is the path below `/usr`.
+fn instead(path: &AbsPath, below: &[&str]) -> Option<&'static str> {
+    let is_in = |dir: &str| {
+        format!("/{dir}")
+            .parse()
+            .is_ok_and(|dir: AbsPath| path.starts_with(&dir))
+    };
+    let other = NOT_HERE.iter().find(|(dir, _)| below.starts_with(dir));
+    other.map(|(_, help)| *help).or_else(|| {
+        SHELLS
+            .iter()
+            .any(|shell| is_in(shell.dir))
+            .then_some("write [completions]")
+    })
 }
 
 /// Whether a path below `/usr` is one that relpack's packages have, or a directory of such.

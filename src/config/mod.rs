@@ -101,14 +101,12 @@ fn parse(path: &Path, dir: &Path, text: &str, overrides: &Overrides) -> Result<C
         true => from_cargo::take(&doc, root.get_ref(), dir, path.parent().unwrap_or(Path::new(""))),
         false => Ok(None),
     };
-    let config = match &taken {
-        Ok(None) => assemble::config(&doc, root.get_ref(), path, dir, overrides, intact),
-        Ok(Some(cargo)) => assemble::config(&doc, &cargo.root, path, dir, overrides, intact).map(|mut config| {
-            config.release.cargo = Some(cargo.taken.clone());
-            config
-        }),
-        Err(_) => None,
-    };
+    let config = taken.as_ref().ok().and_then(|cargo| {
+        let root = cargo.as_ref().map_or(root.get_ref(), |cargo| &cargo.root);
+        let mut config = assemble::config(&doc, root, path, dir, overrides, intact)?;
+        config.release.cargo = cargo.as_ref().map(|cargo| cargo.taken.clone());
+        Some(config)
+    });
     let mut problems = doc.into_problems();
     if !intact {
         // What a broken line left behind is not what its author meant.

@@ -77,6 +77,9 @@ pub(super) fn is_plain(c: char) -> bool {
 
 pub(super) const PLAIN: &str = "letters, digits and . _ - +";
 
+/// What is a link into `/usr` on every host: dpkg loses track of a file that a package brings by this name.
+pub(super) const MERGED: &[&str] = &["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+
 /// Directories of the system, of other packages or of people: no prefix and no directory of ours belongs there.
 const SYSTEM: &[&str] = &[
     "bin",

@@ -6,10 +6,10 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::config::Relation;
-use crate::model::{Arch, DebVersion};
+use crate::model::{Arch, DebVersion, link_target};
 
 use super::symbols::{self, Library};
 
@@ -149,10 +149,10 @@ impl Root {
             let Ok(target) = fs::read_link(&on_disk) else {
                 return Ok(None);
             };
-            let Some(next) = joined(&path, &target) else {
+            let Some(target) = target.to_str() else {
                 return Ok(None);
             };
-            path = next;
+            path = format!("/{}", link_target(&path, target));
         }
         Ok(None)
     }
@@ -247,25 +247,6 @@ fn spellings(path: &str) -> [String; 2] {
         None => format!("/usr{path}"),
     };
     [path.to_owned(), other]
-}
-
-/// A symlink's target as a path from the root; never above it.
-fn joined(link: &str, target: &Path) -> Option<String> {
-    let mut parts: Vec<String> = link
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(String::from)
-        .collect();
-    parts.pop();
-    for component in target.components() {
-        match component {
-            Component::RootDir => parts.clear(),
-            Component::ParentDir => drop(parts.pop()),
-            Component::Normal(name) => parts.push(name.to_str()?.to_owned()),
-            Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    Some(format!("/{}", parts.join("/")))
 }
 
 #[cfg(test)]

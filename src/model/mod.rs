@@ -16,7 +16,7 @@ pub use digest::{ReleaseId, Sha256};
 pub use lint::{Lint, Weight};
 pub use names::{EnvName, InstanceName, PackageName, UserName};
 pub use packing::{Compression, Packing};
-pub use paths::{AbsPath, TreePath};
+pub use paths::{AbsPath, TreePath, link_target};
 pub use suite::Suite;
 pub use time::{Seconds, TimeSpan};
 pub use unit_name::{UnitKind, UnitName};

@@ -167,6 +167,24 @@ fn check(relative: &str, whole: &str) -> Result<(), (String, &'static str)> {
     Ok(())
 }
 
+/// Where a symlink leads, as a path from the root without a leading slash; never above the root. Links on the way are not
+/// followed.
+pub fn link_target(link: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = match target.starts_with('/') {
+        true => Vec::new(),
+        false => link.split('/').filter(|part| !part.is_empty()).collect(),
+    };
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,5 +237,14 @@ mod tests {
         for bad in ["", "opt", "/opt/", "//opt", "/opt/../etc", "/a\nb"] {
             assert!(bad.parse::<AbsPath>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn links_lead_where_a_host_leads_them() {
+        assert_eq!(link_target("usr/bin/a", "b"), "usr/bin/b");
+        assert_eq!(link_target("/usr/bin/a", "b"), "usr/bin/b");
+        assert_eq!(link_target("usr/bin/a", "../share/./x//b"), "usr/share/x/b");
+        assert_eq!(link_target("usr/bin/a", "/opt/b"), "opt/b");
+        assert_eq!(link_target("a", "../../b"), "b");
     }
 }

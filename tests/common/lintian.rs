@@ -1,12 +1,10 @@
 //! lintian over finished packages, with one rule for all of them; and packages that between them have everything.
 
-// Each test program uses a part of it.
-#![allow(dead_code)]
-
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use super::{ok, relpack, write};
 
 /// An info of Debian 12's lintian alone; in Debian 13 an override of it would be an error, since it has no such tag.
 /// It asks for a script of another init than systemd, which is what these packages are made for.
@@ -161,17 +159,8 @@ fn build(dir: &Path, config: &str, name: &str) -> PathBuf {
 }
 
 fn pack(project: &Path, out: &Path) -> PathBuf {
-    let mut relpack = Command::new(env!("CARGO_BIN_EXE_relpack"));
-    relpack.arg("build").arg("-C").arg(project).arg("--out").arg(out);
-    let output = relpack.output().expect("the program starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ok(relpack().arg("build").arg("-C").arg(project).arg("--out").arg(out));
     let mut built = fs::read_dir(out).expect("the directory can be read");
     let built = built.next().expect("there is an artifact");
     built.expect("the directory can be read").path()
-}
-
-fn write(path: &Path, text: &str, mode: u32) {
-    fs::create_dir_all(path.parent().expect("a file has a directory")).expect("the directory can be made");
-    fs::write(path, text).expect("the file can be written");
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode can be set");
 }

@@ -1,11 +1,9 @@
 //! The suites' own lintian: what the build machine's says of our packages, those of Debian 12 and 13 say as well.
 
-#[path = "../common/lintian.rs"]
-pub mod lintian;
-
 use std::fs;
 use std::time::Duration;
 
+use crate::common::lintian;
 use crate::on_each_suite;
 use crate::support::{Machine, Suite, sample};
 

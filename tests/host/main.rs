@@ -5,6 +5,8 @@
 mod admin;
 mod bullseye;
 mod cargo_project;
+#[path = "../common/mod.rs"]
+mod common;
 mod elsewhere;
 mod failure;
 mod faults_sweep;
@@ -17,8 +19,6 @@ mod linted;
 mod locked;
 mod long_run;
 mod node_red;
-#[path = "../common/odd_files.rs"]
-mod odd_files;
 mod older_formats;
 mod operations;
 mod outside;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::linted::lintian;
+use crate::common::lintian;
 use crate::on_each_suite;
 use crate::support::app::{artifact, relpack};
 use crate::support::machine::Machine;

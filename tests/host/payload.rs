@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::odd_files::{listing, odd_files};
+use crate::common::odd_files::{listing, odd_files};
 use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::{App, Host, Suite};

@@ -12,6 +12,7 @@ use super::overlay::{Overlay, text_of};
 use super::places::{Place, merged, place};
 use super::units::Accounts;
 use crate::cargo::{AssetKind, Project};
+use crate::model::link_target;
 
 /// The assets by what they become; paths lead into the staging directory.
 #[derive(Default)]
@@ -114,7 +115,7 @@ impl Overlay<'_> {
                 continue;
             };
             let path = merged(&asset.path);
-            let to = merged(&resolved(&path, target));
+            let to = merged(&link_target(&path, target));
             let link = match sorted.places.get(&to).cloned() {
                 Some(inside) => {
                     let link = format!("current/{inside}");
@@ -193,34 +194,4 @@ fn uncompressed(page: PathBuf) -> std::io::Result<PathBuf> {
     let mut text = GzDecoder::new(fs::File::open(&page)?).take(PAGE_MAX);
     std::io::copy(&mut text, &mut fs::File::create_new(&plain)?)?;
     Ok(plain)
-}
-
-/// The path that a link leads to, without a leading slash.
-fn resolved(link: &str, target: &str) -> String {
-    let mut parts: Vec<&str> = match target.starts_with('/') {
-        true => Vec::new(),
-        false => link.split('/').collect(),
-    };
-    parts.pop();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_lead_where_a_host_leads_them() {
-        assert_eq!(resolved("usr/bin/a", "b"), "usr/bin/b");
-        assert_eq!(resolved("usr/bin/a", "../share/./x//b"), "usr/share/x/b");
-        assert_eq!(resolved("usr/bin/a", "/opt/b"), "opt/b");
-        assert_eq!(resolved("a", "../../b"), "b");
-    }
 }

@@ -30,18 +30,8 @@ impl Overlay<'_> {
             }
         }
         self.documents(table, project);
-        let relations = &project.relations;
-        let lists = [
-            ("depends", &relations.depends),
-            ("recommends", &relations.recommends),
-            ("suggests", &relations.suggests),
-            ("conflicts", &relations.conflicts),
-            ("breaks", &relations.breaks),
-            ("replaces", &relations.replaces),
-            ("provides", &relations.provides),
-        ];
-        for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
-            self.put(table, key, self.list(list.clone()));
+        for (key, entries) in &project.relations {
+            self.put(table, key, self.list(entries.clone()));
         }
     }
 

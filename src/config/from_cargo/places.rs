@@ -1,5 +1,7 @@
 //! Decides where a Cargo project's assets go: into the release, beside it, or nowhere.
 
+use super::super::documents::SHELLS;
+use super::super::places::MERGED;
 use crate::model::TreePath;
 
 /// Where an asset goes.
@@ -32,22 +34,12 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("usr/lib/tmpfiles.d/", "write [directories]"),
 ];
 
-/// Where shells look for what packages bring, and what stands around the command in the file's name.
-const COMPLETIONS: &[(&str, &str, &str, &str)] = &[
-    ("bash", "usr/share/bash-completion/completions/", "", ""),
-    ("zsh", "usr/share/zsh/vendor-completions/", "_", ""),
-    ("fish", "usr/share/fish/vendor_completions.d/", "", ".fish"),
-];
-
-/// What is a link into `/usr` on every host.
-const MERGED: &[&str] = &["bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/"];
-
 /// The path that a host really has: `/bin` is a link to `/usr/bin`.
 pub(super) fn merged(path: &str) -> String {
     let path = path.trim_start_matches('/');
-    match MERGED.iter().any(|top| path.starts_with(top)) {
-        true => format!("usr/{path}"),
-        false => path.to_owned(),
+    match path.split_once('/') {
+        Some((top, _)) if MERGED.contains(&top) => format!("usr/{path}"),
+        _ => path.to_owned(),
     }
 }
 
@@ -73,10 +65,9 @@ pub(super) fn place(path: &str, package: &str, prefix: &str) -> Place {
             _ => Place::LeftOut(Some("relpack takes pages in man1 to man8 only")),
         };
     }
-    for (shell, dir, before, after) in COMPLETIONS {
-        let name = path.strip_prefix(dir).and_then(|name| name.strip_prefix(before));
-        if let Some(command) = name.and_then(|name| name.strip_suffix(after)) {
-            return Place::Completion(shell, command.to_owned());
+    for shell in SHELLS {
+        if let Some(command) = shell.command(&path) {
+            return Place::Completion(shell.name, command.to_owned());
         }
     }
     if is_document(&path, package) {
