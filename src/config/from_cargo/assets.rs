@@ -191,7 +191,34 @@ fn uncompressed(page: PathBuf) -> std::io::Result<PathBuf> {
         return Ok(page);
     }
     let plain = page.with_extension("");
-    let mut text = GzDecoder::new(fs::File::open(&page)?).take(PAGE_MAX);
-    std::io::copy(&mut text, &mut fs::File::create_new(&plain)?)?;
-    Ok(plain)
+    let mut text = GzDecoder::new(fs::File::open(&page)?).take(PAGE_MAX + 1);
+    match std::io::copy(&mut text, &mut fs::File::create_new(&plain)?)? {
+        0..=PAGE_MAX => Ok(plain),
+        _ => Err(std::io::Error::other(format!(
+            "it has more than {} MiB",
+            PAGE_MAX >> 20
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_taken_whole_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, size, fine) in [("a.1.gz", PAGE_MAX, true), ("b.1.gz", PAGE_MAX + 1, false)] {
+            let path = dir.path().join(name);
+            let mut packed = GzEncoder::new(fs::File::create(&path).unwrap(), Compression::fast());
+            packed.write_all(&vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
+            packed.finish().unwrap();
+            assert_eq!(uncompressed(path).is_ok(), fine, "{name}");
+        }
+    }
 }
