@@ -7,6 +7,7 @@ name=@NAME@
 prefix=@PREFIX@
 unitdir=/usr/lib/systemd/system
 store=/usr/lib/relpack/$name
+state=/var/lib/relpack/$name
 out=${1:?}
 
 live=$(readlink "$prefix/current" || readlink "$store/live" || :) 2>/dev/null
@@ -41,3 +42,20 @@ grep -lsxF "Package=$name" "$unitdir"/*.* "$unitdir"/*.d/*.conf | while IFS= rea
     if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ]; then continue; fi
     ln -s /dev/null "$(place "$unit")"
 done
+
+# Where the journal, which may not be mounted yet, does not say that nothing is left to do, a boot looks at it. A
+# daemon-reload in the middle of an activation, which holds the lock, is none.
+if grep -qsxE 'step=(idle|remove)' "$state/journal"; then exit 0; fi
+if [ -e "$state/lock" ] && ! flock -n "$state/lock" true; then exit 0; fi
+job=relpack-resume-$name.service
+cat >"$out/$job" <<EOF
+[Unit]
+Description=Go on with the activation of $name in which the host went down
+RequiresMountsFor=$prefix $state
+
+[Service]
+Type=exec
+ExecStart=/usr/bin/$name-release _resume
+EOF
+mkdir -p "$out/multi-user.target.wants"
+ln -s "../$job" "$out/multi-user.target.wants/$job"

@@ -18,6 +18,7 @@ begin() {
     fi
     usr_merged || exit 1
     mkdir -p "$state"
+    lock_settle
     if ! lock_is_free; then lock_refuse; fi
     journal_load
     formats_known

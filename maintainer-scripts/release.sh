@@ -3,6 +3,7 @@
 # @NAME@-release: what is deployed here, and the few things that a person does about it.
 set -eu
 @include activation@
+@include resume@
 @include status@
 
 # deb-systemd-helper works for maintainer scripts alone, and knows them by this.
@@ -228,6 +229,7 @@ main() {
     _heal) heal ;;
     _migrated) migration_mark "$1" ;;
     _drain) drain "$@" ;;
+    _resume) resume ;;
     '') usage >&2; exit 2 ;;
     *) wrong_use "unknown command '$_verb'" ;;
     esac

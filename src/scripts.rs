@@ -34,6 +34,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("prepare", include_str!("../maintainer-scripts/lib/prepare.sh")),
     ("proxy", include_str!("../maintainer-scripts/lib/proxy.sh")),
     ("remove", include_str!("../maintainer-scripts/lib/remove.sh")),
+    ("resume", include_str!("../maintainer-scripts/lib/resume.sh")),
     ("revert", include_str!("../maintainer-scripts/lib/revert.sh")),
     ("roll", include_str!("../maintainer-scripts/lib/roll.sh")),
     ("room", include_str!("../maintainer-scripts/lib/room.sh")),

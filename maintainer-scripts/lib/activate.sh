@@ -184,7 +184,7 @@ activation_live() {
             write_file "$state/pending-migration" 0644 </dev/null
         fi
     fi
-    j_touched=y
+    [ -n "$j_touched" ] || j_touched=y
     if rolls "$1"; then
         step roll "an instance was not healthy" roll "$1"
     elif changes_over "$1"; then

@@ -1,5 +1,5 @@
 # Healing: a half-configured package makes every apt run on the host exit 100. A transient job waits for dpkg's lock and
-# reinstalls the version that is live, which changes nothing that runs.
+# configures or reinstalls the version that is live, which changes nothing that runs.
 
 heal_unit=relpack-heal-$name.service
 
@@ -8,7 +8,7 @@ heal_schedule() {
         more "dpkg's record is not put right by itself here (hint: apt-get install --allow-downgrades $name=$j_live_version)"
         return 0
     fi
-    if [ -z "$(kept_deb "$j_live_version" "$j_live_id")" ] && ! heal_in_repository; then
+    if ! heal_configures && [ -z "$(kept_deb "$j_live_version" "$j_live_id")" ] && ! heal_in_repository; then
         more "dpkg's record can't be put right by itself: $name $j_live_version is neither kept here nor in a repository."
         more "(hint: $name-release accept makes apt work again with $j_live_version serving)"
         return 0
@@ -95,7 +95,19 @@ heal_once() {
     return "$_healed"
 }
 
+# heal_configures: what serves is what dpkg has unpacked; only its configuring is left, which needs no package.
+heal_configures() {
+    case $(dpkg_state) in
+    i[UF]\ "$j_live_version") return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
 heal_install() {
+    if heal_configures; then
+        dpkg --force-confold --configure "$name"
+        return
+    fi
     _deb=$(kept_deb "$j_live_version" "$j_live_id")
     _what=$name=$j_live_version
     [ -z "$_deb" ] || _what=$_deb

@@ -13,6 +13,7 @@ lock_held() { [ "${RELPACK_LOCKED:-}" = "$name" ]; }
 locked() {
     mkdir -p "$state"
     lock_rc=0
+    lock_settle
     RELPACK_LOCKED=$name flock -o -n -E 75 "$state/lock" sh "$0" "$@" || lock_rc=$?
     [ "$lock_rc" != 75 ] || lock_refuse
 }
@@ -23,7 +24,18 @@ lock_refuse() {
     exit 1
 }
 
-# For messages alone.
+# lock_settle: what a boot goes on with ends by itself, and who comes meanwhile wants nothing else.
+lock_settle() {
+    _said=
+    while ! lock_is_free; do
+        case $(lock_holder) in *"$resume_unit"*) ;; *) return 0 ;; esac
+        [ -n "$_said" ] || say "waiting for $resume_unit, which goes on where the host went down (hint: journalctl -f -u $resume_unit)"
+        _said=y
+        sleep 0.3
+    done
+}
+
+# For messages, and to know a holder that ends soon.
 lock_note() { printf '%s\n' "$$ $*" >"$state/lock" || :; }
 
 lock_holder() {

@@ -18,6 +18,8 @@ unitdir=$root/usr/lib/systemd/system
 pinfile=$root/etc/apt/preferences.d/relpack-$name.pref
 facts=$root/etc/relpack/$name.conf
 migrate_unit=$name-migrate.service
+# By the generator, at the boot after an activation that ended with the host.
+resume_unit=relpack-resume-$name.service
 
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

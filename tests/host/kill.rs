@@ -36,6 +36,8 @@ fn sweep_over_an_upgrade(suite: Suite) {
         let at = whole.mul_f64(over * (f64::from(point) + 0.5) / f64::from(points));
         let crash = point % 5 == 4;
         kill_at(&mut host.m, &body(new), point, at, crash);
+        // Else what is killed below would be a release on trial.
+        host.resumed();
         let dpkg = host.dpkg();
         let answer = host.answers();
         let context = format!(

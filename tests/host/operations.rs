@@ -93,8 +93,36 @@ impl Cast {
             .all_well(built.unwrap_or_else(|| panic!("no version {version}")), version);
     }
 
+    /// The host goes down while 2.0 starts.
+    fn resumed(&mut self, commands: &str) {
+        self.serves_1_0();
+        let m = &mut self.host.m;
+        let drop_in = "/etc/systemd/system/acme.service.d/slow.conf";
+        m.put(drop_in, "[Service]\nExecStartPre=/usr/bin/sleep 1000\n".to_owned());
+        m.ok("systemctl daemon-reload");
+        let upgrade = m.spawn("apt-get install -y -q acme=2.0");
+        m.wait_for(
+            "grep -qx step=start /var/lib/relpack/acme/journal",
+            Duration::from_secs(60),
+        );
+        m.ok(&format!("rm {drop_in}"));
+        m.kill9();
+        upgrade.wait(Duration::from_secs(30));
+        m.start();
+        self.host.resumed();
+        self.healed();
+        self.host
+            .m
+            .ok(&format!("set -ex\n{commands}"))
+            .expect_says("the host went down while acme 2.0 was activated; going on with it");
+        self.well("2.0");
+    }
+
     /// Brings the host into the state of a block, runs it, and looks at what it has led to.
-    fn scene(&self, name: &str, commands: &str) {
+    fn scene(&mut self, name: &str, commands: &str) {
+        if name == "resumed" {
+            return self.resumed(commands);
+        }
         let m = &self.host.m;
         let run = || m.ok(&format!("set -ex\n{commands}"));
         let fail = |what: &str| m.ok(&format!("touch {FAIL}/{what}"));
@@ -289,7 +317,7 @@ impl Cast {
 }
 
 fn every_command(suite: Suite) {
-    let cast = Cast::new(suite);
+    let mut cast = Cast::new(suite);
     let blocks = blocks();
     let mut held = 0;
     for (name, commands) in &blocks {

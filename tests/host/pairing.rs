@@ -7,7 +7,7 @@ use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
 
-on_each_suite![sampled: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window];
+on_each_suite![sampled: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host];
 
 fn app(version: &str) -> App {
     App::new(version).migration(Migration::Ok).timer().settle("0s")
@@ -80,6 +80,29 @@ struct State {
     point: &'static str,
     /// In order, not by a kill.
     reboot: bool,
+    /// A person has masked the job that goes on with it.
+    masked: bool,
+}
+
+impl State {
+    /// Nothing was switched to yet, nothing is left to do, or a person has to say what is wanted.
+    fn is_left_alone(self) -> bool {
+        let early = [
+            "before-prepare",
+            "after-prepare",
+            "before-stage",
+            "after-stage",
+            "stage-renamed",
+            "before-store",
+            "after-store",
+            "before-migrate",
+            "after-migrate",
+            "before-switch",
+            "after-idle",
+        ];
+        let by_a_person = matches!(self.operation, Operation::Remove | Operation::KeepAfterAll);
+        self.masked || by_a_person || early.contains(&self.point)
+    }
 }
 
 #[rustfmt::skip]
@@ -108,10 +131,11 @@ fn a_boot_in_every_state(suite: Suite) {
         .iter()
         .flat_map(|(operation, points)| points.iter().map(|point| (*operation, *point)))
         .flat_map(|(operation, point)| {
-            [false, true].map(|reboot| State {
+            [(false, false), (false, true), (true, false), (true, true)].map(|(reboot, masked)| State {
                 operation,
                 point,
                 reboot,
+                masked,
             })
         })
         .collect();
@@ -166,6 +190,8 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
         .m
         .spawn(&format!("systemd-run -q --scope --unit=interrupted {command}"));
     faults::hit(&host.m, state.point);
+    let verb = if state.masked { "mask" } else { "unmask" };
+    host.m.ok(&format!("systemctl {verb} relpack-resume-acme.service"));
     if state.reboot {
         host.m.reboot();
     } else {
@@ -174,7 +200,11 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
     }
     running.wait(Duration::from_secs(30));
 
+    host.resumed();
     let answer = host.whole(&[old, new], &context);
+    if !state.is_left_alone() {
+        return went_on(host, state, old, new, &context);
+    }
     assert!(
         state.operation != Operation::Remove || answer.code == old.version,
         "{context}: {} serves",
@@ -226,6 +256,108 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
             old
         }
     }
+}
+
+/// Nobody has typed anything.
+fn went_on<'a>(host: &Host, state: State, old: &'a Built, new: &'a Built, context: &str) -> &'a Built {
+    let ends_with = match state.operation {
+        Operation::Upgrade => new,
+        _ => old,
+    };
+    let healed = format!(
+        "[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {}' ]",
+        ends_with.version
+    );
+    host.m.wait_for(&healed, Duration::from_secs(60));
+    host.m.wait_for(
+        "! systemctl -q is-active relpack-heal-acme.service",
+        Duration::from_secs(60),
+    );
+    let answer = host.all_well(ends_with, &ends_with.version);
+    host.m.ok("dpkg --configure -a");
+    assert_eq!(
+        host.serves(&ends_with.version).pid,
+        answer.pid,
+        "{context}: it was restarted"
+    );
+    ends_with
+}
+
+/// A host that dies in the middle of an upgrade to a release that never gets healthy: without anybody, the release before
+/// serves again. Where it dies in that, too, it is not tried a third time.
+fn a_sick_release_does_not_outlive_the_host(suite: Suite) {
+    let mut host = Host::boot(suite);
+    let one = host.deploy(&app("1.0"));
+    let built: Vec<Built> = [bad("2.0"), app("3.0"), app("4.0")]
+        .iter()
+        .map(|a| a.build().with_points())
+        .collect();
+    host.repo.add(&host.m, &[built[0].path()]);
+    dies_at(&mut host, "started", "apt-get install -y -q acme=2.0");
+    host.resumed();
+    host.expect_healed("1.0");
+    host.all_well(&one, "1.0");
+    host.m
+        .ok("acme-release history | tail -n 2")
+        .expect_says("2.0")
+        .expect_says("failed");
+    host.m.ok("apt-get upgrade -y -q");
+    host.all_well(&one, "1.0");
+
+    host.repo.add(&host.m, &[built[1].path()]);
+    // In the gate of an upgrade, and at the next boot in that of what goes on with it.
+    host.m.put(
+        "/etc/tmpfiles.d/relpack-faults.conf",
+        "d /run/relpack-faults\nf /run/relpack-faults/started - - - - exec sleep 1000\n".to_owned(),
+    );
+    dies_at(&mut host, "started", "apt-get install -y -q acme=3.0");
+    faults::hit(&host.m, "started");
+    host.m.ok("rm /etc/tmpfiles.d/relpack-faults.conf");
+    host.m.kill9();
+    host.m.start();
+    host.resumed();
+    host.expect_healed("1.0");
+    host.all_well(&one, "1.0");
+    host.m
+        .ok("journalctl -u relpack-resume-acme.service")
+        .expect_says("the host went down twice in the middle of its activation");
+
+    // A person who comes meanwhile waits, and finds it done.
+    host.repo.add(&host.m, &[built[2].path()]);
+    host.m.put(
+        "/etc/tmpfiles.d/relpack-faults.conf",
+        format!(
+            "d /run/relpack-faults\nf /run/relpack-faults/started - - - - {}\n",
+            faults::HOLD
+        ),
+    );
+    dies_at(&mut host, "started", "apt-get install -y -q acme=4.0");
+    faults::hit(&host.m, "started");
+    let person = host.m.spawn("dpkg --configure -a");
+    std::thread::sleep(Duration::from_secs(1));
+    faults::release(&host.m, "started");
+    person
+        .wait(Duration::from_secs(60))
+        .expect_ok()
+        .expect_says("waiting for relpack-resume-acme.service");
+    host.resumed();
+    host.m.wait_for(
+        "! systemctl -q is-active relpack-heal-acme.service",
+        Duration::from_secs(60),
+    );
+    host.all_well(&built[2], "4.0");
+}
+
+/// The whole host, with a command that has come to this point.
+fn dies_at(host: &mut Host, point: &str, command: &str) {
+    faults::arm(&host.m, point, faults::HOLD);
+    let running = host
+        .m
+        .spawn(&format!("systemd-run -q --scope --unit=interrupted {command}"));
+    faults::hit(&host.m, point);
+    host.m.kill9();
+    host.m.start();
+    running.wait(Duration::from_secs(30));
 }
 
 fn a_crash_in_every_window(suite: Suite) {

@@ -133,6 +133,7 @@ impl Sweep {
         self.inside += usize::from(inside);
         self.after += usize::from(succeeded);
 
+        self.host.resumed();
         let answer = self.host.whole(&[old, new], &context);
         let lost = succeeded && (answer.code != to || self.host.current() != new.release_id);
         if lost {

@@ -126,9 +126,19 @@ impl Sweep {
                 while running.is_running() && !self.site.m.sh("[ -s /tmp/points ]").succeeded() {}
                 if running.is_running() {
                     let point = sweep::reached(&self.site.m).expect("it was just there");
+                    // On every other host nothing goes on by itself.
+                    let verb = if number.is_multiple_of(2) { "mask" } else { "unmask" };
+                    self.site.m.ok(&format!("systemctl {verb} relpack-resume-acme.service"));
                     self.site.m.kill9();
                     running.wait(LIMIT);
                     self.site.m.start();
+                    self.site
+                        .m
+                        .wait_for("! systemctl -q is-active relpack-resume-acme.service", LIMIT);
+                    // dpkg's lock is no longer its either.
+                    self.site
+                        .m
+                        .wait_for("! systemctl -q is-active relpack-heal-acme.service", LIMIT);
                     let result = self.after(behaviour);
                     tally.add(&point, result.map_err(|why| format!("the host was killed: {why}")));
                     return;

@@ -127,6 +127,25 @@ impl Host {
         assert_eq!(failed.text(), "", "failed units\n{failed}");
     }
 
+    /// What a boot goes on with after an activation that ended with the host has ended. Whatever answers meanwhile has the
+    /// code and the unit file of one release.
+    #[track_caller]
+    pub fn resumed(&self) {
+        let job = "systemctl -q is-active relpack-resume-acme.service";
+        let started = Instant::now();
+        while self.m.sh(job).succeeded() {
+            if let Some(answer) = app::ask(&self.m) {
+                assert_eq!(answer.code, answer.unit, "code and unit file are parted after a boot");
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "{}",
+                self.m
+                    .sh("journalctl -u relpack-resume-acme.service; systemctl list-jobs")
+            );
+        }
+    }
+
     /// One whole release of these serves, under its own unit file, and `current` points to a whole one of them.
     #[track_caller]
     pub fn whole(&self, releases: &[&Built], context: &str) -> Answer {
@@ -160,7 +179,7 @@ impl Host {
         self.m.ok("acme-release status");
         assert_eq!(self.current(), built.release_id, "the link `current`");
         self.no_unit_failed();
-        let generated = self.m.ok("find /run/systemd/generator* -name 'acme*'");
+        let generated = self.m.ok("find /run/systemd/generator* -name '*acme*'");
         assert_eq!(generated.text(), "", "generated units\n{generated}");
         assert_eq!(self.enabled("acme.service"), "enabled");
         answer
