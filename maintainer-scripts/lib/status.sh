@@ -58,6 +58,14 @@ dpkg_hint() {
     esac
 }
 
+interrupted_hint() {
+    if [ "$(unit_show "$resume_unit" ActiveState)" = active ]; then
+        echo "wait for $resume_unit, which goes on with it"
+    else
+        problem_hint
+    fi
+}
+
 # problems LIVE: one a line; none when all is well.
 problems() {
     if [ -z "$j_live_id" ]; then
@@ -65,8 +73,8 @@ problems() {
         return
     fi
     release_kept "$1" || echo "the live release $1 is missing (hint: $(again "$j_live_version"))"
-    [ "$1" = "$j_live_id" ] || echo "the link says $1, the journal ${j_live_id:-nothing}: an activation was interrupted (hint: $(problem_hint))"
-    [ "$j_step" = idle ] || echo "an activation of $j_to_version stopped at step $j_step (hint: $(problem_hint))"
+    [ "$1" = "$j_live_id" ] || echo "the link says $1, the journal ${j_live_id:-nothing}: an activation was interrupted (hint: $(interrupted_hint))"
+    [ "$j_step" = idle ] || echo "an activation of $j_to_version stopped at step $j_step (hint: $(interrupted_hint))"
     _st=$(dpkg_state)
     [ "$packager" != dpkg ] || [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
         echo "dpkg says '$_st', what serves is $j_live_version (hint: $(dpkg_hint))"

@@ -333,6 +333,10 @@ fn a_sick_release_does_not_outlive_the_host(suite: Suite) {
     );
     dies_at(&mut host, "started", "apt-get install -y -q acme=4.0");
     faults::hit(&host.m, "started");
+    host.m
+        .sh("acme-release status")
+        .expect_failure()
+        .expect_says("(hint: wait for relpack-resume-acme.service, which goes on with it)");
     let person = host.m.spawn("dpkg --configure -a");
     std::thread::sleep(Duration::from_secs(1));
     faults::release(&host.m, "started");
