@@ -24,6 +24,11 @@ instance_point() {
     [ "$(readlink "$unitstore/instances/$_at" 2>/dev/null)" = "../units/$2" ] || point_link "$unitstore/instances/$_at" "../units/$2"
 }
 
+# instance_release UNIT: whose it is.
+instance_release() {
+    if _link=$(readlink "$base/instances/$(instance_of "$1")"); then printf '%s\n' "${_link##*/}"; else current_id; fi
+}
+
 # instance_unpoint UNIT: it is the live release's.
 instance_unpoint() { rm -f "$base/instances/$(instance_of "$1")" "$unitstore/instances/$(instance_of "$1")"; }
 

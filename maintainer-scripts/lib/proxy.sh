@@ -4,21 +4,30 @@ proxy_conf=$root/etc/nginx/conf.d/relpack-$name.conf
 
 proxy_used() { [ "$(setting "$1" proxy)" = nginx ]; }
 
-# proxy_with ID: all instances that run.
+# proxy_with ID: all instances that serve.
 proxy_with() { proxy_without "$1"; }
 
-# proxy_without ID UNIT…: all instances that run, but these.
+# proxy_without ID UNIT…: all instances that serve, but these.
 proxy_without() {
     proxy_used "$1" || return 0
     _members=
     _for=$1
     shift
-    for _m in $(systemctl list-units --plain --no-legend --state=active "$name@*.service" | awk '{ print $1 }' | sort); do
+    for _m in $(proxy_serve "$_for"); do
         case " $* " in *" $_m "*) continue ;; esac
         if ! is_idle "$_m"; then _members="$_members $_m"; fi
     done
     # shellcheck disable=SC2086
     proxy_set "$_for" $_members
+}
+
+# proxy_serve ID: the instances that run, and those of this release that systemd is starting again: nobody would take one
+# back in that had crashed just now.
+proxy_serve() {
+    systemctl list-units --plain --no-legend --state=active,reloading,activating "$name@*.service" | sort |
+        while read -r _m _loaded _is _; do
+            if [ "$_is" != activating ] || [ "$(instance_release "$_m")" = "$1" ]; then printf '%s\n' "$_m"; fi
+        done
 }
 
 # proxy_set ID UNIT…: exactly these.

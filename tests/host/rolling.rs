@@ -14,6 +14,7 @@ on_each_suite![
     blue_green_drops_nothing,
     blue_green_goes_back,
     a_canary_is_watched,
+    a_crash_at_the_wrong_moment,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -108,6 +109,25 @@ fn admins_instances_take_part(suite: Suite) {
     r.m.ok("acme-release status");
     r.m.ok("apt-get purge -y -q acme && systemctl is-active nginx");
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
+}
+
+/// A crash while something else than a roll is activated: systemd starts the instance again, and nginx has to know it then.
+fn a_crash_at_the_wrong_moment(suite: Suite) {
+    for (deploy, victim) in [(ROLLING, "green"), (BLUE_GREEN, "blue")] {
+        let r = Site::boot_with(suite, deploy, "Service.RestartSec = \"6s\"", Upstream::Once);
+        r.publish("1.0", "serve");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        let before = r.m.read("/etc/nginx/conf.d/relpack-acme.conf");
+        r.m.ok(&format!(
+            "systemctl kill -s KILL acme@{victim}.service && until systemctl show -p SubState acme@{victim}.service | grep auto-restart; do :; done; \
+             apt-get install -y -q --reinstall acme=1.0 && systemctl show -p SubState acme@{victim}.service | grep auto-restart"
+        ));
+        r.m.wait_for(
+            &format!("systemctl -q is-active acme@{victim}.service"),
+            Duration::from_secs(20),
+        );
+        assert_eq!(r.m.read("/etc/nginx/conf.d/relpack-acme.conf"), before);
+    }
 }
 
 fn blue_green_drops_nothing(suite: Suite) {
