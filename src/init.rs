@@ -5,10 +5,11 @@ mod look;
 mod node;
 mod others;
 mod python;
+mod start;
 
 use std::path::Path;
 
-use crate::model::{DebVersion, PackageName};
+use crate::model::{DebVersion, EnvName, PackageName};
 use crate::scripts::{self, ScriptError, Template, Tokens, template};
 
 pub use look::{LookError, look};
@@ -86,6 +87,10 @@ pub struct Seen {
     pub exclude: Vec<String>,
     /// The command line of the service, in systemd's words.
     pub exec: String,
+    /// Where `exec` is a guess: what was not understood.
+    pub guessed: Option<String>,
+    /// What it is started with, besides its port.
+    pub environment: Vec<(EnvName, String)>,
     /// The port that it listens on unless told otherwise, where that could be read.
     pub port: Option<u16>,
     /// It answers on `/` for certain.
@@ -125,6 +130,8 @@ impl Seen {
             source: ".".to_owned(),
             exclude: Vec::new(),
             exec: String::new(),
+            guessed: None,
+            environment: Vec::new(),
             port: None,
             answers: false,
             notes: Vec::new(),
@@ -162,6 +169,15 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         true => String::new(),
         false => format!("exclude = {}\n", list(&seen.exclude)),
     };
+    let guessed = seen
+        .guessed
+        .as_ref()
+        .map_or(String::new(), |text| format!("# {text}\n"));
+    let environment: String = seen
+        .environment
+        .iter()
+        .map(|(name, value)| format!("Service.Environment.{name} = {}\n", quoted(value)))
+        .collect();
     let version = seen.version.as_ref().map_or("0.1.0", |version| version.as_str());
     let tokens = Tokens::default()
         .raw("NAME", quoted(name))
@@ -173,7 +189,9 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         .raw("DEPENDS", list(&seen.depends))
         .raw("SOURCE", quoted(&seen.source))
         .raw("EXCLUDE", exclude)
+        .raw("GUESSED", guessed)
         .raw("EXEC", quoted(&seen.exec))
+        .raw("ENVIRONMENT", environment)
         .raw("PORT", quoted(&port.to_string()))
         .raw("HEALTH", health);
     match &seen.cargo {
@@ -232,12 +250,22 @@ fn list(items: &[String]) -> String {
 
 /// A word of a command line that systemd hands over as it is.
 fn exec_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
-    let escaped = word.replace('%', "%%").replace('$', "$$");
-    if !word.is_empty() && word.chars().all(plain) {
-        return escaped;
+    match !word.is_empty() && is_plain(word) {
+        true => escaped(word),
+        false => format!("\"{}\"", escaped(word)),
     }
-    format!("\"{}\"", escaped.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Whether it needs no quotes in a command line.
+fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
+    text.chars().all(plain)
+}
+
+/// Text for a quoted word: neither systemd's specifiers and variables, nor placeholders.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('{', "\\x7b");
+    text.replace('%', "%%").replace('$', "$$")
 }
 
 /// The nearest name that a package may have.

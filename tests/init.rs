@@ -203,6 +203,61 @@ fn what_the_files_tell_is_in_it() {
     assert!(text.contains("name = \"acme\""), "{text}");
 }
 
+/// As npm would start it, as far as that takes no shell; the rest is said.
+#[test]
+fn what_a_start_script_says_is_kept_or_said() {
+    let written = |start: &str| {
+        let temp = tempfile::tempdir().unwrap();
+        let package = serde_json::json!({"name": "web", "scripts": {"start": start}}).to_string();
+        write(&temp.path().join("package.json"), &package, 0o644);
+        write(&temp.path().join("my server.js"), "\n", 0o644);
+        write(&temp.path().join("app.js"), "listen(process.env.PORT || 7000)\n", 0o644);
+        write(&temp.path().join("node_modules/.bin/next"), "#!/usr/bin/node\n", 0o755);
+        let output = init(temp.path()).output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();
+        let config: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        ok(relpack().args(["build", "-C"]).arg(temp.path()));
+        let service = config["units"]["web.service"]["Service"].clone();
+        (service, text, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (service, _, said) = written(
+        "NODE_ENV=production A='b \"c\"' PORT=4000 node --max-old-space-size=512 \"my server.js\" --flag '{app}'",
+    );
+    assert_eq!(
+        service["ExecStart"].as_str(),
+        Some("/usr/bin/node --max-old-space-size=512 \"my server.js\" --flag \"\\x7bapp}\"")
+    );
+    assert_eq!(service["Environment"]["PORT"].as_str(), Some("4000"));
+    assert_eq!(service["Environment"]["NODE_ENV"].as_str(), Some("production"));
+    assert_eq!(service["Environment"]["A"].as_str(), Some("b \"c\""));
+    assert_eq!(said, "");
+    let (service, _, said) = written("next start -p ${PORT:-4100}");
+    assert_eq!(
+        service["ExecStart"].as_str(),
+        Some("node_modules/.bin/next start -p ${PORT}")
+    );
+    assert_eq!(service["Environment"]["PORT"].as_str(), Some("4100"));
+    assert_eq!(said, "");
+    for start in [
+        "PORT=1 node a.js && node b.js",
+        "cross-env A=1 node app.js",
+        "PORT=0x node app.js",
+        "node app.js\n[units]\u{1b}",
+    ] {
+        let (service, text, said) = written(start);
+        assert_eq!(service["ExecStart"].as_str(), Some("/usr/bin/node app.js"), "{start}");
+        assert_eq!(service["Environment"]["PORT"].as_str(), Some("7000"), "{start}");
+        for told in [text, said] {
+            let line = told
+                .lines()
+                .find(|line| line.contains("scripts.start was not understood: "));
+            let line = line.unwrap_or_else(|| panic!("{start}: {told}"));
+            assert!(line.contains("; guessed `/usr/bin/node app.js`"), "{start}: {line}");
+        }
+    }
+}
+
 /// The metadata of a package says itself how it is packed, in a workspace as well.
 #[test]
 fn a_cargo_project_with_metadata_is_only_named() {

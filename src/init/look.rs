@@ -77,7 +77,7 @@ pub(super) struct Dir {
 }
 
 impl Dir {
-    fn open(path: &Path) -> Result<Self, LookError> {
+    pub(super) fn open(path: &Path) -> Result<Self, LookError> {
         match fs::read_dir(path) {
             Ok(_) => Ok(Self { path: path.to_owned() }),
             Err(source) => Err(LookError::Dir {

@@ -1,7 +1,19 @@
 //! What a Node.js project tells: `package.json`.
 
 use super::look::Dir;
+use super::start::{self, Start};
 use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, version};
+
+/// Where programs usually begin.
+const COMMON: &[&str] = &[
+    "server.js",
+    "index.js",
+    "app.js",
+    "main.js",
+    "src/index.js",
+    "dist/index.js",
+    "dist/main.js",
+];
 
 pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
     let mut seen = Seen::new(Runtime::Node);
@@ -14,26 +26,36 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
         Some(least) => format!("nodejs (>= {least})"),
         None => "nodejs".to_owned(),
     }];
-    let start = package["scripts"]["start"].as_str();
-    let common = [
-        "server.js",
-        "index.js",
-        "app.js",
-        "main.js",
-        "src/index.js",
-        "dist/index.js",
-        "dist/main.js",
-    ];
-    let entry = text("main")
-        .map(|main| main.trim_start_matches("./"))
-        .filter(|main| dir.has_file(main))
-        .or_else(|| common.into_iter().find(|name| dir.has_file(name)));
-    let (exec, script) = start
-        .and_then(|start| command(dir, start))
-        .or_else(|| Some((format!("/usr/bin/node {}", exec_word(entry?)), entry?.to_owned())))
-        .ok_or("package.json needs scripts.start or main, naming a file that is there; is it built?")?;
-    seen.exec = exec;
-    seen.port = dir.text(&script).as_deref().and_then(port);
+    let said = package["scripts"]["start"].as_str();
+    let main = text("main").map(|main| main.trim_start_matches("./"));
+    let start = said.map(|said| start::understand(dir, main, said).and_then(with_port));
+    let script = match start {
+        Some(Ok((start, port))) => {
+            seen.exec = start.exec;
+            seen.port = port;
+            seen.environment = start.environment;
+            start.script
+        }
+        other => {
+            let problem = match (other, said) {
+                (Some(Err(problem)), Some(said)) => Some(format!(
+                    "scripts.start was not understood: `{}`: {problem}",
+                    shown(said)
+                )),
+                _ => None,
+            };
+            let common = COMMON.iter().copied();
+            let entry = main
+                .filter(|main| dir.has_file(main))
+                .or_else(|| common.into_iter().find(|name| dir.has_file(name)))
+                .ok_or("package.json needs scripts.start or main, naming a file that is there; is it built?")?;
+            seen.exec = format!("/usr/bin/node {}", exec_word(entry));
+            seen.guessed = problem.map(|problem| format!("{problem}; guessed `{}`", seen.exec));
+            seen.notes.extend(seen.guessed.clone());
+            entry.to_owned()
+        }
+    };
+    seen.port = seen.port.or_else(|| dir.text(&script).as_deref().and_then(port));
     // The built program may lie where `relpack build` leaves its packages.
     let packages = if dir.has_dir("dist") { "dist/*.deb" } else { "dist" };
     seen.exclude = vec![leave_out(&[packages, "node_modules/.cache", ".npmrc"])];
@@ -45,33 +67,29 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
     Ok(seen)
 }
 
-/// `node …`, or a program of node_modules; `None` where it is more than one command.
-fn command(dir: &Dir, start: &str) -> Option<(String, String)> {
-    if start.contains(['&', '|', ';', '<', '>', '`', '$', '"', '\'', '\\', '*', '(']) {
-        return None;
-    }
-    let mut words = start.split_whitespace();
-    let program = words.next()?;
-    let rest: Vec<&str> = words.collect();
-    let line = |program: &str| {
-        let words: Vec<String> = std::iter::once(program)
-            .chain(rest.iter().copied())
-            .map(exec_word)
-            .collect();
-        words.join(" ")
-    };
-    if matches!(program, "node" | "nodejs") {
-        let named = rest
-            .iter()
-            .find(|word| !word.starts_with('-'))?
-            .trim_start_matches("./");
-        let script = [named.to_owned(), format!("{named}.js"), format!("{named}/index.js")]
-            .into_iter()
-            .find(|name| dir.has_file(name))?;
-        return Some((line("/usr/bin/node"), script));
-    }
-    let installed = format!("node_modules/.bin/{program}");
-    dir.has_file(&installed).then(|| (line(&installed), installed))
+/// The port that the command sets goes where the configuration has it.
+fn with_port(mut start: Start) -> Result<(Start, Option<u16>), String> {
+    let set = start.environment.iter().position(|(name, _)| name.as_str() == "PORT");
+    let port = set.map(|at| start.environment.remove(at).1);
+    let port = port.map(|value| match value.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("PORT={value} is no port")),
+    });
+    Ok((start, port.transpose()?))
+}
+
+/// Text of a project on one line of a comment or a terminal.
+fn shown(text: &str) -> String {
+    let keep = |c: char| matches!(c, '"' | '\'' | '\\');
+    text.chars()
+        .map(|c| {
+            if keep(c) {
+                c.to_string()
+            } else {
+                c.escape_debug().to_string()
+            }
+        })
+        .collect()
 }
 
 /// `process.env.PORT || 3000` and its like.
