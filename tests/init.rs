@@ -345,6 +345,102 @@ fn what_is_not_there_yet_is_said() {
     }
 }
 
+/// A file that is there is named, with what is wrong in it.
+#[test]
+fn a_project_that_does_not_tell_what_to_start_is_named() {
+    let cargo = "[package]\nname = \"a\nversion = \"1\"\n";
+    let member = "[workspace]\nmembers = [\"a\"]\n";
+    let broken = "{\n  \"name\": \"a\",\n  \"main\": x\n}\n";
+    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        (
+            "node",
+            &[("package.json", broken)],
+            &["package.json\", line 3, column 11: expected value"],
+        ),
+        ("rust", &[("Cargo.toml", cargo)], &["Cargo.toml\", line 2, column "]),
+        (
+            "rust",
+            &[("Cargo.toml", member), ("a/Cargo.toml", cargo)],
+            &["a/Cargo.toml\", line 2"],
+        ),
+        (
+            "rust",
+            &[("Cargo.toml", "[workspace]\n")],
+            &["Cargo.toml\" does not tell", "no [package]"],
+        ),
+        (
+            "python",
+            &[("pyproject.toml", "a = 1\nb = 0x\n")],
+            &["pyproject.toml\", line 2, column "],
+        ),
+        (
+            "python",
+            &[("pyproject.toml", "[project]\n")],
+            &["pyproject.toml\" does not tell", "[project.scripts]"],
+        ),
+        (
+            "node",
+            &[("package.json", r#"{"scripts": {"start": "pm2-runtime app.config.js"}}"#)],
+            &[
+                "`pm2-runtime app.config.js`: pm2-runtime is neither node nor in node_modules/.bin",
+                "npm ci",
+            ],
+        ),
+        (
+            "node",
+            &[("package.json", r#"{"scripts": {"start": "next start -p ${PORT}"}}"#)],
+            &["next is neither", "npm ci --omit=dev"],
+        ),
+        (
+            "node",
+            &[("package.json", r#"{"scripts": {"start": "node dist/main.js"}}"#)],
+            &["dist/main.js is not there; is it built?"],
+        ),
+        (
+            "node",
+            &[("package.json", r#"{"main": "dist/a.js"}"#)],
+            &["main names \"dist/a.js\", which is not there"],
+        ),
+        (
+            "node",
+            &[("package.json", "{}")],
+            &["neither scripts.start nor main", "\"start\": \"node FILE\""],
+        ),
+    ];
+    for (runtime, files, wanted) in cases {
+        let temp = tempfile::tempdir().unwrap();
+        for (name, text) in *files {
+            write(&temp.path().join(name), text, 0o644);
+        }
+        let said = fails(&mut init(temp.path()), 1);
+        assert_eq!(said, fails(init(temp.path()).args(["--runtime", runtime]), 1));
+        for wanted in *wanted {
+            assert!(said.contains(wanted), "{files:?}: {said}");
+        }
+        assert!(
+            said.contains("hint: ") && !said.contains("nothing"),
+            "{files:?}: {said}"
+        );
+        assert!(!temp.path().join("relpack.toml").exists());
+    }
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("package.json"), b"{\"name\": \"\xff\"}").unwrap();
+    let said = fails(&mut init(temp.path()), 1);
+    assert!(said.contains("package.json") && said.contains("UTF-8"), "{said}");
+    // What another runtime doesn't read doesn't stop it.
+    go(temp.path());
+    ok(init(temp.path()).args(["--runtime", "go"]));
+    // A package.json for tools only is no application.
+    let temp = tempfile::tempdir().unwrap();
+    write(
+        &temp.path().join("package.json"),
+        "\u{feff}{\"devDependencies\": {}}",
+        0o644,
+    );
+    go(temp.path());
+    assert!(ok(&mut init(temp.path())).contains("runtime  go"));
+}
+
 #[test]
 fn refusals() {
     let temp = tempfile::tempdir().unwrap();

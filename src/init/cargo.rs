@@ -2,7 +2,7 @@
 
 use toml::Table;
 
-use super::look::Dir;
+use super::look::{Dir, LookError};
 use super::{CargoPackage, package_name};
 
 /// Whether a package has metadata for cargo-deb.
@@ -16,7 +16,7 @@ fn deb(manifest: &Table) -> Option<&Table> {
 }
 
 /// The manifest of the only member of a workspace that has such metadata.
-pub(super) fn of_workspace(dir: &Dir, root: &Table) -> Result<Option<Table>, &'static str> {
+pub(super) fn of_workspace(dir: &Dir, root: &Table) -> Result<Option<Table>, LookError> {
     let members = root
         .get("workspace")
         .and_then(|workspace| workspace.get("members")?.as_array());
@@ -30,16 +30,18 @@ pub(super) fn of_workspace(dir: &Dir, root: &Table) -> Result<Option<Table>, &'s
                 .collect(),
             None => vec![member.to_owned()],
         };
-        let manifests = places
-            .iter()
-            .filter_map(|place| dir.toml(&format!("{place}/Cargo.toml")));
-        found.extend(manifests.filter(has_metadata));
+        for place in places {
+            let manifest = dir.toml(&format!("{place}/Cargo.toml"))?;
+            found.extend(manifest.filter(has_metadata));
+        }
     }
     match found.len() {
         0 | 1 => Ok(found.pop()),
-        _ => Err(
-            "several members of the workspace have [package.metadata.deb]: write a relpack.toml with [release] cargo = \"…\" for each",
-        ),
+        _ => Err(dir.silent(
+            "Cargo.toml",
+            "several members of the workspace have [package.metadata.deb]",
+            "write a relpack.toml with [release] cargo = \"…\" for each",
+        )),
     }
 }
 

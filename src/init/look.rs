@@ -25,6 +25,38 @@ pub enum LookError {
         /// The directory.
         path: PathBuf,
     },
+    /// A file of the project can't be read.
+    #[error("can't read {path:?} (hint: it has to be text in UTF-8 that you may read)")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of the project is not what its name says.
+    #[error(
+        "{path:?}, line {line}, column {column}: {reason} (hint: correct it and run init again, or say another --runtime)"
+    )]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// The parser's reason.
+        reason: String,
+    },
+    /// A project doesn't say what to start.
+    #[error("{path:?} does not tell what to start: {problem} (hint: {hint})")]
+    Silent {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        problem: String,
+        /// What to write or to do.
+        hint: String,
+    },
     /// It isn't an application of this runtime.
     #[error("{path:?} holds nothing that {runtime} could start (hint: {hint})")]
     Nothing {
@@ -40,31 +72,24 @@ pub enum LookError {
 /// Looks at a directory; `chosen` is what somebody said that it is.
 pub fn look(dir: &Path, chosen: Option<Runtime>) -> Result<Seen, LookError> {
     let dir = Dir::open(dir)?;
-    let is: Vec<Runtime> = Runtime::ALL
-        .iter()
+    if let Some(runtime) = chosen {
+        return dir.look(runtime);
+    }
+    let mut is = Vec::new();
+    for runtime in Runtime::ALL {
+        if dir.is(*runtime)? {
+            is.push(*runtime);
+        }
+    }
+    let unsaid = || dir.has_file("package.json").then_some(Runtime::Node);
+    let runtime = is
+        .first()
         .copied()
-        .filter(|runtime| dir.is(*runtime))
-        .collect();
-    let runtime = chosen
-        .or_else(|| is.first().copied())
         .or_else(|| dir.program())
+        .or_else(unsaid)
         .ok_or_else(|| LookError::Unknown { path: dir.path.clone() })?;
-    let mut seen = match runtime {
-        Runtime::Node => node::look(&dir),
-        Runtime::Python => python::look(&dir),
-        Runtime::Go => others::go(&dir),
-        Runtime::Rust => others::rust(&dir),
-        Runtime::Java => others::java(&dir),
-        Runtime::Static => others::site(&dir),
-    }
-    .map_err(|hint| LookError::Nothing {
-        path: dir.path.clone(),
-        runtime: runtime.word(),
-        hint,
-    })?;
-    if chosen.is_none() {
-        seen.also = is.into_iter().filter(|other| *other != runtime).collect();
-    }
+    let mut seen = dir.look(runtime)?;
+    seen.also = is.into_iter().filter(|other| *other != runtime).collect();
     Ok(seen)
 }
 
@@ -87,10 +112,43 @@ impl Dir {
         }
     }
 
-    fn is(&self, runtime: Runtime) -> bool {
-        let any = |names: &[&str]| names.iter().any(|name| self.has_file(name));
+    fn look(&self, runtime: Runtime) -> Result<Seen, LookError> {
         match runtime {
-            Runtime::Node => self.has_file("package.json") && node::look(self).is_ok(),
+            Runtime::Node => node::look(self),
+            Runtime::Python => python::look(self),
+            Runtime::Go => others::go(self).map_err(|hint| self.nothing(runtime, hint)),
+            Runtime::Rust => others::rust(self),
+            Runtime::Java => others::java(self).map_err(|hint| self.nothing(runtime, hint)),
+            Runtime::Static => others::site(self),
+        }
+    }
+
+    pub(super) fn nothing(&self, runtime: Runtime, hint: &'static str) -> LookError {
+        LookError::Nothing {
+            path: self.path.clone(),
+            runtime: runtime.word(),
+            hint,
+        }
+    }
+
+    pub(super) fn silent(&self, name: &str, problem: impl Into<String>, hint: impl Into<String>) -> LookError {
+        LookError::Silent {
+            path: self.path.join(name),
+            problem: problem.into(),
+            hint: hint.into(),
+        }
+    }
+
+    fn is(&self, runtime: Runtime) -> Result<bool, LookError> {
+        let any = |names: &[&str]| names.iter().any(|name| self.has_file(name));
+        Ok(match runtime {
+            // Other projects have one for their tools.
+            Runtime::Node if self.has_file("package.json") => match node::look(self) {
+                Ok(_) => true,
+                Err(LookError::Silent { .. }) => false,
+                Err(error) => return Err(error),
+            },
+            Runtime::Node => false,
             Runtime::Python => {
                 any(&[
                     "pyproject.toml",
@@ -108,7 +166,7 @@ impl Dir {
                     || self.names(".").iter().any(|n| n.ends_with(".jar"))
             }
             Runtime::Static => others::site(self).is_ok(),
-        }
+        })
     }
 
     /// Without anything of a project, a program by itself tells.
@@ -132,21 +190,55 @@ impl Dir {
 
     /// The text of a file, where there is one of a reasonable size.
     pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.read(name).ok()?
+    }
+
+    fn read(&self, name: &str) -> Result<Option<String>, LookError> {
         if !self.has_file(name) {
-            return None;
+            return Ok(None);
         }
+        let path = self.path.join(name);
         let mut text = String::new();
-        let file = fs::File::open(self.path.join(name)).ok()?;
-        file.take(SIZE_MAX).read_to_string(&mut text).ok()?;
-        Some(text)
+        let read = fs::File::open(&path).and_then(|file| file.take(SIZE_MAX).read_to_string(&mut text));
+        match read {
+            Ok(_) => Ok(Some(text)),
+            Err(source) => Err(LookError::File { path, source }),
+        }
     }
 
-    pub(super) fn toml(&self, name: &str) -> Option<toml::Table> {
-        self.text(name)?.parse().ok()
+    pub(super) fn toml(&self, name: &str) -> Result<Option<toml::Table>, LookError> {
+        let Some(text) = self.read(name)? else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            LookError::Syntax {
+                path: self.path.join(name),
+                line: before.matches('\n').count() + 1,
+                column: line.chars().count() + 1,
+                reason: error.message().replace('\n', ", "),
+            }
+        })
     }
 
-    pub(super) fn json(&self, name: &str) -> Option<serde_json::Value> {
-        serde_json::from_str(&self.text(name)?).ok()
+    pub(super) fn json(&self, name: &str) -> Result<Option<serde_json::Value>, LookError> {
+        let Some(text) = self.read(name)? else {
+            return Ok(None);
+        };
+        // npm takes a byte order mark too.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        serde_json::from_str(text).map(Some).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let reason = error.to_string();
+            let place = format!(" at line {line} column {column}");
+            LookError::Syntax {
+                path: self.path.join(name),
+                line,
+                column,
+                reason: reason.strip_suffix(&place).unwrap_or(&reason).to_owned(),
+            }
+        })
     }
 
     /// The names in a directory, sorted.

@@ -1,6 +1,6 @@
 //! What a Node.js project tells: `package.json`.
 
-use super::look::Dir;
+use super::look::{Dir, LookError};
 use super::start::{self, Start};
 use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, version};
 
@@ -15,9 +15,9 @@ const COMMON: &[&str] = &[
     "dist/main.js",
 ];
 
-pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
+pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     let mut seen = Seen::new(Runtime::Node);
-    let package = dir.json("package.json").unwrap_or_default();
+    let package = dir.json("package.json")?.unwrap_or_default();
     let text = |key: &str| package[key].as_str();
     seen.name = text("name").and_then(package_name);
     seen.version = text("version").and_then(version);
@@ -48,7 +48,7 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
             let entry = main
                 .filter(|main| dir.has_file(main))
                 .or_else(|| common.into_iter().find(|name| dir.has_file(name)))
-                .ok_or("package.json needs scripts.start or main, naming a file that is there; is it built?")?;
+                .ok_or_else(|| nothing_to_start(dir, problem.as_deref(), main))?;
             seen.exec = format!("/usr/bin/node {}", exec_word(entry));
             seen.guessed = problem.map(|problem| format!("{problem}; guessed `{}`", seen.exec));
             seen.notes.extend(seen.guessed.clone());
@@ -65,6 +65,31 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
             .push("node_modules is not there yet: run `npm ci --omit=dev` before `relpack build`".to_owned());
     }
     Ok(seen)
+}
+
+fn nothing_to_start(dir: &Dir, problem: Option<&str>, main: Option<&str>) -> LookError {
+    if !dir.has_file("package.json") {
+        return dir.nothing(
+            Runtime::Node,
+            "write a package.json with scripts.start, or start where server.js, index.js or app.js lies",
+        );
+    }
+    let start = "\"scripts\": {\"start\": \"node FILE\"}";
+    let (problem, hint) = match (problem, main) {
+        (Some(problem), _) => (
+            problem.to_owned(),
+            format!("run `npm ci --omit=dev` or the build first if that brings it, or write {start}"),
+        ),
+        (None, Some(main)) => (
+            format!("there is no scripts.start, and main names {main:?}, which is not there"),
+            format!("build it first, or write {start}"),
+        ),
+        (None, None) => (
+            "it has neither scripts.start nor main, and there is no server.js, index.js or app.js".to_owned(),
+            format!("write {start}, or say another --runtime"),
+        ),
+    };
+    dir.silent("package.json", problem, hint)
 }
 
 /// The port that the command sets goes where the configuration has it.

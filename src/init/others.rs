@@ -1,6 +1,6 @@
 //! What projects of Go, Rust and Java tell, and static sites: above all, where their builds leave what is delivered.
 
-use super::look::Dir;
+use super::look::{Dir, LookError};
 use super::{Runtime, Seen, cargo, description, exec_word, leave_out, package_name, version};
 
 /// Where Go programs are usually built to.
@@ -40,15 +40,23 @@ pub(super) fn go(dir: &Dir) -> Result<Seen, &'static str> {
     Ok(seen)
 }
 
-pub(super) fn rust(dir: &Dir) -> Result<Seen, &'static str> {
+pub(super) fn rust(dir: &Dir) -> Result<Seen, LookError> {
     let mut seen = Seen::new(Runtime::Rust);
-    let root = dir.toml("Cargo.toml").unwrap_or_default();
+    let Some(root) = dir.toml("Cargo.toml")? else {
+        return Err(dir.nothing(
+            Runtime::Rust,
+            "start where the Cargo.toml with the program's [package] lies",
+        ));
+    };
     let manifest = match cargo::has_metadata(&root) {
         true => root,
         false => cargo::of_workspace(dir, &root)?.unwrap_or(root),
     };
     let package = manifest.get("package").and_then(|package| package.as_table());
-    let package = package.ok_or("start where the Cargo.toml with the program's [package] lies")?;
+    let package = package.ok_or_else(|| {
+        let hint = "start where the Cargo.toml of the program lies";
+        dir.silent("Cargo.toml", "it has no [package]", hint)
+    })?;
     let text = |key: &str| package.get(key).and_then(|value| value.as_str());
     seen.name = text("name").and_then(package_name);
     seen.version = text("version").and_then(version);
@@ -58,7 +66,13 @@ pub(super) fn rust(dir: &Dir) -> Result<Seen, &'static str> {
         .and_then(|bins| bins.as_array()?.first()?.get("name")?.as_str());
     let program = first
         .or(text("name"))
-        .ok_or("Cargo.toml needs package.name")?
+        .ok_or_else(|| {
+            dir.silent(
+                "Cargo.toml",
+                "it has no package.name",
+                "write name = \"…\" below [package]",
+            )
+        })?
         .to_owned();
     seen.source = "target/release".to_owned();
     seen.exec = exec_word(&program);
@@ -134,11 +148,14 @@ fn element(pom: &str, name: &str) -> Option<String> {
 /// Where the tools that make sites leave them.
 const SITES: &[&str] = &["public", "dist", "_site", "site", "out", "build", "."];
 
-pub(super) fn site(dir: &Dir) -> Result<Seen, &'static str> {
+pub(super) fn site(dir: &Dir) -> Result<Seen, LookError> {
     let mut seen = Seen::new(Runtime::Static);
     let place = SITES.iter().find(|place| dir.has_file(&format!("{place}/index.html")));
-    let place = place.ok_or("a site needs an index.html, here or in public/, dist/, _site/, out/ or build/")?;
-    let package = dir.json("package.json").unwrap_or_default();
+    let place = place.ok_or_else(|| {
+        let hint = "a site needs an index.html, here or in public/, dist/, _site/, out/ or build/";
+        dir.nothing(Runtime::Static, hint)
+    })?;
+    let package = dir.json("package.json")?.unwrap_or_default();
     seen.name = package["name"].as_str().and_then(package_name);
     seen.version = package["version"].as_str().and_then(version);
     seen.description = package["description"].as_str().and_then(description);

@@ -1,6 +1,6 @@
 //! What a Python project tells: `pyproject.toml`, `requirements.txt`, its virtual environment and its modules.
 
-use super::look::Dir;
+use super::look::{Dir, LookError};
 use super::node::port;
 use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, version};
 
@@ -13,9 +13,9 @@ pub(super) fn environment(dir: &Dir) -> Option<&'static str> {
     known.find(|name| dir.has_file(&format!("{name}/pyvenv.cfg")))
 }
 
-pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
+pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     let mut seen = Seen::new(Runtime::Python);
-    let pyproject = dir.toml("pyproject.toml").unwrap_or_default();
+    let pyproject = dir.toml("pyproject.toml")?.unwrap_or_default();
     let project = pyproject
         .get("project")
         .and_then(|p| p.as_table())
@@ -61,7 +61,14 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
         let file = common
             .into_iter()
             .find(|name| dir.has_file(name))
-            .ok_or("a Python application needs server.py, app.py or main.py, a [project.scripts] entry, or gunicorn with a wsgi.py")?;
+            .ok_or_else(|| match dir.has_file("pyproject.toml") {
+                true => dir.silent(
+                    "pyproject.toml",
+                    "it has no [project.scripts], and there is neither server.py, app.py nor main.py, nor gunicorn with a wsgi.py",
+                    "write NAME = \"MODULE:FUNCTION\" below [project.scripts]",
+                ),
+                false => dir.nothing(Runtime::Python, "a Python application needs server.py, app.py or main.py, a [project.scripts] entry, or gunicorn with a wsgi.py"),
+            })?;
         seen.port = dir.text(file).as_deref().and_then(port);
         exec_word(file)
     };
