@@ -442,6 +442,29 @@ fn a_project_that_does_not_tell_what_to_start_is_named() {
 }
 
 #[test]
+fn a_django_project_needs_its_environment_first() {
+    let temp = tempfile::tempdir().unwrap();
+    write(&temp.path().join("manage.py"), "\n", 0o644);
+    write(&temp.path().join("proj/wsgi.py"), "application = None\n", 0o644);
+    let said = fails(&mut init(temp.path()), 1);
+    assert!(
+        said.contains("manage.py") && said.contains("python3 -m venv venv"),
+        "{said}"
+    );
+    python(temp.path());
+    fs::remove_file(temp.path().join("requirements.txt")).unwrap();
+    ok(init(temp.path()).args(["--name", "acme"]));
+    let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();
+    let exec = "venv/bin/python -m gunicorn --bind 127.0.0.1:${PORT} proj.wsgi:application";
+    assert!(text.contains(exec), "{text}");
+    fs::remove_file(temp.path().join("relpack.toml")).unwrap();
+    fs::remove_file(temp.path().join("wsgi.py")).unwrap();
+    fs::remove_dir_all(temp.path().join("venv/lib/python3.11/site-packages/gunicorn")).unwrap();
+    let said = fails(&mut init(temp.path()), 1);
+    assert!(said.contains("`venv/bin/pip install django gunicorn`"), "{said}");
+}
+
+#[test]
 fn refusals() {
     let temp = tempfile::tempdir().unwrap();
     let said = fails(&mut init(temp.path()), 1);

@@ -40,18 +40,13 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     let module = ["wsgi.py", "asgi.py", "app.py", "main.py", "application.py"]
         .into_iter()
         .find(|name| dir.has_file(name));
+    let has = |server: &str| needs.contains(server) || environment.is_some_and(|name| installed(dir, name, server));
     let django = dir.has_file("manage.py").then(|| django(dir)).flatten();
-    let arguments = if let Some(target) = django.filter(|_| needs.contains("gunicorn")) {
+    let arguments = if let Some(target) = django.as_ref().filter(|_| has("gunicorn")) {
         format!("-m gunicorn --bind 127.0.0.1:${{PORT}} {target}:application")
-    } else if let Some(target) = module
-        .and_then(|name| callable(dir, name))
-        .filter(|_| needs.contains("gunicorn"))
-    {
+    } else if let Some(target) = module.and_then(|name| callable(dir, name)).filter(|_| has("gunicorn")) {
         format!("-m gunicorn --bind 127.0.0.1:${{PORT}} {target}")
-    } else if let Some(target) = module
-        .and_then(|name| callable(dir, name))
-        .filter(|_| needs.contains("uvicorn"))
-    {
+    } else if let Some(target) = module.and_then(|name| callable(dir, name)).filter(|_| has("uvicorn")) {
         format!("-m uvicorn --host 127.0.0.1 --port ${{PORT}} {target}")
     } else if let Some((module, function)) = script.and_then(|script| script.split_once(':')) {
         // The scripts of a virtual environment name the directory in which it was made.
@@ -61,14 +56,7 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         let file = common
             .into_iter()
             .find(|name| dir.has_file(name))
-            .ok_or_else(|| match dir.has_file("pyproject.toml") {
-                true => dir.silent(
-                    "pyproject.toml",
-                    "it has no [project.scripts], and there is neither server.py, app.py nor main.py, nor gunicorn with a wsgi.py",
-                    "write NAME = \"MODULE:FUNCTION\" below [project.scripts]",
-                ),
-                false => dir.nothing(Runtime::Python, "a Python application needs server.py, app.py or main.py, a [project.scripts] entry, or gunicorn with a wsgi.py"),
-            })?;
+            .ok_or_else(|| nothing_to_start(dir, environment, django.is_some()))?;
         seen.port = dir.text(file).as_deref().and_then(port);
         exec_word(file)
     };
@@ -86,6 +74,41 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         );
     }
     Ok(seen)
+}
+
+fn nothing_to_start(dir: &Dir, environment: Option<&str>, django: bool) -> LookError {
+    if django {
+        let name = environment.unwrap_or("venv");
+        let make = match environment {
+            Some(_) => String::new(),
+            None => format!("/usr/bin/python3 -m venv {name} && "),
+        };
+        return dir.silent(
+            "manage.py",
+            "a Django project is served by a server like gunicorn, which neither its requirements nor a virtual environment have",
+            format!("make the environment first: `{make}{name}/bin/pip install django gunicorn`, and run init again"),
+        );
+    }
+    match dir.has_file("pyproject.toml") {
+        true => dir.silent(
+            "pyproject.toml",
+            "it has no [project.scripts], and there is neither server.py, app.py nor main.py, nor gunicorn with a wsgi.py",
+            "write NAME = \"MODULE:FUNCTION\" below [project.scripts]",
+        ),
+        false => dir.nothing(
+            Runtime::Python,
+            "a Python application needs server.py, app.py or main.py, a [project.scripts] entry, or gunicorn with a wsgi.py",
+        ),
+    }
+}
+
+/// Whether a virtual environment has a package.
+fn installed(dir: &Dir, environment: &str, package: &str) -> bool {
+    let lib = format!("{environment}/lib");
+    let versions = dir.names(&lib).into_iter();
+    versions
+        .map(|version| format!("{lib}/{version}/site-packages/{package}"))
+        .any(|place| dir.has_dir(&place))
 }
 
 fn has_requirements(dir: &Dir, project: &toml::Table) -> bool {
