@@ -9,7 +9,7 @@ use super::complete::complete;
 use super::deploy::{self, is_oneshot};
 use super::input::{Context, Origin, Report, UnitError, UnitInput, UnitWarning};
 use super::layers::{Merged, merge};
-use super::placeholders::Vars;
+use super::placeholders::{Vars, expand};
 use super::semantics;
 use super::unit::{OnUpgrade, Unit};
 use super::unit_file::UnitFile;
@@ -169,7 +169,21 @@ fn layers(unit: &UnitInput, preset: &UnitFile, reload: Reload, ctx: &Context, re
         return vec![own];
     }
     let defaults = layer(&Origin::Defaults, &ctx.defaults.file);
-    vec![preset.clone(), defaults, own]
+    vec![placed(preset, &vars, report), defaults, own]
+}
+
+/// The preset with its placeholders filled in; else it is right as it is.
+fn placed(preset: &UnitFile, vars: &Vars, report: &mut Report) -> UnitFile {
+    let mut placed = UnitFile::new();
+    for section in preset.sections() {
+        for entry in &section.entries {
+            match expand(&entry.value, vars, false) {
+                Ok(value) => placed.append(&section.name, &entry.key, value),
+                Err((message, hint)) => report.error(UnitError::of(&Origin::Defaults, message, hint).at_key("preset")),
+            }
+        }
+    }
+    placed
 }
 
 /// Whether a change of the release reloads the unit, where it says so; it decides what `{app}` is, so it is asked before

@@ -100,6 +100,28 @@ fn templates_take_instances() {
 }
 
 #[test]
+fn a_presets_placeholders_are_filled_in_as_a_units_own() {
+    let mut ctx = context();
+    ctx.defaults.preset = Some("static".into());
+    let units = good(
+        &[
+            ("acme.service", SERVICE),
+            (
+                "acme-b.service",
+                "[Service]\nExecStart=/bin/b\nExecReload=/bin/c\n[X-Relpack]\nOnUpgrade=reload\n",
+            ),
+        ],
+        &ctx,
+    );
+    let hidden = |name: &str| {
+        let unit = units.iter().find(|unit| unit.name.as_str() == name).unwrap();
+        unit.file.get("Service", "InaccessiblePaths").unwrap()
+    };
+    assert_eq!(hidden("acme.service"), "-/opt/acme/app/.relpack");
+    assert_eq!(hidden("acme-b.service"), "-/opt/acme/current/.relpack");
+}
+
+#[test]
 fn presets_defaults_and_units_are_laid_over_each_other() {
     let ctx = Context {
         defaults: Defaults {
