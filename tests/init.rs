@@ -300,6 +300,7 @@ fn a_cargo_project_with_metadata_is_only_named() {
         assert_eq!(config["release"]["cargo"].as_str(), Some("acme_web"));
         assert!(!config.contains_key("package"), "{text}");
         assert_eq!(config.contains_key("units"), *deb == service, "{text}");
+        assert_eq!(config["defaults"]["preset"].as_str(), Some("rust"), "{text}");
         assert!(root.join("relpack.lock").exists(), "{text}");
         let built = ok(relpack()
             .args(["build", "--json", "-C"])
@@ -310,6 +311,21 @@ fn a_cargo_project_with_metadata_is_only_named() {
         assert!(path.contains("/acme-web_0.3.1-1_"), "{path}");
         let shown = ok(relpack().arg("inspect").arg(path));
         assert!(shown.contains("acme-web.service"), "{shown}");
+        // The units that the project brings get the preset too.
+        let unit = Command::new("sh")
+            .args([
+                "-c",
+                "dpkg-deb --fsys-tarfile \"$1\" | tar -xO --wildcards '*/systemd/system/acme-web.service'",
+                "sh",
+            ])
+            .arg(path)
+            .output()
+            .unwrap();
+        let unit = both(&unit);
+        assert!(
+            unit.contains("ExecStart=") && unit.contains("ProtectSystem=strict"),
+            "{unit}"
+        );
     }
     let temp = tempfile::tempdir().unwrap();
     write(
