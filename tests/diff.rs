@@ -211,6 +211,23 @@ fn shells_and_manuals_know_every_verb() {
             ok(Command::new(check).args(["-n", "-c", &script]));
         }
     }
+    for (what, known) in [("lint", "service-as-root"), ("preset", "python")] {
+        let complete = format!(
+            "source /dev/stdin; COMP_WORDS=(relpack explain {what} {}); COMP_CWORD=3; _relpack relpack {} {what}; echo ${{COMPREPLY[@]}}",
+            &known[..2],
+            &known[..2]
+        );
+        let script = ok(relpack().args(["completions", "bash"]));
+        let file = tempfile::tempdir().unwrap();
+        let path = file.path().join("relpack.bash");
+        std::fs::write(&path, script).unwrap();
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &complete]).stdin(std::fs::File::open(&path).unwrap());
+        let offered = ok(&mut bash);
+        assert!(offered.split_whitespace().any(|word| word == known), "{offered}");
+        let said = fails(relpack().args(["explain", what, &known[1..]]), 1);
+        assert!(said.contains(&format!("did you mean {known:?}")), "{said}");
+    }
     fails(relpack().args(["completions", "csh"]), 2);
 }
 

@@ -1,5 +1,6 @@
 //! `relpack explain`: why a preset says what it says, and what a lint means.
 
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ enum What {
     /// A preset of [defaults]: each directive with its reason. Without a name, all presets.
     Preset {
         /// node, python, …
+        #[arg(value_parser = Suggested(preset_names), hide_possible_values = true)]
         name: Option<String>,
         /// Print JSON.
         #[arg(long)]
@@ -28,11 +30,41 @@ enum What {
     /// A lint of `check`: an example, the reason, and what to do. Without a name, all lints.
     Lint {
         /// As `check` prints it.
+        #[arg(value_parser = Suggested(lint_names), hide_possible_values = true)]
         name: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
+}
+
+fn preset_names() -> Vec<&'static str> {
+    presets::names().collect()
+}
+
+fn lint_names() -> Vec<&'static str> {
+    Lint::ALL.iter().map(|lint| lint.name()).collect()
+}
+
+/// Names for the shells' completions. Others pass as well: what is said of them here knows what was meant.
+#[derive(Clone)]
+struct Suggested(fn() -> Vec<&'static str>);
+
+impl TypedValueParser for Suggested {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.0)().into_iter().map(PossibleValue::new)))
+    }
 }
 
 /// Carries the verb out.
