@@ -250,6 +250,7 @@ fn bad_places() {
         (plus("[secrets]\nallow = { \"a.pem\" = \"\" }"), NEXT + 1, "secrets.allow.\"a.pem\": the reason is empty", "why everybody"),
         (plus("[secrets]\nallow = { \"../a.pem\" = \"x\" }"), NEXT + 1, "contains \"..\"", "without '.'"),
         (plus("[secrets]\nallow = { \"a.pem\" = true }"), NEXT + 1, "expected a string", "\"true\""),
+        (plus("[files]\n\"/etc/acme/a\" = { source = \"relpack.toml\", mode = 0644 }"), NEXT + 1, "leading zero", "put it in quotes: \"0644\""),
         (plus("[secrets]\nallow = [\"a.pem\"]"), NEXT + 1, "expected a table", "give a table"),
         (plus("[lock]\noptional = { \"libx.so.1\" = \" \" }"), NEXT + 1, "lock.optional.\"libx.so.1\": the reason is empty", "do without it"),
         (plus("[lock]\noptional = { \"/usr/lib/libx.so.1\" = \"x\" }"), NEXT + 1, "is not the name of a library", "libfoo.so.1"),

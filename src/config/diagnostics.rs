@@ -43,6 +43,15 @@ impl Source {
         start..start + content.trim_end_matches(['\n', '\r']).len()
     }
 
+    /// The letters and digits around a byte offset.
+    pub(super) fn word_at(&self, offset: usize) -> &str {
+        let (before, after) = self.text().split_at_checked(offset).unwrap_or_default();
+        let is_part = |c: char| c.is_alphanumeric();
+        let start = before.trim_end_matches(is_part).len();
+        let rest = after.trim_start_matches(is_part).len();
+        &self.text()[start..self.text().len() - rest]
+    }
+
     /// Line (from 1) of a byte offset.
     pub(super) fn line_of(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset)

@@ -150,7 +150,10 @@ fn syntax_problems(source: &Source, errors: &[toml::de::Error]) -> Vec<Problem> 
         let message = error.message();
         // Where anything in quotes would do, the parser names one kind only.
         let message = message.strip_suffix(", expected literal string").unwrap_or(message);
-        let help = if message.contains("duplicate key") {
+        let number = source.word_at(span.start);
+        let help = if message.contains("leading zero") && number.bytes().all(|b| b.is_ascii_digit()) {
+            &format!("put it in quotes: \"{number}\"")
+        } else if message.contains("duplicate key") {
             "a key or table stands only once: join the two, or remove one"
         } else if message.contains("quote") || message.contains("string") {
             "put text in quotes, and end it on the same line: key = \"value\""
