@@ -13,6 +13,9 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::diagnostics::{Problem, Source};
 use crate::systemd::directives::closest;
 
+/// Tables in which each name has its reason.
+const REASONED: &[&str] = &["lints.allow", "secrets.allow", "lock.optional"];
+
 /// A value and the bytes of the file that it was read from.
 #[derive(Debug, Clone)]
 pub(super) struct At<T> {
@@ -444,6 +447,11 @@ impl<'d> Table<'d> {
                 DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_),
                 Some(text),
             ) => problem.help(format!("put it in quotes: \"{text}\"")),
+            ("a table", DeValue::Array(items), _) if REASONED.contains(&name) => {
+                let named = items.first().and_then(|item| item.get_ref().as_str()).unwrap_or("…");
+                let key = name.rsplit('.').next().unwrap_or(name);
+                problem.help(format!("say why, for each: {key} = {{ {named:?} = \"why\" }}"))
+            }
             ("true or false", DeValue::String(text), _) if matches!(&**text, "true" | "yes" | "on" | "1") => {
                 problem.help("write true, without quotes")
             }
