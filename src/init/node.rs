@@ -28,7 +28,10 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     }];
     let said = package["scripts"]["start"].as_str();
     let main = text("main").map(|main| main.trim_start_matches("./"));
-    let start = said.map(|said| start::understand(dir, main, said).and_then(with_port));
+    let start = said.map(|said| {
+        let start = start::understand(dir, main, said).and_then(with_port);
+        start.map_err(|problem| shown(&format!("scripts.start was not understood: `{said}`: {problem}")))
+    });
     let script = match start {
         Some(Ok((start, port))) => {
             seen.exec = start.exec;
@@ -37,20 +40,14 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
             start.script
         }
         other => {
-            let problem = match (other, said) {
-                (Some(Err(problem)), Some(said)) => Some(format!(
-                    "scripts.start was not understood: `{}`: {problem}",
-                    shown(said)
-                )),
-                _ => None,
-            };
+            let problem = other.and_then(Result::err);
             let common = COMMON.iter().copied();
             let entry = main
                 .filter(|main| dir.has_file(main))
                 .or_else(|| common.into_iter().find(|name| dir.has_file(name)))
                 .ok_or_else(|| nothing_to_start(dir, problem.as_deref(), main))?;
             seen.exec = format!("/usr/bin/node {}", exec_word(entry));
-            seen.guessed = problem.map(|problem| format!("{problem}; guessed `{}`", seen.exec));
+            seen.guessed = problem.map(|problem| shown(&format!("{problem}; guessed `{}`", seen.exec)));
             seen.notes.extend(seen.guessed.clone());
             entry.to_owned()
         }
