@@ -177,7 +177,9 @@ instances_follow() {
 
 # instances_finish ID: it serves; what only one instance at a time needed is put away.
 instances_finish() {
-    if [ "$mode" = live ] && swaps "$1"; then swap_finish "$1"; fi
+    if swaps "$1"; then
+        if [ "$mode" = live ]; then swap_finish "$1"; else swap_leave "$1"; fi
+    fi
     # shellcheck disable=SC2046
     instances_settle "$1" $({ units_of "$1"; wanted_units "$1"; } | sort -u)
     if [ "$mode" = live ]; then proxy_with "$1"; fi
