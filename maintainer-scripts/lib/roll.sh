@@ -164,7 +164,7 @@ roll_back() {
 
 # instances_follow ID: where a strategy doesn't move them one by one, they follow the switch.
 instances_follow() {
-    if rolls "$j_to_id" || changes_over "$j_to_id"; then return 0; fi
+    if release_kept "$j_to_id" && { rolls "$j_to_id" || changes_over "$j_to_id"; }; then return 0; fi
     for _l in "$base"/instances/* "$unitstore"/instances/*; do
         [ -L "$_l" ] || continue
         if has_unit "$1" "$name@.service"; then
