@@ -119,8 +119,8 @@ fn after_the_fault(look: &Look, succeeded: bool, built: &[Built]) -> Result<(), 
     Ok(())
 }
 
-/// Nothing at all could be written any more, after the switch: what runs is whole all the same, and healing, once the
-/// fault is over, brings the old release back.
+/// Nothing at all could be written any more, after the switch: what runs is whole all the same. Once the fault is over,
+/// healing brings the old release back; or it finishes the new one, where the last thing written was that it is healthy.
 fn brought_back_later(host: &Host, look: &Look, built: &[Built]) -> Result<(), String> {
     for answer in [&look.first, &look.second].into_iter().flatten() {
         let whole = built.iter().any(|built| {
@@ -128,21 +128,19 @@ fn brought_back_later(host: &Host, look: &Look, built: &[Built]) -> Result<(), S
         });
         hold!(whole, "{answer:?} runs");
     }
-    let old = format!(
-        "[ \"$(readlink /opt/acme/current)\" = releases/{} ]",
-        built[0].release_id
-    );
     let since = Instant::now();
-    while !host.m.sh(&old).succeeded() {
+    let live = |version: &str| format!("ii  {version}");
+    while !built.iter().any(|built| host.dpkg() == live(&built.version)) {
         hold!(
             since.elapsed() < Duration::from_secs(60),
-            "nobody brings it back\n{}",
+            "nothing heals it\n{}",
             host.m.sh("acme-release status; cat /var/lib/relpack/acme/journal")
         );
     }
     healed(host);
     let look = sweep::look(&host.m, "crash");
-    after_the_fault(&look, false, built).map_err(|why| {
+    let finished = look.record == live(&built[1].version);
+    after_the_fault(&look, finished, built).map_err(|why| {
         let log = host.m.sh("journalctl --no-pager -q -u relpack-heal-acme.service -n 60");
         format!("after healing: {why}\n{look:#?}\n{log}")
     })
