@@ -46,7 +46,7 @@ done
 # Where the journal, which may not be mounted yet, does not say that nothing is left to do, a boot looks at it. A
 # daemon-reload in the middle of an activation, which holds the lock, is none.
 if grep -qsxE 'step=(idle|remove)' "$state/journal"; then exit 0; fi
-if [ -e "$state/lock" ] && ! flock -n "$state/lock" true; then exit 0; fi
+if [ -e "$state/lock" ] && ! flock -s -n "$state/lock" true; then exit 0; fi
 job=relpack-resume-$name.service
 cat >"$out/$job" <<EOF
 [Unit]

@@ -96,6 +96,8 @@ verify_release() {
 rollback() {
     need_root rollback
     if ! lock_held; then
+        # To wait for another activation would change what "the one before" means.
+        lock_is_free || lock_refuse
         locked rollback "$@"
         [ "$lock_rc" = 0 ] || exit "$lock_rc"
         # Behind the lock: what brings dpkg in line needs it.

@@ -15,6 +15,13 @@ pub struct Side<'a> {
     pub release: &'a Release,
 }
 
+impl Side<'_> {
+    /// The package's name; a tarball is none.
+    pub fn package(self) -> Option<String> {
+        field(self, "Package")
+    }
+}
+
 /// All that differs.
 #[derive(Debug)]
 pub struct Difference {

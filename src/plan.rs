@@ -15,7 +15,7 @@ mod shebang;
 use std::collections::BTreeSet;
 
 use crate::config::{Config, HostLink};
-use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, TreePath};
+use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, Suite, TreePath};
 use crate::scripts::{Packager, ScriptError};
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
 use crate::tree::{Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
@@ -52,7 +52,7 @@ pub enum PlanError {
     /// An ELF file needs a library, and there is no lock file.
     #[error(
         "\"{path}\" needs {library}{}, and there is no lock file that says which packages bring it (hint: run `relpack lock` on a host of the target's Debian, or with --root, and commit relpack.lock)",
-        if *.others > 0 { format!(" and {} other libraries are needed", .others) } else { String::new() }
+        match .others { 0 => String::new(), 1 => " (and 1 more library is needed)".to_owned(), more => format!(" (and {more} more libraries are needed)") }
     )]
     NoLock {
         /// Path in the release.
@@ -81,6 +81,16 @@ pub enum PlanError {
         locked: Arch,
         /// Of the package.
         arch: Arch,
+    },
+    /// The lock file is for another Debian release.
+    #[error(
+        "package.target is {target}, and the lock file was made for {locked}, which has other versions of the packages (hint: run `relpack lock` on {target}, or with --root, and commit relpack.lock)"
+    )]
+    LockOfSuite {
+        /// In the lock file.
+        locked: String,
+        /// Of the package.
+        target: Suite,
     },
     /// A unit or a configuration file holds a secret.
     #[error("\"{path}\" {problem} (hint: {hint})")]
@@ -186,6 +196,7 @@ impl Plan {
             match Needs::find(config, &programs, &tree, arch) {
                 Ok(needs) => {
                     errors.extend(needs.check(config.lock.as_ref(), arch));
+                    errors.extend(lock_of_other_suite(config));
                     warnings.extend(needs.warnings);
                 }
                 Err(error) => errors.push(error),
@@ -323,10 +334,27 @@ impl Plan {
 fn programs(config: &Config, tree: &Tree) -> (BTreeSet<String>, Vec<PlanError>) {
     let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
     let mut errors = executed::check(&executed, tree, &config.release.prefix);
+    let judging = executed::judging(config);
+    errors.extend(executed::check(&judging, tree, &config.release.prefix));
+    errors.extend(executed::missing(config, tree));
     errors.extend(links::check(config, tree));
     let linked = links::programs(config).map(TreePath::to_string);
-    let run = executed.into_iter().map(|command| command.path).chain(linked);
+    let run = executed
+        .into_iter()
+        .chain(judging)
+        .map(|command| command.path)
+        .chain(linked);
     (run.collect(), errors)
+}
+
+/// A lock that binds nothing is of any suite.
+fn lock_of_other_suite(config: &Config) -> Option<PlanError> {
+    let package = &config.package;
+    let lock = config.lock.as_ref().filter(|lock| !lock.needs.is_empty())?;
+    (package.target_is_given && lock.suite != package.target.as_str()).then(|| PlanError::LockOfSuite {
+        locked: lock.suite.clone(),
+        target: package.target,
+    })
 }
 
 /// What a build needs of a host, and its architecture: what a lock file has to say.
@@ -389,7 +417,12 @@ fn check_own_secrets(tree: &Tree, config: &Config, errors: &mut Vec<PlanError>, 
             allowed.remove(path);
             continue;
         }
-        let (problem, hint) = secrets::refusal(path, kind);
+        let (problem, _) = secrets::refusal(path, kind);
+        let hint = format!(
+            "everybody who gets the package reads it: take it out of {} or of the unit's own file, and let the environment file on the host say it, by [env] required; or say why it may be packed: [secrets] allow = {{ {:?} = \"…\" }}",
+            config.file.file_name().unwrap_or_default().display(),
+            path.as_str()
+        );
         errors.push(PlanError::Secret {
             path: path.clone(),
             problem,

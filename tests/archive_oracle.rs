@@ -106,7 +106,9 @@ fn source(top: &Path, backwards: bool, mask: u32, seconds: u64) {
 
 fn scanned(top: &Path) -> Tree {
     let prefix = "/opt/acme".parse().unwrap();
+    let package = "acme".parse().unwrap();
     let options = ScanOptions {
+        package: &package,
         exclude: &[],
         shared_links: &BTreeMap::new(),
         prefix: &prefix,
@@ -497,7 +499,7 @@ fn dpkg_deb_takes_every_path() {
         let made: Vec<&str> = tree.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(read, made);
         assert_eq!(artifact.check_md5sums().unwrap(), [""; 0]);
-        assert!(artifact.release().unwrap_err().to_string().contains("has no payload"));
+        assert!(artifact.release().unwrap_err().to_string().contains("holds no release"));
     }
 }
 

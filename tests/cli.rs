@@ -180,7 +180,7 @@ fn a_full_or_forbidden_output_is_status_4_and_leaves_nothing() {
 }
 
 #[test]
-fn verify_tells_a_changed_artifact_with_status_3_or_1() {
+fn verify_tells_a_changed_or_damaged_artifact_by_status_3() {
     let temp = tempfile::tempdir().unwrap();
     let dir = application(temp.path());
     ok(relpack().arg("build").arg("-C").arg(&dir));
@@ -208,9 +208,32 @@ fn verify_tells_a_changed_artifact_with_status_3_or_1() {
         "its md5 is not the listed one: {said}"
     );
     fs::write(&deb, &bytes[..bytes.len() / 2]).unwrap();
-    fails(relpack().arg("verify").arg(&deb), 1);
+    fails(relpack().arg("verify").arg(&deb), 3);
     fails(relpack().arg("inspect").arg(&deb), 1);
-    fails(relpack().arg("verify").arg(dir.join("nowhere.deb")), 4);
+    fails(relpack().arg("verify").arg(dir.join("nowhere.deb")), 1);
+}
+
+#[test]
+fn a_build_into_its_own_source_does_not_pack_what_it_made() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let build = || {
+        relpack()
+            .args([
+                "build", "--json", "--out", "build", "--format", "deb", "--format", "tar.gz", "-C",
+            ])
+            .arg(&dir)
+            .output()
+            .unwrap()
+    };
+    let first = build();
+    assert!(!common::both(&first).contains("left out"), "{}", common::both(&first));
+    let second = build();
+    let said = common::both(&second);
+    for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.gz"] {
+        assert!(said.contains(&format!("\"{name}\" is left out")), "{said}");
+    }
+    assert_eq!(first.stdout, second.stdout, "the same release, bytes and all");
 }
 
 #[test]

@@ -138,8 +138,18 @@ fn a_diff_says_what_differs_and_what_a_host_does() {
         (&same["on_host"]["same_release"], &same["files"]),
         (&true.into(), &Value::Array(vec![]))
     );
-    assert!(ok(relpack().arg("diff").arg(&new).arg(&tarball)).contains("nothing restarts: it is the same release"));
-    fails(relpack().arg("diff").arg(&new).arg(two.join("nowhere")), 4);
+    assert!(ok(relpack().arg("diff").arg(&new).arg(&tarball)).contains("no host goes from a package to a tarball"));
+    let third = temp.path().join("three");
+    application(&third);
+    let config = fs::read_to_string(third.join("relpack.toml")).unwrap();
+    let other = config.replace("name = \"acme\"", "name = \"other\"");
+    let other = other.replace("\"acme.", "\"other.").replace("\"acme-", "\"other-");
+    fs::write(third.join("relpack.toml"), other).unwrap();
+    build(&third, &[]);
+    let other = third.join("dist/other_1.4.0_all.deb");
+    let said = fails(relpack().arg("diff").arg(&new).arg(&other), 1);
+    assert!(said.contains("acme and other are different packages"), "{said}");
+    fails(relpack().arg("diff").arg(&new).arg(two.join("nowhere")), 1);
     fails(relpack().arg("diff").arg(&new).arg(two.join("relpack.toml")), 1);
 }
 

@@ -145,7 +145,7 @@ fn what_tells_no_version_is_refused_with_a_hint() {
     };
     refused(&dir, "no git checkout", "write the version");
     git(&dir, &["init", "-q"]);
-    refused(&dir, "no git checkout", "write the version");
+    refused(&dir, "there is no commit yet", "git commit, and git tag v1.0.0");
     commit(&dir, "first");
     refused(&dir, "no tag names a version", "git tag v1.0.0");
     git(&dir, &["tag", "deployed-2024"]);

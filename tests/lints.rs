@@ -36,6 +36,7 @@ fn release(dir: &Path) {
     );
     symlink("/usr/bin/python3", dir.join("build/venv/bin/python3")).unwrap();
     write(&dir.join("build/server.js"), "process.exit(0)\n", 0o644);
+    write(&dir.join("build/lib/module.cjs"), "", 0o644);
     write(&dir.join("build/dollar.env"), "DB=x\nURL=postgres://$DB/acme\n", 0o644);
     write(&dir.join("build/plain.env"), "URL=postgres://x/acme\n", 0o644);
 }
@@ -238,7 +239,7 @@ fn drop_ins_and_instances_are_looked_at() {
             .trim_end()
     );
     write(&temp.path().join("relpack.toml"), &config, 0o644);
-    let unit = "[Unit]\nWants=network-online.target\n[Service]\nExecStart=/usr/bin/node x\nUser=root\n";
+    let unit = "[Unit]\nWants=network-online.target\n[Service]\nExecStart=/usr/bin/node -e x\nUser=root\nStateDirectory=acme\n";
     write(&temp.path().join("units/acme@.service"), unit, 0o644);
     let drop_in = "[Unit]\nAfter=network-online.target\n[Service]\nReadWritePaths=/srv/x /var/lib/acme /tmp/y\nUser=0\nMemoryDenyWriteExecute=yes\n";
     write(&temp.path().join("units/acme@blue.service.d/10-x.conf"), drop_in, 0o644);
@@ -265,6 +266,69 @@ fn drop_ins_and_instances_are_looked_at() {
     ];
     assert_eq!(places, expected.into_iter().collect(), "{found:#?}");
     assert_eq!(named(&found, Lint::WritableElsewhere).len(), 1, "{found:#?}");
+}
+
+#[test]
+fn what_an_interpreter_or_a_deploy_runs_has_to_be_there() {
+    let refused = |text: &str, says: &str| {
+        let (status, found) = check_text(text);
+        let missing = named(&found, Lint::ExecMissing);
+        assert_eq!((status, missing.len()), (1, 1), "{text}\n{found:#?}");
+        assert!(missing[0]["message"].as_str().unwrap().contains(says), "{missing:#?}");
+        assert!(missing[0]["line"].is_u64(), "{missing:#?}");
+    };
+    let unit = |lines: &str| format!("[units.\"acme.service\"]\n{lines}\n");
+    for (lines, says) in [
+        ("Service.ExecStart = \"/usr/bin/node servre.js\"", "runs servre.js"),
+        (
+            "Service.ExecStart = \"/usr/bin/python3 {app}/bin/none.py --x\"",
+            "runs bin/none.py",
+        ),
+        ("Service.ExecStart = \"/usr/bin/java -jar none.jar\"", "runs none.jar"),
+        ("Service.ExecStart = [\"\", \"-/bin/sh start\"]", "runs start"),
+        (
+            "Service.ExecStart = \"bin/serve\"\nService.WorkingDirectory = \"{app}/none\"",
+            "WorkingDirectory= is none",
+        ),
+        (
+            "Service.ExecStart = \"/usr/bin/node serve\"\nService.WorkingDirectory = \"{app}/lib\"",
+            "runs lib/serve",
+        ),
+        (
+            "Service.ExecStart = \"bin/serve\"\nX-Relpack.Health = \"exec:bin/healthy --x\"",
+            "Health= runs bin/healthy",
+        ),
+    ] {
+        refused(&unit(lines), says);
+    }
+    let serve = unit("Service.ExecStart = \"bin/serve\"");
+    refused(
+        &format!("{serve}[migrate]\nexec = \"/usr/bin/node none.js\"\nlike = \"acme.service\"\n"),
+        "exec= runs none.js",
+    );
+    let two = "[units.\"acme@.service\"]\nService.ExecStart = \"bin/serve\"\n[instances.a]\n[instances.b]\n";
+    refused(
+        &format!("{two}[deploy]\nstrategy = \"rolling\"\ncheck = \"bin/smoke\"\n"),
+        "check= runs bin/smoke",
+    );
+    // What only the host or the interpreter knows is theirs.
+    for lines in [
+        "Service.ExecStart = \"/usr/bin/node --require ./none server.js\"",
+        "Service.ExecStart = \"/usr/bin/python3 -m http.server\"",
+        "Service.ExecStart = \"/usr/bin/sh -c none\"",
+        "Service.ExecStart = \"/usr/bin/node ${SCRIPT}\"",
+        "Service.ExecStart = \"/usr/bin/node /srv/none.js\"",
+        "Service.ExecStart = \"/usr/bin/node none.js\"\nService.WorkingDirectory = \"/srv\"",
+        "Service.ExecStart = \"/usr/bin/node lib/module\"",
+        "Service.ExecStart = \"/usr/bin/python3 lib\"",
+        "Service.ExecStart = \"/usr/bin/node .\"",
+    ] {
+        let (_, found) = check_text(&unit(lines));
+        assert!(named(&found, Lint::ExecMissing).is_empty(), "{lines}\n{found:#?}");
+    }
+    let (_, found) = check_text(&unit("Service.ExecStart = \"node server.js\""));
+    let hint = named(&found, Lint::ExecMissing)[0]["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains("such as \"/usr/bin/node\""), "{hint}");
 }
 
 #[test]

@@ -72,7 +72,8 @@ fn a_program_brings_the_packages_of_its_libraries() {
     compile(PROGRAM, &dir.join("build/bin/serve"), &["-lm"]);
     let said = fails(&mut verb("build", &dir), 1);
     assert!(
-        said.contains("\"bin/serve\" needs libc.so.6 and 1 other") && said.contains("run `relpack lock`"),
+        said.contains("\"bin/serve\" needs libc.so.6 (and 1 more library is needed)")
+            && said.contains("run `relpack lock`"),
         "{said}"
     );
     assert!(!dir.join("dist").exists());
@@ -104,6 +105,35 @@ fn a_program_brings_the_packages_of_its_libraries() {
         4,
         "two libraries, curl's and sh's program: {said}"
     );
+}
+
+#[test]
+fn a_lock_is_of_the_targets_release() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    compile(PROGRAM, &dir.join("build/bin/serve"), &["-lm"]);
+    let text = lock(&dir);
+    let here = text.split("suite = \"").nth(1).unwrap().split('"').next().unwrap();
+    let config = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+    let with = |target: &str| {
+        let text = config.replacen("[package]", &format!("[package]\ntarget = \"{target}\""), 1);
+        fs::write(dir.join("relpack.toml"), text).unwrap();
+    };
+    with(here);
+    lock(&dir);
+    ok(&mut verb("build", &dir));
+    let other = if here == "trixie" { "bookworm" } else { "trixie" };
+    with(other);
+    let said = fails(&mut verb("build", &dir), 1);
+    assert!(
+        said.contains(&format!(
+            "package.target is {other}, and the lock file was made for {here}"
+        )),
+        "{said}"
+    );
+    let said = fails(&mut verb("lock", &dir), 1);
+    assert!(said.contains(&format!("mmdebstrap {other} DIR")), "{said}");
+    assert_eq!(fs::read_to_string(dir.join("relpack.lock")).unwrap(), text);
 }
 
 #[test]

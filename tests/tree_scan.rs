@@ -26,6 +26,7 @@ fn run(root: &Path, exclude: &[&str], links: &[(&str, &str)]) -> Scanned {
     scan(
         root,
         &ScanOptions {
+            package: &"acme".parse().unwrap(),
             exclude: &exclude,
             shared_links: &shared_links,
             prefix: &prefix,
@@ -300,6 +301,7 @@ fn a_secret_is_refused_unless_it_is_allowed_with_a_reason() {
     let (tree, warnings) = scan(
         dir.path(),
         &ScanOptions {
+            package: &"acme".parse().unwrap(),
             exclude: &[".npmrc".to_owned()],
             shared_links: &BTreeMap::new(),
             prefix: &prefix,

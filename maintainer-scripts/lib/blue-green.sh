@@ -31,8 +31,28 @@ colours_begin() {
     done
 }
 
+# swap_one ID: what both colours serve, only one of them does from now on: as the proxy has it, else the first.
+swap_one() {
+    _serves=
+    for _c in $(colours "$1"); do
+        was_running "$_c" || return 0
+        if [ -z "$_serves" ] || proxy_has "$j_from_id" "$_c"; then
+            _serves=$_c
+        fi
+    done
+    proxy_set "$j_from_id" "$_serves" || return 1
+    for _c in $(colours "$1"); do
+        [ "$_c" != "$_serves" ] || continue
+        mark_idle "$_c" || return 1
+        j_running=$(printf '%s' " $j_running " | sed "s/ $_c / /")
+    done
+    journal_save
+}
+
 # swap ID
 swap() {
+    # After a power cut both may run, since marks are not synced.
+    swap_one "$1" || return 1
     _serves=
     _colour=
     for _c in $(colours "$1"); do
@@ -130,6 +150,21 @@ swap_finish() {
             say "warning: $_c was left running (hint: systemctl stop $_c)"
     done
     rm -f "$state/proxy.workers"
+}
+
+# swap_leave ID: the host goes down, or comes up: it does not start the colour that had served before the change.
+swap_leave() {
+    _others=
+    _serves=
+    for _c in $(colours "$1"); do
+        if [ -L "$base/instances/$(instance_of "$_c")" ] && [ "$(instance_release "$_c")" = "$1" ] && ! is_idle "$_c"; then
+            _serves=$_c
+        else
+            _others="$_others $_c"
+        fi
+    done
+    [ -n "$_serves" ] || return 0
+    for _c in $_others; do mark_idle "$_c"; done
 }
 
 # drain UNIT PID…: run by that job. The processes are those of the proxy that were there before the change.

@@ -98,7 +98,8 @@ heal_once() {
 # heal_configures: what serves is what dpkg has unpacked; only its configuring is left, which needs no package.
 heal_configures() {
     case $(dpkg_state) in
-    i[UF]\ "$j_live_version") return 0 ;;
+    # Two builds may have one version.
+    i[UF]\ "$j_live_version") [ -e "$base/payload/$j_live_id.manifest" ] ;;
     *) return 1 ;;
     esac
 }

@@ -14,7 +14,8 @@ locked() {
     mkdir -p "$state"
     lock_rc=0
     lock_settle
-    RELPACK_LOCKED=$name flock -o -n -E 75 "$state/lock" sh "$0" "$@" || lock_rc=$?
+    # Who only asks whether it is free has it for a moment.
+    RELPACK_LOCKED=$name flock -o -w 2 -E 75 "$state/lock" sh "$0" "$@" || lock_rc=$?
     [ "$lock_rc" != 75 ] || lock_refuse
 }
 
@@ -46,5 +47,5 @@ lock_holder() {
 
 lock_is_free() {
     [ -e "$state/lock" ] || return 0
-    flock -n -E 75 "$state/lock" true
+    flock -s -n "$state/lock" true
 }

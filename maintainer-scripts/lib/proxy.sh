@@ -30,6 +30,9 @@ proxy_serve() {
         done
 }
 
+# proxy_has ID UNIT: whether nginx knows it.
+proxy_has() { grep -sF "server $(health_expand "$1" "$2" "$(setting "$1" proxy-server)");" "$proxy_conf" >/dev/null; }
+
 # proxy_set ID UNIT…: exactly these.
 proxy_set() {
     proxy_used "$1" || return 0

@@ -14,6 +14,14 @@ activation_failed() {
     _reason=$1
     case $j_step in
     migrate | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
+    roll | swap)
+        if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then
+            j_touched=y
+            journal_save || :
+            say "the host is shutting down: its next boot goes on with $name $j_to_version"
+            exit 1
+        fi
+        ;;
     esac
     if [ -s "$state/reason" ]; then _reason="$1: $(one_line "$(cat "$state/reason")")"; fi
     rm -f "$state/reason" || :

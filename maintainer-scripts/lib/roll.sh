@@ -164,7 +164,7 @@ roll_back() {
 
 # instances_follow ID: where a strategy doesn't move them one by one, they follow the switch.
 instances_follow() {
-    if rolls "$j_to_id" || changes_over "$j_to_id"; then return 0; fi
+    if release_kept "$j_to_id" && { rolls "$j_to_id" || changes_over "$j_to_id"; }; then return 0; fi
     for _l in "$base"/instances/* "$unitstore"/instances/*; do
         [ -L "$_l" ] || continue
         if has_unit "$1" "$name@.service"; then
@@ -177,7 +177,9 @@ instances_follow() {
 
 # instances_finish ID: it serves; what only one instance at a time needed is put away.
 instances_finish() {
-    if [ "$mode" = live ] && swaps "$1"; then swap_finish "$1"; fi
+    if swaps "$1"; then
+        if [ "$mode" = live ]; then swap_finish "$1"; else swap_leave "$1"; fi
+    fi
     # shellcheck disable=SC2046
     instances_settle "$1" $({ units_of "$1"; wanted_units "$1"; } | sort -u)
     if [ "$mode" = live ]; then proxy_with "$1"; fi

@@ -2,6 +2,7 @@
 stop_all() {
     systemctl stop "relpack-heal-$name.service" 2>/dev/null || :
     systemctl stop "relpack-drain-$name.service" 2>/dev/null || :
+    systemctl stop "$resume_unit" 2>/dev/null || :
     _loaded=$({ units_delivered | grep -v / || :; units_of "$j_live_id"; } | unit_instances | sort -u | while IFS= read -r _u; do
         case $(unit_show "$_u" LoadState) in
         '' | not-found) ;;

@@ -32,12 +32,24 @@ systemd_mode() {
         echo none
         return
     fi
-    case $(systemctl is-system-running 2>/dev/null || :) in
-    running | degraded | maintenance) echo live ;;
-    initializing | starting) echo boot ;;
-    stopping) echo halt ;;
-    *) echo none ;;
-    esac
+    _asks=0
+    while :; do
+        case $(systemctl is-system-running 2>/dev/null || :) in
+        running | degraded | maintenance) echo live ;;
+        initializing | starting) echo boot ;;
+        stopping) echo halt ;;
+        *)
+            # It runs, and does not answer: as in unit_ask.
+            _asks=$((_asks + 1))
+            if [ "$_asks" -lt 20 ]; then
+                sleep 0.5
+                continue
+            fi
+            echo none
+            ;;
+        esac
+        return
+    done
 }
 
 # unit_ask ARGUMENT…: "systemctl show". Where systemd does not answer (it is re-executing, say) it is asked again: that

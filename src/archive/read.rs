@@ -36,6 +36,14 @@ pub enum ArtifactError {
         /// The system's reason.
         source: io::Error,
     },
+    /// It holds no release.
+    #[error(
+        "{path:?} holds no release: relpack didn't make it, or lost parts of it (hint: give what `relpack build` wrote; dpkg-deb --info tells of any package)"
+    )]
+    Foreign {
+        /// The artifact.
+        path: PathBuf,
+    },
     /// Its bytes aren't those of an artifact.
     #[error(
         "{path:?}: {part} {problem} (hint: it is damaged, or relpack didn't make it; build it again or take another copy)"
@@ -399,7 +407,11 @@ impl Artifact {
                 release.named = Some(id);
                 release
             }
-            (None, None) => return Err(self.bad(&self.data.name, "has no payload")),
+            (None, None) => {
+                return Err(ArtifactError::Foreign {
+                    path: self.path.clone(),
+                });
+            }
             (Some(_), Some(_)) => return Err(several()),
         };
         release.delivered = release.named.as_ref().and_then(|id| manifests.remove(id));

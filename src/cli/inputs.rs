@@ -53,6 +53,7 @@ pub fn placed(errors: Vec<PlanError>, config: &Config) -> (Vec<Problem>, Vec<Pla
 /// The files of the release.
 pub fn scan(config: &Config) -> Result<(Tree, Vec<tree::Warning>), Vec<ScanError>> {
     let options = ScanOptions {
+        package: &config.package.name,
         exclude: &config.release.exclude,
         shared_links: &config.shared.links,
         prefix: &config.release.prefix,

@@ -1,5 +1,6 @@
 //! `relpack inspect`: what is in an artifact, for a person or a program.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
@@ -35,10 +36,19 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// A damaged artifact is wrong input; a disk that can't be read is the machine.
+/// A damaged artifact is wrong input, and so is a path that leads to none; a disk that can't be read is the machine.
 pub fn failure(error: ArtifactError) -> Failure {
-    match error {
-        ArtifactError::Io { .. } => Failure::environment(&error),
+    match &error {
+        ArtifactError::Io { source, .. } if !is_wrong_path(source) => Failure::environment(&error),
         _ => Failure::input(&error),
     }
+}
+
+fn is_wrong_path(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    // InvalidInput: a named pipe or a device.
+    matches!(
+        error.kind(),
+        NotFound | NotADirectory | IsADirectory | PermissionDenied | InvalidInput
+    )
 }

@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 
 use crate::config::{self, Config, Diagnostics, Lock, NeedKind, Overrides, Version};
 use crate::lock::{self, Root};
+use crate::model::Suite;
 use crate::output;
 use crate::plan;
 use crate::report::{self, Failure};
@@ -38,6 +39,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     warnings.iter().for_each(report::warn);
     let (arch, needs) = plan::needs(&config, &tree).map_err(Failure::inputs)?;
     let root = Root::open(&args.root, arch).map_err(|error| Failure::input(&error))?;
+    let target = config.package.target;
+    if config.package.target_is_given && root.suite() != target.as_str() {
+        return Err(Failure::input(&OtherSuite {
+            target,
+            root: args.root.clone(),
+            suite: root.suite().to_owned(),
+        }));
+    }
     let resolved = lock::resolve(&needs, arch, &root).map_err(Failure::inputs)?;
     resolved.warnings.iter().for_each(report::warn);
     let path = write(&file, &resolved.lock)?;
@@ -74,4 +83,15 @@ fn write(file: &Path, lock: &Lock) -> Result<PathBuf, Failure> {
     let path = Lock::path_of(file);
     output::write(&path, lock.render().as_bytes()).map_err(|error| Failure::environment(&error))?;
     Ok(path)
+}
+
+/// What hosts of the target would not have.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "package.target is {target}, and {root:?} is {suite} (hint: give the root of a {target} with --root: mmdebstrap {target} DIR makes one; or correct package.target)"
+)]
+struct OtherSuite {
+    target: Suite,
+    root: PathBuf,
+    suite: String,
 }

@@ -30,7 +30,7 @@ const EXIT_CODES: &str = "Exit status:
   0  done; check: nothing is refused (there may be warnings)
   1  the input is wrong: configuration, files or artifact (what was wrong is said, and what to do)
   2  wrong use of the command line
-  3  verify: the artifact is not what it says it is
+  3  verify: the artifact is not what it says it is, or is damaged
   4  the machine: a file can't be written, a disk is full";
 
 #[derive(Debug, Subcommand)]

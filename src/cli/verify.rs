@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use crate::archive::read::{Artifact, Release};
+use crate::archive::read::{Artifact, ArtifactError, Release};
 use crate::model::ReleaseId;
 use crate::report::{self, Failure};
 use crate::systemd::RELEASE_PLACEHOLDER;
 
-use super::inspect::failure;
+use super::inspect;
 
 /// Which artifact.
 #[derive(Debug, ClapArgs)]
@@ -132,4 +132,12 @@ fn installed_size(artifact: &Artifact, release: &Release) -> Option<String> {
     let payload = archive + release.manifest.as_str().len() as u64;
     let real = (payload + release.sizes.iter().sum::<u64>()).div_ceil(1024);
     (said != real.to_string()).then(|| format!("Installed-Size is {said}, the content has {real} KiB"))
+}
+
+/// What can't be read as an artifact is not what it says it is either.
+fn failure(error: ArtifactError) -> Failure {
+    match error {
+        ArtifactError::Io { .. } => inspect::failure(error),
+        _ => Failure::damaged(&error),
+    }
 }

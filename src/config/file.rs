@@ -1,7 +1,7 @@
 //! Reads a configuration file's text: bounded, UTF-8 without a byte order mark.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::diagnostics::{Diagnostics, Problem, Source, printable_path};
@@ -11,12 +11,20 @@ const SIZE_MAX: u64 = 1024 * 1024;
 
 pub(super) fn read_text(path: &Path) -> Result<String, Diagnostics> {
     let io = |action: &str, error: &std::io::Error| {
-        let problem = Diagnostics::of_file(path, format!("cannot {action} {}: {error}", printable_path(path)));
-        problem.environment()
+        let text = format!(
+            "cannot {action} {}: {error} (hint: check the path and its permissions)",
+            printable_path(path)
+        );
+        let problem = Diagnostics::of_file(path, text);
+        // A wrong path is the user's, as one that leads nowhere.
+        match error.kind() {
+            ErrorKind::NotADirectory | ErrorKind::PermissionDenied => problem,
+            _ => problem.environment(),
+        }
     };
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(Diagnostics::of_file(
                 path,
                 format!(

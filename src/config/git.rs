@@ -46,6 +46,8 @@ pub(super) enum GitError {
     NoGit(std::io::Error),
     #[error("this is no git checkout that can be read: {0} (hint: build in a checkout, or write the version)")]
     NoCheckout(String),
+    #[error("there is no commit yet (hint: git commit, and git tag v1.0.0; or write the version)")]
+    NoCommit,
     #[error("no tag names a version before this commit (hint: git tag v1.0.0, or git fetch --tags)")]
     NoTag,
     #[error(
@@ -66,7 +68,7 @@ pub(super) fn version(dir: &Path) -> Result<Found, GitError> {
     TAGS.iter().for_each(|tag| describe.extend(["--match", tag]));
     let Ok(text) = succeeded(&asked(dir, &describe)?) else {
         let commit = asked(dir, &["rev-parse", "--verify", "HEAD"])?;
-        succeeded(&commit).map_err(GitError::NoCheckout)?;
+        succeeded(&commit).map_err(|_| GitError::NoCommit)?;
         return Err(if shallow { GitError::Shallow } else { GitError::NoTag });
     };
     let described = Described::parse(&text).ok_or_else(|| GitError::Unexpected(text.clone()))?;

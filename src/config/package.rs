@@ -46,6 +46,7 @@ pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Opti
         description,
         architecture,
         target: target.unwrap_or_default(),
+        target_is_given: target.is_some(),
         name: name?.value,
     })
 }

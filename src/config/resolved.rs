@@ -96,6 +96,8 @@ pub struct Package {
     pub architecture: Option<Arch>,
     /// The oldest distribution release that hosts run; `bookworm` unless given.
     pub target: Suite,
+    /// Whether the configuration names it.
+    pub target_is_given: bool,
     /// Relations in dpkg's form, in the order of the file; so the following.
     pub depends: Vec<String>,
     /// `Recommends`

@@ -68,13 +68,11 @@ fn written_out(path: &str) -> Option<String> {
 }
 
 fn own_places(origin: &Origin, file: &UnitFile, input: &Input<'_>) -> Vec<String> {
-    let name = input.config.package.name.as_str();
     let mut places = vec![shared(input)];
     places.extend(["/tmp", "/var/tmp", "/dev/shm"].map(str::to_owned));
     places.extend(input.config.directories.iter().map(|d| d.path.to_string()));
     let unit = input.unit_of(origin);
     for (key, top) in STATE {
-        places.push(format!("{top}/{name}"));
         for list in unit.map_or(file, |unit| &unit.file).get_list("Service", key) {
             let names = list
                 .split_whitespace()

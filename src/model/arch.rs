@@ -87,7 +87,6 @@ const ALIASES: &[(&str, Arch)] = &[
     ("ia32", Arch::I386),
     ("ppc64le", Arch::Ppc64el),
     ("riscv64gc", Arch::Riscv64),
-    ("any", Arch::All),
     ("noarch", Arch::All),
 ];
 
@@ -105,6 +104,8 @@ impl FromStr for Arch {
             .map(|(_, arch)| *arch)
             .or_else(|| Arch::ALL.iter().copied().find(|a| a.as_str() == lower));
         let hint = match alias {
+            // Elsewhere in Debian that means: once for each.
+            _ if lower == "any" => "leave it out: the programs of the release tell it".to_owned(),
             Some(arch) => format!("Debian calls it {:?}", arch.as_str()),
             None => {
                 let names: Vec<&str> = Arch::ALL.iter().map(|arch| arch.as_str()).collect();

@@ -77,6 +77,12 @@ fn write(text: &mut String, difference: &Difference) -> std::fmt::Result {
 }
 
 fn write_host(text: &mut String, difference: &Difference) -> std::fmt::Result {
+    if difference.versions.iter().filter(|version| version.is_some()).count() == 1 {
+        return writeln!(
+            text,
+            "no host goes from a package to a tarball, or back: either refuses where the other is"
+        );
+    }
     writeln!(text, "on a host that has the first:")?;
     if difference.same_release() {
         return writeln!(text, "  nothing restarts: it is the same release");

@@ -49,6 +49,14 @@ impl Failure {
         }
     }
 
+    /// An artifact can't be read as one, so it is not what it says: exit status 3.
+    pub fn damaged(error: &dyn Error) -> Self {
+        Self {
+            kind: Kind::Mismatch,
+            messages: vec![line("error", with_causes(error))],
+        }
+    }
+
     /// The machine is at fault: exit status 4.
     pub fn environment(error: &dyn Error) -> Self {
         Self {

@@ -239,10 +239,13 @@ fn check_path(key: &str, value: &str) -> Result<(), Problem> {
     if path.starts_with(['/', '%']) || (key == "WorkingDirectory" && path == "~") {
         return Ok(());
     }
-    Err((
-        format!("{key}={value} is not absolute"),
-        format!("write \"{{app}}/{path}\" or \"{{shared}}/{path}\""),
-    ))
+    // People write it as it lies below the prefix.
+    let below_shared = path.strip_prefix("./").unwrap_or(path);
+    let hint = match below_shared.strip_prefix("shared/") {
+        Some(rest) => format!("write \"{{shared}}/{rest}\""),
+        None => format!("write \"{{app}}/{path}\" or \"{{shared}}/{path}\""),
+    };
+    Err((format!("{key}={value} is not absolute"), hint))
 }
 
 fn warn_of_repeats(section: &str, entries: &[Entry], layer: &Layer<'_>, report: &mut Report) {

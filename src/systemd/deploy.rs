@@ -13,6 +13,9 @@ use super::quote::words;
 use super::unit::{Health, OnUpgrade, UnitSettings};
 use super::unit_file::UnitFile;
 
+/// A day, in seconds: what a package manager may be kept waiting at most.
+const HEALTH_TIMEOUT_MAX: u64 = 86_400;
+
 /// systemd's `DefaultTimeoutStopSec=` (systemd-system.conf(5)).
 const DEFAULT_TIMEOUT_STOP: Seconds = Seconds(90);
 
@@ -48,6 +51,13 @@ pub(crate) fn settings(
     };
     let drain = seconds("Drain", &mut fail);
     let health_timeout = seconds("HealthTimeout", &mut fail);
+    if health_timeout.is_some_and(|seconds| !(1..=HEALTH_TIMEOUT_MAX).contains(&seconds.get())) {
+        fail(
+            "HealthTimeout",
+            "the time is out of range".into(),
+            "write a time from 1 s to 1 day".into(),
+        );
+    }
     let chosen = get("OnUpgrade").and_then(|word| {
         let found = OnUpgrade::ALL.iter().find(|choice| choice.word() == word);
         if found.is_none() {
@@ -263,10 +273,43 @@ pub(crate) fn check_url(text: &str) -> Result<(), Problem> {
         let hint = "for example \"http://127.0.0.1:{env.PORT}/healthz\"";
         return Err(("the URL names no host".into(), hint.into()));
     }
-    match text.chars().find(|&c| !is_url_char(c)) {
-        Some(bad) => Err((format!("the URL contains {bad:?}"), "write it percent-encoded".into())),
-        None => Ok(()),
+    if let Some(bad) = text.chars().find(|&c| !is_url_char(c)) {
+        return Err((format!("the URL contains {bad:?}"), "write it percent-encoded".into()));
     }
+    let literal = without_placeholders(text)?;
+    let port = literal.split('/').nth(2).and_then(|host| host.rsplit_once(':'));
+    if let Some((_, port)) = port
+        && port.parse::<u16>().is_err()
+        && !port.ends_with(']')
+    {
+        return Err((
+            format!("the URL's port {port:?} is none"),
+            "a port is a number from 1 to 65535, or {env.NAME}".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// The URL with `1` for each placeholder that a host fills in; what else stands in braces it would ask for as it is.
+fn without_placeholders(url: &str) -> Result<String, Problem> {
+    let mut literal = String::new();
+    let mut rest = url;
+    while let Some(open) = rest.find(['{', '}']) {
+        let body = rest[open..].strip_prefix('{').and_then(|after| after.split_once('}'));
+        let Some((name, after)) = body.filter(|(name, _)| name.starts_with("env.") || *name == "instance") else {
+            let from = rest[open..].split(['/', ':']).next().unwrap_or_default();
+            return Err((
+                format!("{from:?} is no placeholder"),
+                "write {env.PORT} for a variable of the service, or a brace as %7B or %7D".into(),
+            ));
+        };
+        debug_assert!(!name.is_empty());
+        literal.push_str(&rest[..open]);
+        literal.push('1');
+        rest = after;
+    }
+    literal.push_str(rest);
+    Ok(literal)
 }
 
 fn is_url_char(c: char) -> bool {

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::model::{Arch, DebVersion, PackageName};
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// The compiled patterns, which remember whether they ever matched.
@@ -104,6 +105,25 @@ fn compile(body: &str) -> Result<globset::Glob, String> {
         })
 }
 
+/// Whether a file is named as `build` names what it makes of this package: else each build would pack the ones before,
+/// where it writes into its own source.
+pub(super) fn is_artifact(name: &str, package: &PackageName) -> bool {
+    let Some(rest) = name.strip_prefix(package.as_str()) else {
+        return false;
+    };
+    let between = rest
+        .strip_prefix('_')
+        .and_then(|rest| rest.strip_suffix(".deb")?.rsplit_once('_'))
+        .or_else(|| {
+            let rest = rest.strip_prefix('-')?;
+            let stem = ["zst", "xz", "gz"]
+                .iter()
+                .find_map(|by| rest.strip_suffix(&format!(".tar.{by}")))?;
+            stem.rsplit_once('-')
+        });
+    between.is_some_and(|(version, arch)| version.parse::<DebVersion>().is_ok() && arch.parse::<Arch>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,5 +166,29 @@ mod tests {
         assert!(excludes.matches(OsStr::new("a"), false));
         assert!(!excludes.matches(OsStr::new("c"), false));
         assert_eq!(excludes.unused().collect::<Vec<_>>(), ["b", "c/"]);
+    }
+
+    #[test]
+    fn own_artifacts() {
+        let package = "acme".parse().unwrap();
+        for name in [
+            "acme_1.4.0_all.deb",
+            "acme-1.4.0~rc1-amd64.tar.zst",
+            "acme-1-2-all.tar.gz",
+            "acme_1.0+3.gabc_arm64.deb",
+        ] {
+            assert!(is_artifact(name, &package), "{name}");
+        }
+        for name in [
+            "acme.deb",
+            "acme_all.deb",
+            "acme_1.0_mips1.deb",
+            "acme-web_1.0_all.deb",
+            "acme-1.0.tar.gz",
+            "acme-1.0-all.zip",
+            "other_1.0_all.deb",
+        ] {
+            assert!(!is_artifact(name, &package), "{name}");
+        }
     }
 }

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rustix::fs::{Access, AtFlags, CWD};
 
-use super::exclude::Excludes;
+use super::exclude::{Excludes, is_artifact};
 use super::links::{self, Checker};
 use super::secrets::{self, Allowed, Kind};
 use super::{FileNode, Fingerprint, Node, ReadError, Source, Tree};
-use crate::model::{AbsPath, TreePath};
+use crate::model::{AbsPath, PackageName, TreePath};
 
 /// Errors shown at once; more are counted.
 const MAX_ERRORS: usize = 50;
@@ -24,6 +24,8 @@ const MAX_ERRORS: usize = 50;
 /// What to scan for.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanOptions<'a> {
+    /// The package that is built: its own artifacts are no part of a release.
+    pub package: &'a PackageName,
     /// Globs relative to the source, see the `exclude` key.
     pub exclude: &'a [String],
     /// Paths of the release that become links to what is below `<prefix>/shared/`.
@@ -93,6 +95,8 @@ pub enum Warning {
     UnusedExclude(String),
     /// A path that is allowed to be a secret and is none.
     UnusedAllow(String),
+    /// What an earlier build has written.
+    OwnArtifact(String),
 }
 
 impl std::fmt::Display for Warning {
@@ -100,6 +104,10 @@ impl std::fmt::Display for Warning {
         match self {
             Warning::CaseCollision(a, b) => write!(f, "{a:?} and {b:?} differ only in case"),
             Warning::UnusedExclude(pattern) => write!(f, "exclude pattern {pattern:?} matches nothing"),
+            Warning::OwnArtifact(path) => write!(
+                f,
+                "{path:?} is left out: an earlier build has written it (hint: exclude it, or let --out be elsewhere)"
+            ),
             Warning::UnusedAllow(path) => write!(
                 f,
                 "[secrets] allow names {path:?}, and no secret is there (hint: remove the entry)"
@@ -127,6 +135,7 @@ pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning
 
     let context = Context {
         root: real_root.as_path().into(),
+        package: options.package,
         excludes: &excludes,
         allowed: Allowed::new(options.allowed_secrets),
         euid: rustix::process::geteuid().as_raw(),
@@ -215,6 +224,7 @@ impl Found {
 
 struct Context<'a> {
     root: Arc<Path>,
+    package: &'a PackageName,
     excludes: &'a Excludes,
     allowed: Allowed<'a>,
     euid: u32,
@@ -295,6 +305,11 @@ impl Context<'_> {
                 "is reserved at the top of a release",
                 "rename it, or exclude it: relpack keeps the release's units and settings there",
             );
+            return None;
+        }
+        if meta.is_file() && is_artifact(path.file_name(), self.package) {
+            let warning = Warning::OwnArtifact(path.to_string());
+            found.warnings.push((path.to_string(), warning));
             return None;
         }
         let node = if is_dir {

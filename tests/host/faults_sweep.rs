@@ -1,7 +1,7 @@
 //! Faults: system calls of the maintainer scripts' tools that fail, full disks, a read-only `/etc`. The old release
 //! serves on under its own units unless apt reports success; the message names the cause; a retry works.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::app::Built;
 use crate::support::process::Output;
@@ -17,6 +17,9 @@ const FLOOR_FULL: usize = 160;
 
 /// What dash's own echo and printf say, whichever the error was.
 const SHELL_SAYS: &str = "I/O error";
+
+/// What tools say that have lost the system's reason by then.
+const LOST: [&str; 2] = ["sha256sum: write error", "xargs: error closing file"];
 
 const UPGRADE: &str = "dpkg -i /srv/apt/acme_2.0_all.deb";
 
@@ -61,7 +64,8 @@ fn failing_calls(suite: Suite, error: &'static str, text: &str) {
         let mut result = after_the_fault(&after, output.succeeded(), &built);
         succeeded += usize::from(output.succeeded());
         if result.is_ok() && !output.succeeded() {
-            result = names_the_cause(&output, &[text, SHELL_SAYS]).and_then(|()| tried_again(&host, UPGRADE, &built));
+            result = names_the_cause(&output, &[text, SHELL_SAYS, LOST[0], LOST[1]])
+                .and_then(|()| tried_again(&host, UPGRADE, &built));
         } else if output.stderr.contains("could not be brought back") && matches!(how, Break::FromThenOn(_)) {
             stranded += 1;
             result = brought_back_later(&host, &after, &built).and_then(|()| tried_again(&host, UPGRADE, &built));
@@ -115,8 +119,8 @@ fn after_the_fault(look: &Look, succeeded: bool, built: &[Built]) -> Result<(), 
     Ok(())
 }
 
-/// Nothing at all could be written any more, after the switch: what runs is whole all the same, and healing, once the
-/// fault is over, brings the old release back.
+/// Nothing at all could be written any more, after the switch: what runs is whole all the same. Once the fault is over,
+/// healing brings the old release back; or it finishes the new one, where the last thing written was that it is healthy.
 fn brought_back_later(host: &Host, look: &Look, built: &[Built]) -> Result<(), String> {
     for answer in [&look.first, &look.second].into_iter().flatten() {
         let whole = built.iter().any(|built| {
@@ -124,14 +128,19 @@ fn brought_back_later(host: &Host, look: &Look, built: &[Built]) -> Result<(), S
         });
         hold!(whole, "{answer:?} runs");
     }
-    let old = format!(
-        "[ \"$(readlink /opt/acme/current)\" = releases/{} ]",
-        built[0].release_id
-    );
-    host.m.wait_for(&old, Duration::from_secs(60));
+    let since = Instant::now();
+    let live = |version: &str| format!("ii  {version}");
+    while !built.iter().any(|built| host.dpkg() == live(&built.version)) {
+        hold!(
+            since.elapsed() < Duration::from_secs(60),
+            "nothing heals it\n{}",
+            host.m.sh("acme-release status; cat /var/lib/relpack/acme/journal")
+        );
+    }
     healed(host);
     let look = sweep::look(&host.m, "crash");
-    after_the_fault(&look, false, built).map_err(|why| {
+    let finished = look.record == live(&built[1].version);
+    after_the_fault(&look, finished, built).map_err(|why| {
         let log = host.m.sh("journalctl --no-pager -q -u relpack-heal-acme.service -n 60");
         format!("after healing: {why}\n{look:#?}\n{log}")
     })

@@ -28,7 +28,7 @@ fn app(number: usize) -> App {
 /// What may grow, in the order of [`LIMITS`].
 fn census(host: &Host) -> Vec<u64> {
     let said = host.m.ok(
-        "du -sk /opt/acme /var/lib/relpack /usr/lib/relpack | cut -f 1; \
+        "du -sk --exclude=/opt/acme/shared /opt/acme /var/lib/relpack /usr/lib/relpack | cut -f 1; \
          wc -c </var/lib/relpack/acme/journal; \
          for f in history activations; do wc -l </var/lib/relpack/acme/$f; done; \
          for d in seals debs migrated; do ls -A /var/lib/relpack/acme/$d | wc -l; done; \

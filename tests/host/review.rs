@@ -220,6 +220,23 @@ fn two_builds_of_one_version(suite: Suite) {
     assert_ne!(answer.pid, pid);
     m.ok("[ -z \"$(dpkg -V acme)\" ]");
 
+    // Nor does it take what dpkg has unpacked for what serves, because that has its version.
+    let third = app("1.0", "C").behaviour(Behaviour::ExitAtOnce).build();
+    m.put(
+        "/root/third.deb",
+        std::fs::read(third.path()).expect("the package that was just built"),
+    );
+    m.sh("dpkg -i /root/third.deb").expect_failure();
+    m.wait_for(
+        "! systemctl -q is-active relpack-heal-acme.service",
+        Duration::from_secs(60),
+    );
+    let answer = host.all_well(&second, "B");
+    m.ok(&format!(
+        "dpkg -L acme | grep -q /payload/{}.manifest",
+        second.release_id
+    ));
+
     // A person's command in the service's world takes nothing of that world along when it ends.
     m.ok("acme-release exec /usr/bin/test -e /run/acme/mark && [ -e /run/acme/mark ]");
     assert_eq!(host.serves("B").pid, answer.pid);

@@ -15,6 +15,8 @@ on_each_suite![
     blue_green_goes_back,
     a_canary_is_watched,
     a_crash_at_the_wrong_moment,
+    both_colours_serve,
+    a_shutdown_inside_a_deploy,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -127,6 +129,54 @@ fn a_crash_at_the_wrong_moment(suite: Suite) {
             Duration::from_secs(20),
         );
         assert_eq!(r.m.read("/etc/nginx/conf.d/relpack-acme.conf"), before);
+    }
+}
+
+/// As after a power cut: the marks of idle colours are not synced.
+fn both_colours_serve(suite: Suite) {
+    let r = Site::boot(suite, BLUE_GREEN);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    r.m.ok("rm /var/lib/relpack/acme/idle/green && systemctl start acme@green.service");
+    r.publish("2.0", "never-healthy");
+    r.under_load("apt-get install -y -q acme=2.0", true);
+    r.healed("1.0");
+    assert_eq!(r.one_serves("1.0"), "blue");
+    r.m.ok("rm /var/lib/relpack/acme/idle/green && systemctl start acme@green.service");
+    r.publish("3.0", "serve");
+    r.under_load("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0", false);
+    assert_eq!(r.one_serves("3.0"), "green");
+}
+
+/// A host that goes down in order, and takes the instances with it that a roll or a change waits for.
+fn a_shutdown_inside_a_deploy(suite: Suite) {
+    for (deploy, step) in [(ROLLING, "roll"), (BLUE_GREEN, "swap")] {
+        let mut r = Site::boot_with(suite, deploy, "Service.Environment.START_UP = \"3\"", Upstream::Once);
+        r.publish("1.0", "serve");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        r.publish("2.0", "serve");
+        let upgrade = r.m.spawn(
+            "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
+             sh -c \"trap '' TERM; apt-get install -y -q acme=2.0 >/var/log/midway 2>&1\"",
+        );
+        r.m.wait_for(
+            &format!("grep -qx step={step} /var/lib/relpack/acme/journal"),
+            Duration::from_secs(30),
+        );
+        r.m.reboot();
+        drop(upgrade);
+        let midway = r.m.read("/var/log/midway");
+        assert!(midway.contains("its next boot goes on with acme 2.0"), "{midway}");
+        r.m.wait_for(
+            "! systemctl -q is-active relpack-resume-acme.service",
+            Duration::from_secs(60),
+        );
+        r.healed("2.0");
+        if deploy == ROLLING {
+            r.settled("2.0");
+        } else {
+            r.one_serves("2.0");
+        }
     }
 }
 
