@@ -364,19 +364,20 @@ fn what_is_not_there_yet_is_said() {
 /// A file that is there is named, with what is wrong in it.
 #[test]
 fn a_project_that_does_not_tell_what_to_start_is_named() {
-    let cargo = "[package]\nname = \"a\nversion = \"1\"\n";
-    let member = "[workspace]\nmembers = [\"a\"]\n";
-    let broken = "{\n  \"name\": \"a\",\n  \"main\": x\n}\n";
-    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+    const CARGO: &str = "[package]\nname = \"a\nversion = \"1\"\n";
+    const MEMBER: &str = "[workspace]\nmembers = [\"a\"]\n";
+    const BROKEN: &str = "{\n  \"name\": \"a\",\n  \"main\": x\n}\n";
+    type Files = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Files, &[&str]); 11] = [
         (
             "node",
-            &[("package.json", broken)],
+            &[("package.json", BROKEN)],
             &["package.json\", line 3, column 11: expected value"],
         ),
-        ("rust", &[("Cargo.toml", cargo)], &["Cargo.toml\", line 2, column "]),
+        ("rust", &[("Cargo.toml", CARGO)], &["Cargo.toml\", line 2, column "]),
         (
             "rust",
-            &[("Cargo.toml", member), ("a/Cargo.toml", cargo)],
+            &[("Cargo.toml", MEMBER), ("a/Cargo.toml", CARGO)],
             &["a/Cargo.toml\", line 2"],
         ),
         (
@@ -425,12 +426,12 @@ fn a_project_that_does_not_tell_what_to_start_is_named() {
     ];
     for (runtime, files, wanted) in cases {
         let temp = tempfile::tempdir().unwrap();
-        for (name, text) in *files {
+        for (name, text) in files {
             write(&temp.path().join(name), text, 0o644);
         }
         let said = fails(&mut init(temp.path()), 1);
         assert_eq!(said, fails(init(temp.path()).args(["--runtime", runtime]), 1));
-        for wanted in *wanted {
+        for wanted in wanted {
             assert!(said.contains(wanted), "{files:?}: {said}");
         }
         assert!(
