@@ -351,7 +351,9 @@ impl<'d> Table<'d> {
 
     /// Says that a table of the file is needed.
     pub(super) fn need_table(&self, key: &'static str, contents: &str) {
-        if !self.has(key) {
+        // One that is only misspelt is told as that.
+        let misspelt = || self.entries.keys().any(|name| suggest(name.get_ref(), [key]).is_some());
+        if !self.has(key) && !misspelt() {
             self.doc.push(
                 Problem::new(self.span.clone(), format!("the table [{key}] is missing"))
                     .help(format!("add [{key}] with {contents}"))

@@ -173,6 +173,20 @@ impl Report {
         }
     }
 
+    /// That a section lacks something says nothing new where one of its directives could not be read.
+    pub fn drop_what_follows(&mut self) {
+        let unread: Vec<(Origin, Option<String>)> = self
+            .errors
+            .iter()
+            .filter(|error| error.key.is_some())
+            .map(|error| (error.origin.clone(), error.section.clone()))
+            .collect();
+        self.errors.retain(|error| {
+            let lacks = error.key.is_none() && error.section.is_some();
+            !lacks || !unread.contains(&(error.origin.clone(), error.section.clone()))
+        });
+    }
+
     pub fn warning(&mut self, warning: UnitError) {
         let warning = UnitWarning(warning);
         if !self.warnings.contains(&warning) {

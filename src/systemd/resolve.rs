@@ -88,6 +88,7 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
     }
     migrate::add_units(&mut units, &vars(None, ctx.app(), ctx), ctx, &mut report);
 
+    report.drop_what_follows();
     if report.errors.is_empty() {
         units.sort_by(|a, b| a.name.cmp(&b.name));
         Ok((units, report.warnings))
