@@ -1,6 +1,7 @@
 //! The tarball that installs: the same activation where no package manager has the application, up, back, and away again.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::app::{Built, expect_serves};
@@ -140,6 +141,32 @@ fn whole_life(suite: Suite) {
         .filter(|line| line.contains("acme") || line.contains("relpack"))
         .collect();
     assert!(ours.is_empty(), "left behind: {ours:?} of {new:?}");
+    goes_on_after_a_crash(suite);
+}
+
+/// The host goes down in the middle of an upgrade, and nobody comes.
+fn goes_on_after_a_crash(suite: Suite) {
+    let mut machine = Machine::boot(suite);
+    let m = &mut machine;
+    let (first, second) = (unpacked(m, &app("1.0")), unpacked(m, &app("2.0")));
+    m.ok(&script(&first, "install"));
+    let slow = "/etc/systemd/system/acme.service.d/slow.conf";
+    m.put(slow, "[Service]\nExecStartPre=/usr/bin/sleep 1000\n");
+    m.ok("systemctl daemon-reload");
+    let upgrade = m.spawn(&script(&second, "install"));
+    m.wait_for(
+        "grep -qx step=start /var/lib/relpack/acme/journal",
+        Duration::from_secs(60),
+    );
+    m.ok(&format!("rm {slow}"));
+    m.kill9();
+    upgrade.wait(Duration::from_secs(30));
+    m.start();
+    m.wait_for(
+        "! systemctl -q is-active relpack-resume-acme.service",
+        Duration::from_secs(60),
+    );
+    all_well(m, &second, "2.0");
 }
 
 /// The same application is dpkg's or a tarball's, and each of them says so.
