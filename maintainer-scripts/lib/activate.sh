@@ -42,10 +42,10 @@ activate() {
     deadline=$((began + $(setting "$1" timeout)))
     step store "its units and settings could not be written" activation_store "$1"
     activation_env "$1"
-    if [ "$mode" != live ] || [ -n "$not_started" ]; then
-        step switch "the switch to the new release failed" activation_deferred "$1"
-    elif [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ] && runs_only "$1"; then
+    if serves_already "$1" && [ -z "$not_started" ] && { [ "$mode" = live ] || [ "$mode" = boot ]; }; then
         step switch "its units could not be loaded" activation_same "$1"
+    elif [ "$mode" != live ] || [ -n "$not_started" ]; then
+        step switch "the switch to the new release failed" activation_deferred "$1"
     else
         activation_live "$1"
     fi
@@ -120,6 +120,10 @@ activation_deferred() {
     if swaps "$1" && ! release_kept "$j_from_id"; then colours_begin "$1"; fi
     switch_to "$1"
     instances_follow "$1"
+    if rolls "$1" || changes_over "$1"; then
+        # shellcheck disable=SC2046
+        instances_settle "$1" $({ units_of "$1"; wanted_units "$1"; } | sort -u)
+    fi
     files_deliver "$1" "$j_from_id"
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
@@ -135,6 +139,10 @@ activation_deferred() {
         done
         ;;
     esac
+}
+
+serves_already() {
+    [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ] && runs_only "$1"
 }
 
 # runs_only ID: no service still runs another release. A revert that failed half-way leaves that.
@@ -175,7 +183,7 @@ activation_postpone() {
 activation_live() {
     attempt migration_settle
     [ "$rc" = 0 ] || activation_failed "an earlier migration still runs (hint: journalctl -u $migrate_unit)"
-    [ ! -e "$state/pending-migration" ] || rm -f "$state/pending-migration"
+    # Where one had waited for a start, its success removes the mark.
     if migration_wanted; then
         if policy_allows "$migrate_unit" start; then
             step migrate "the migration failed" migrate
@@ -183,8 +191,12 @@ activation_live() {
             say "the migration waits for the next start of a service: policy-rc.d forbids $migrate_unit"
             write_file "$state/pending-migration" 0644 </dev/null
         fi
+    elif [ -e "$state/pending-migration" ]; then
+        rm -f "$state/pending-migration"
     fi
     [ -n "$j_touched" ] || j_touched=y
+    swaps "$1" || idle_end "$1"
+    if changes_over "$1" && ! swap_one "$1"; then activation_failed "of its two colours not one alone could serve"; fi
     if rolls "$1"; then
         step roll "an instance was not healthy" roll "$1"
     elif changes_over "$1"; then

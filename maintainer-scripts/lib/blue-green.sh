@@ -31,7 +31,18 @@ colours_begin() {
     done
 }
 
-# swap_one ID: what both colours serve, only one of them does from now on: as the proxy has it, else the first.
+# idle_end ID: it has no colours, so what was idle is an instance like the others, if it is enabled.
+idle_end() {
+    for _m in "$state"/idle/*; do
+        [ -e "$_m" ] || continue
+        _u=$name@${_m##*/}.service
+        if has_unit "$1" "$_u" && unit_enabled "$_u" && ! was_running "$_u"; then j_running="$j_running $_u "; fi
+    done
+    rm -rf "$state/idle"
+}
+
+# swap_one ID: what both colours serve, only one of them does from now on: as the proxy has it, else the first. After a
+# power cut both may run, since marks are not synced.
 swap_one() {
     _serves=
     for _c in $(colours "$1"); do
@@ -51,8 +62,6 @@ swap_one() {
 
 # swap ID
 swap() {
-    # After a power cut both may run, since marks are not synced.
-    swap_one "$1" || return 1
     _serves=
     _colour=
     for _c in $(colours "$1"); do
@@ -62,21 +71,29 @@ swap() {
             _colour=$_c
         fi
     done
+    # Instances of other names end when this release serves, and wait for nobody then.
+    _others=
+    for _c in $j_running; do
+        if is_instance "$_c"; then _others=y; fi
+    done
     # Nothing of it is meant to run.
-    if [ -z "$_serves" ] && has_unit "$j_from_id" "$name@.service"; then return 0; fi
+    if [ -z "$_others" ] && has_unit "$j_from_id" "$name@.service"; then return 0; fi
     if unit_masked "$_colour" || ! policy_allows "$_colour" start; then
         say "$_colour may not be started, and without it nothing can change over"
         return 1
     fi
     swap_start "$1" "$_colour"
     fault swap-healthy
-    proxy_wait=
+    [ -z "$_serves" ] || proxy_wait=
     proxy_set "$1" "$_colour"
     fault swapped
 }
 
 # swap_start ID UNIT
 swap_start() {
+    if [ "$(unit_show "$2" ActiveState)" != active ] || [ "$(unit_release "$2")" != "$1" ]; then
+        drain_wait
+    fi
     systemctl stop "relpack-drain-$name.service" 2>/dev/null || :
     # Also what has happened to it since an interrupted run says nothing about this deploy.
     systemctl reset-failed "$2" 2>/dev/null || :
@@ -109,16 +126,38 @@ swap_back() {
             systemctl reset-failed "$_serves" 2>/dev/null || :
             if bounded systemctl start "$_serves" && healthy "$1" "$_serves"; then :; else _sick=y; fi
         fi
-        proxy_set "$1" "$_serves" || _sick=y
+        # Where nginx can't be told, it goes on sending requests to the others.
+        proxy_set "$1" "$_serves" || {
+            _sick=y
+            _others=
+        }
+    elif has_unit "$1" "$name@.service"; then
+        # shellcheck disable=SC2086
+        proxy_without "$1" $_others || _sick=y
     fi
     for _c in $_others; do
         bounded systemctl stop "$_c" || :
         systemctl reset-failed "$_c" 2>/dev/null || :
-        mark_idle "$_c"
+        if swaps "$1"; then mark_idle "$_c"; else mark_serving "$_c"; fi
         instance_unpoint "$_c"
     done
     daemon_reload
+    # shellcheck disable=SC2086
+    swaps "$1" || swap_undo "$1" $_others || _sick=y
     [ -z "$_sick" ]
+}
+
+# swap_undo ID UNIT…: that release has instances that all serve, and one of them had been made a colour.
+swap_undo() {
+    _to=$1
+    shift
+    _down=
+    for _c in "$@"; do
+        if ! has_unit "$_to" "$_c" || ! unit_enabled "$_c" || unit_masked "$_c"; then continue; fi
+        if bounded systemctl start "$_c" && healthy "$_to" "$_c"; then :; else _down=y; fi
+    done
+    if has_unit "$_to" "$name@.service"; then proxy_with "$_to" || return 1; fi
+    [ -z "$_down" ]
 }
 
 # swap_finish ID: what does not serve is idle from now on; what still runs there is ended by systemd, not by us.
@@ -126,7 +165,14 @@ swap_finish() {
     _others=
     _serves=
     for _c in $(colours "$1"); do
-        if [ "$(unit_release "$_c")" = "$1" ]; then _serves=$_c; else _others="$_others $_c"; fi
+        # One that has crashed just now has no process. The proxy knows which of two of this release it is.
+        _runs=$(unit_release "$_c")
+        if [ "${_runs:-$(instance_release "$_c")}" = "$1" ] && ! is_idle "$_c" && [ -z "$_serves" ] &&
+            { ! proxy_used "$1" || proxy_has "$1" "$_c"; }; then
+            _serves=$_c
+        else
+            _others="$_others $_c"
+        fi
     done
     [ -n "$_serves" ] || return 0
     mark_serving "$_serves"

@@ -45,10 +45,12 @@ file_deliver() {
         return 0 # the admin removed it
     fi
     mkdir -p "$root${3%/*}"
-    # Before the file: whoever comes after a kill knows both texts as ours.
+    # Before the file: whoever comes after a kill knows both texts as ours; of a path that was never there, that it is new.
+    _new=
+    [ -e "$root$3" ] || _new=${tab}new
     {
         cat "$files_record"
-        printf '%s\t%s\n' "$(file_hash "$_default")" "$3"
+        printf '%s\t%s%s\n' "$(file_hash "$_default")" "$3" "$_new"
     } | write_file "$files_record" 0644
     file_write "$1" "$3" "$4" "$root$3"
     file_record "$_default" "$3"
@@ -85,12 +87,14 @@ file_write() {
 
 file_hash() { sha256sum <"$1" | cut -d ' ' -f 1; }
 
-file_known() { cut -f 2 "$files_record" | grep -xF "$1" >/dev/null; }
+# file_known PATH: it was there once.
+file_known() { awk -F '\t' -v p="$1" '$2 == p && $3 == "" { known = 1 } END { exit !known }' "$files_record"; }
 
 # file_is_ours PATH: it says what we wrote there.
 file_is_ours() {
     [ -f "$root$1" ] && [ ! -L "$root$1" ] || return 1
-    grep -xF "$(file_hash "$root$1")$tab$1" "$files_record" >/dev/null
+    _hash=$(file_hash "$root$1")
+    grep -xF -e "$_hash$tab$1" -e "$_hash$tab$1${tab}new" "$files_record" >/dev/null
 }
 
 # file_record DEFAULT PATH: from now on that text alone is ours.

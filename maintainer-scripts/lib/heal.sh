@@ -44,7 +44,7 @@ heal_meanwhile() {
 
 heal_in_repository() {
     apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= madison "$name" 2>/dev/null |
-        awk -F ' *[|] *' -v v="$j_live_version" '$2 == v { found = 1 } END { exit !found }'
+        awk -F ' *[|] *' -v v="$j_live_version" '$2 "" == v "" { found = 1 } END { exit !found }'
 }
 
 # A hold ("hi") is the admin's wish and no disorder.

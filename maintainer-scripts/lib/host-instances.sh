@@ -67,14 +67,15 @@ host_begin() {
     say "warning: $2, which $facts names, is not healthy, so it is stopped (hint: journalctl -u $2; then: $(again "$version"))"
     # Else the next deploy would fail by it.
     host_end "$2"
-    _ours=$(printf '%s' "$_ours" | grep -vxF "$(instance_of "$2")")$nl
+    _ours=$(printf '%s' "$_ours" | grep -vxF "$(instance_of "$2")" || :)
+    [ -z "$_ours" ] || _ours=$_ours$nl
     printf '%s' "$_ours" | write_file "$named_record" 0644
 }
 
 # host_end UNIT
 host_end() {
     if [ "$mode" = live ] && policy_allows "$1" stop; then
-        proxy_without "$j_live_id" "$1" || :
+        swaps "$j_live_id" || proxy_without "$j_live_id" "$1" || :
         bounded systemctl stop "$1" || say "warning: $1 was left running (hint: systemctl stop $1)"
     fi
     systemctl ${root:+--root="$root"} -q disable "$1" || say "warning: $1 cannot be disabled (hint: systemctl disable $1)"

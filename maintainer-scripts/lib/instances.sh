@@ -32,10 +32,12 @@ instance_release() {
 # instance_unpoint UNIT: it is the live release's.
 instance_unpoint() { rm -f "$base/instances/$(instance_of "$1")" "$unitstore/instances/$(instance_of "$1")"; }
 
-# instances_settle ID UNIT…: all of these are the live release's, and nothing is left of others.
+# instances_settle ID UNIT…: all of these are the live release's, and nothing is left of others. Whether that changed
+# anything is in settled.
 instances_settle() {
     _live=$1
     shift
+    _before=$(instances_listed)
     for _u in "$@"; do
         if is_instance "$_u" && ! is_idle "$_u"; then instance_point "$_u" "$_live"; fi
     done
@@ -43,7 +45,15 @@ instances_settle() {
         [ -L "$_l" ] || continue
         case " $* " in *" $name@${_l##*/}.service "*) ;; *) rm -f "$_l" ;; esac
     done
+    settled=
+    [ "$(instances_listed)" = "$_before" ] || settled=y
     rmdir "$base/instances" "$unitstore/instances" 2>/dev/null || :
+}
+
+instances_listed() {
+    for _l in "$unitstore"/instances/*; do
+        if [ -L "$_l" ]; then printf '%s %s\n' "$_l" "$(readlink "$_l")"; fi
+    done
 }
 
 # gate_instance ID UNIT: healthy and settled, so many checks in a row, and what the release itself wants to see.
@@ -84,7 +94,7 @@ check_request() {
     _spec=$3
     _least=${_spec%%"$tab"*}
     _spec=${_spec#*"$tab"}
-    _most=${_spec%%"$tab"*}
+    _highest=${_spec%%"$tab"*}
     _spec=${_spec#*"$tab"}
     _within=${_spec%%"$tab"*}
     _url=$(health_expand "$1" "$2" "${_spec#*"$tab"}")
@@ -96,8 +106,8 @@ check_request() {
     _status=${_said%% *}
     _took=$(printf '%s\n' "${_said#* }" | awk '{ printf "%d", $1 * 1000 }')
     _why="$_url answered $_status in $_took ms"
-    if [ "$_status" -lt "$_least" ] || [ "$_status" -gt "$_most" ] || [ "$_took" -gt "$_within" ]; then
-        _why="$_why, and not with $_least to $_most within $_within ms"
+    if [ "$_status" -lt "$_least" ] || [ "$_status" -gt "$_highest" ] || [ "$_took" -gt "$_within" ]; then
+        _why="$_why, and not with $_least to $_highest within $_within ms"
         return 1
     fi
     [ "$_took" -le "$check_slowest" ] || check_slowest=$_took

@@ -15,10 +15,15 @@ incoming_note() {
     _dpkg=/proc/$PPID
     rm -f "$state/incoming"
     [ -r "$_dpkg/cmdline" ] || return 0
+    # In a root of its own it may not be there; this is no reason to refuse anything.
+    _cwd=$(readlink -f "$_dpkg/cwd" 2>/dev/null) || _cwd=
     tr '\0' '\n' <"$_dpkg/cmdline" | while IFS= read -r _arg; do
         case $_arg in
         /*) ;;
-        *) _arg=$(readlink -f "$_dpkg/cwd")/$_arg ;;
+        *)
+            [ -n "$_cwd" ] || continue
+            _arg=$_cwd/$_arg
+            ;;
         esac
         # apt hands over a directory of links, or the files themselves.
         for _f in "$_arg" "$_arg"/*.deb; do
@@ -74,8 +79,9 @@ activation_note() {
     } | write_file "$state/activations" 0644
 }
 
-version_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v r="$1" '$2 == r { v = $3 } END { print v }' "$state/activations"; }
-release_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v v="$1" '$3 == v { r = $2 } END { print r }' "$state/activations"; }
+# As texts: awk takes 1.1 and 1.10 for one number.
+version_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v r="$1" '$2 "" == r "" { v = $3 } END { print v }' "$state/activations"; }
+release_of() { [ ! -e "$state/activations" ] || awk -F '\t' -v v="$1" '$3 "" == v "" { r = $2 } END { print r }' "$state/activations"; }
 
 # releases_in_use: ids that a process runs from, has open or has mapped, in any mount namespace; and those that a unit
 # text of the admin's names.

@@ -5,7 +5,10 @@
 migration_wanted() {
     [ -n "$(setting "$j_to_id" migrate)" ] || return 1
     [ ! -e "$state/migrated/$j_to_id" ] || return 1
-    [ "$(fact migrate)" != no ] || return 1
+    _fact=$(fact migrate | tr '[:upper:]' '[:lower:]')
+    case ${_fact%%[ #]*} in no | n | false | f | off | 0) return 1 ;; esac
+    # What serves and was not migrated was rolled back to, or this host had said no.
+    [ "$j_to_id" != "$j_live_id" ] || [ -e "$state/pending-migration" ] || return 1
     [ -z "$j_from_version" ] || version_is "$j_to_version" ge "$j_from_version"
 }
 

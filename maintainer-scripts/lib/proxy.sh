@@ -13,7 +13,8 @@ proxy_without() {
     _members=
     _for=$1
     shift
-    for _m in $(proxy_serve "$_for"); do
+    _runs=$(proxy_serve "$_for") || return 1
+    for _m in $_runs; do
         case " $* " in *" $_m "*) continue ;; esac
         if ! is_idle "$_m"; then _members="$_members $_m"; fi
     done
@@ -24,14 +25,29 @@ proxy_without() {
 # proxy_serve ID: the instances that run, and those of this release that systemd is starting again: nobody would take one
 # back in that had crashed just now.
 proxy_serve() {
-    systemctl list-units --plain --no-legend --state=active,reloading,activating "$name@*.service" | sort |
+    _asks=0
+    until _listed=$(systemctl list-units --plain --no-legend --state=active,reloading,activating "$name@*.service"); do
+        _asks=$((_asks + 1))
+        [ "$_asks" -lt 20 ] || return 1
+        sleep 0.5
+    done
+    printf '%s\n' "$_listed" | sort |
         while read -r _m _loaded _is _; do
+            [ -n "$_m" ] || continue
             if [ "$_is" != activating ] || [ "$(instance_release "$_m")" = "$1" ]; then printf '%s\n' "$_m"; fi
         done
 }
 
 # proxy_has ID UNIT: whether nginx knows it.
-proxy_has() { grep -sF "server $(health_expand "$1" "$2" "$(setting "$1" proxy-server)");" "$proxy_conf" >/dev/null; }
+proxy_has() { grep -sF "server $(proxy_server "$1" "$2");" "$proxy_conf" >/dev/null; }
+
+# proxy_server ID UNIT: where an instance listens, by the release that it runs, and that release by its own settings.
+proxy_server() {
+    _ran=$(unit_release "$2")
+    [ -n "$_ran" ] || _ran=$(instance_release "$2")
+    if ! release_kept "$_ran" || [ -z "$(setting "$_ran" proxy-server)" ]; then _ran=$1; fi
+    health_expand "$_ran" "$2" "$(setting "$_ran" proxy-server)"
+}
 
 # proxy_set ID UNIT…: exactly these.
 proxy_set() {
@@ -52,7 +68,7 @@ proxy_text() {
     echo "# Written by relpack at every change of $name. Include it by proxy_pass http://$name; (see /usr/share/$name/nginx.conf)."
     echo "upstream $name {"
     for _m in "$@"; do
-        printf '    server %s%s;\n' "$(health_expand "$_of" "$_m" "$(setting "$_of" proxy-server)")" "$(proxy_weight "$_of" "$_m" $#)"
+        printf '    server %s%s;\n' "$(proxy_server "$_of" "$_m")" "$(proxy_weight "$_of" "$_m" $#)"
     done
     # nginx refuses an upstream without servers.
     [ $# -gt 0 ] || echo '    server 127.0.0.1:9 down;'
@@ -131,4 +147,9 @@ proxy_drained() {
         sleep 0.1
     done
     say "nginx still has requests under way after $_limit s; going on"
+}
+
+# drain_wait: until the requests that the deploy before this one had left have ended; that takes no longer than "drain".
+drain_wait() {
+    while [ "$(now)" -lt "$deadline" ] && systemctl -q is-active "relpack-drain-$name.service"; do sleep 0.2; done
 }

@@ -13,6 +13,7 @@ remove() {
     systemd_runs || :
     rm -f "$pinfile"
     forget_units
+    forget_texts
     links_forget
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances"
     # A tarball's own script for this goes last.
@@ -59,6 +60,22 @@ forget_units() {
     done
 }
 
+# What a revert had written there of another version; dpkg has removed its own before.
+forget_texts() {
+    grep -lsxF "Package=$name" "$unitdir"/*.* "$unitdir"/*.d/*.conf | while IFS= read -r _text; do
+        _u=${_text#"$unitdir/"}
+        case $_u in
+        */*) ;;
+        *)
+            ! can_enable || unit_forget "$_u"
+            if systemd_runs; then systemctl stop "$_u" 2>/dev/null || :; fi
+            ;;
+        esac
+        rm -f "$_text"
+        case $_u in */*) rmdir "${_text%/*}" 2>/dev/null || : ;; esac
+    done
+}
+
 purge() {
     systemd_runs || :
     for _u in $units; do
@@ -66,11 +83,11 @@ purge() {
         # When a timer with Persistent= last ran.
         case $_u in *.timer) rm -f "$root/var/lib/systemd/timers/stamp-$_u" ;; esac
     done
-    if [ "$purge_shared" = yes ]; then
-        rm -rf "$base/shared"
-    elif [ -n "$env_file" ] && [ -e "$state/env-created" ] && [ -f "$root$env_file" ] &&
+    if [ "$purge_shared" = yes ]; then rm -rf "$base/shared"; fi
+    if [ -n "$env_file" ] && [ -e "$state/env-created" ] && [ -f "$root$env_file" ] &&
         [ "$(sha256sum <"$root$env_file")" = "$(cat "$state/env-created")" ]; then
         rm -f "$root$env_file"
+        rmdir "$root${env_file%/*}" 2>/dev/null || :
     fi
     purge_files
     # Deepest first; what is not empty is the user's.
@@ -104,6 +121,12 @@ purge_users() {
                 continue 2
             fi
         done
+        # Our own files are gone by now; another package may have the same user.
+        if grep -qsE "^u[^ ]* +\"?$_user\"?( |\$)" /usr/lib/sysusers.d/*.conf /etc/sysusers.d/*.conf ||
+            grep -qsxF "User=$_user" /usr/lib/systemd/system/*.service /etc/systemd/system/*.service; then
+            say "user $_user is kept: another package has it, too (hint: grep -r $_user /usr/lib/sysusers.d /usr/lib/systemd/system)"
+            continue
+        fi
         userdel "$_user" || say "warning: user $_user could not be removed (hint: userdel $_user)"
     done
 }

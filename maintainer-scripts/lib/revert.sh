@@ -121,7 +121,10 @@ revert_start() {
         # Then it was not touched.
         if unit_masked "$_u" || ! policy_allows "$_u" restart; then continue; fi
         case $_u in
-        *.service) _again="$_again $_u" ;;
+        *.service)
+            # One that was not reached yet runs on.
+            if [ "$(unit_show "$_u" ActiveState)" != active ] || [ "$(unit_release "$_u")" != "$1" ]; then _again="$_again $_u"; fi
+            ;;
         *.socket) if unit_changed "$_u" "$j_to_id" "$1"; then _sockets="$_sockets $_u"; fi ;;
         *) if unit_changed "$_u" "$j_to_id" "$1"; then _again="$_again $_u"; fi ;;
         esac

@@ -16,10 +16,14 @@ in_roll() {
 }
 
 roll() {
-    _all=
+    # Those that serve nobody first: they take nothing out of the proxy.
+    _down=
+    _up=
     for _u in $(wanted_units "$1"); do
-        if in_roll "$1" "$_u" && policy_allows "$_u" restart; then _all="$_all $_u"; fi
+        if ! in_roll "$1" "$_u" || unit_masked "$_u" || ! policy_allows "$_u" restart; then continue; fi
+        if [ "$(unit_show "$_u" ActiveState)" = active ]; then _up="$_up $_u"; else _down="$_down $_u"; fi
     done
+    _all=$_down$_up
     _soak=$(setting "$1" soak)
     _canary=
     if [ -n "$_soak" ]; then
@@ -95,6 +99,7 @@ roll_some() {
         # Done by a run that was interrupted? What has happened to it since says nothing about this deploy.
         if [ "$(unit_release "$_r")" = "$_to" ] && [ "$(readlink "$base/instances/$(instance_of "$_r")" 2>/dev/null)" = "../releases/$_to" ]; then
             systemctl reset-failed "$_r" 2>/dev/null || :
+            lame_duck_over "$_r"
             continue
         fi
         _change="$_change $_r"
@@ -137,7 +142,7 @@ roll_back() {
     _down=
     _up=
     for _u in $j_running; do
-        in_roll "$j_to_id" "$_u" || continue
+        if ! in_roll "$j_to_id" "$_u" || unit_masked "$_u"; then continue; fi
         if [ "$(unit_show "$_u" ActiveState)" != active ]; then
             _down="$_down $_u"
         elif [ "$(unit_release "$_u")" != "$1" ]; then
@@ -159,6 +164,7 @@ roll_back() {
     done
     # shellcheck disable=SC2086
     instances_settle "$1" $j_running
+    [ -z "$settled" ] || daemon_reload
     [ -z "$_sick" ]
 }
 
@@ -177,10 +183,15 @@ instances_follow() {
 
 # instances_finish ID: it serves; what only one instance at a time needed is put away.
 instances_finish() {
+    _serves=
     if swaps "$1"; then
         if [ "$mode" = live ]; then swap_finish "$1"; else swap_leave "$1"; fi
     fi
     # shellcheck disable=SC2046
     instances_settle "$1" $({ units_of "$1"; wanted_units "$1"; } | sort -u)
-    if [ "$mode" = live ]; then proxy_with "$1"; fi
+    [ "$mode" = live ] || return 0
+    # One that was stopped has still the text of the release before.
+    [ -z "$settled" ] || daemon_reload
+    # Of the colours one; what else runs there is not of this release.
+    if [ -n "$_serves" ]; then proxy_set "$1" "$_serves"; else proxy_with "$1"; fi
 }

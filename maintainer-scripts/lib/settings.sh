@@ -104,7 +104,7 @@ env_value() {
 env_read() {
     if [ -n "$1" ] && [ -r "$root$1" ]; then
         awk -v k="$2" '
-            { sub(/^[ \t]+/, ""); if (index($0, k "=") == 1) { v = substr($0, length(k) + 2) } }
+            { sub(/^[ \t]+/, ""); if ($0 ~ /^[A-Za-z0-9_]+[ \t]+=/) sub(/[ \t]+=/, "="); if (index($0, k "=") == 1) { v = substr($0, length(k) + 2) } }
             END { gsub(/^[ \t]+|[ \t\r]+$/, "", v)
                   if (v ~ /^".*"$/ || v ~ /^\047.*\047$/) v = substr(v, 2, length(v) - 2)
                   print v }' "$root$1"

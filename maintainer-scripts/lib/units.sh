@@ -89,7 +89,8 @@ template_enabled() {
 unit_release() {
     _pid=$(unit_show "$1" MainPID)
     [ "${_pid:-0}" != 0 ] && [ -r "/proc/$_pid/mountinfo" ] || return 0
-    awk -v at="$prefix/app" '$5 == at { n = split($4, p, "/"); print p[n] }' "/proc/$_pid/mountinfo" | tail -n 1
+    # With links followed, as the kernel tells it.
+    awk -v at="$(readlink -f "$prefix" || printf '%s' "$prefix")/app" '$5 == at { n = split($4, p, "/"); print p[n] }' "/proc/$_pid/mountinfo" | tail -n 1
 }
 
 # install_section FILE: what "systemctl enable" would act on.

@@ -16,6 +16,7 @@ on_each_suite![
     a_canary_is_watched,
     a_crash_at_the_wrong_moment,
     both_colours_serve,
+    strategies_change,
     a_shutdown_inside_a_deploy,
 ];
 
@@ -146,6 +147,53 @@ fn both_colours_serve(suite: Suite) {
     r.publish("3.0", "serve");
     r.under_load("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0", false);
     assert_eq!(r.one_serves("3.0"), "green");
+}
+
+/// From one strategy to another, under load, and back where the new release is sick.
+fn strategies_change(suite: Suite) {
+    let r = Site::boot(suite, ROLLING);
+    let version = |version: &str, deploy: &str, more: &str, behaviour: &str| {
+        let config = r.config_with(version, deploy) + more;
+        r.add(&r.build_of(version, &config, &[("behaviour", behaviour)]));
+        format!("apt-get install -y -q --allow-downgrades -o DPkg::Lock::Timeout=30 acme={version}")
+    };
+    r.m.ok(&version("1.0", ROLLING, "", "serve"));
+    r.settled("1.0");
+
+    let changes_over = version("2.0", BLUE_GREEN, "", "serve");
+    r.under_load(&changes_over, false);
+    r.one_serves("2.0");
+    // Its idle colour is an instance like the other one.
+    let rolls = version("3.0", ROLLING, "", "serve");
+    r.under_load(&rolls, false);
+    r.settled("3.0");
+    r.m.ok("[ ! -e /var/lib/relpack/acme/idle ]");
+
+    let sick = version("4.0", BLUE_GREEN, "", "never-healthy");
+    r.under_load(&sick, true);
+    assert_eq!(r.instances(), "3.0 3.0");
+    r.healed("3.0");
+    r.settled("3.0");
+
+    // One instance more, and the way back, where its address is known no longer.
+    let third = "[instances.third]\nEnvironment.PORT = \"3002\"\n";
+    let more = r
+        .config_with("5.0", ROLLING)
+        .replace("[deploy]", &format!("{third}[deploy]"));
+    r.add(&r.build_of("5.0", &more, &[("behaviour", "serve")]));
+    r.under_load("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=5.0", false);
+    r.m.ok("grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && systemctl -q is-active acme@third");
+    r.under_load("acme-release rollback", false);
+    r.healed("3.0");
+    r.settled("3.0");
+    r.m.ok("! systemctl -q is-active acme@third && ! grep -q 3002 /etc/nginx/conf.d/relpack-acme.conf");
+
+    // Stopped during a roll, and started when that is over.
+    r.m.ok("systemctl stop acme@green.service");
+    r.m.ok(&version("6.0", ROLLING, "", "serve"));
+    r.m.ok("systemctl start acme@green.service");
+    r.m.wait_for("curl -sS http://127.0.0.1:3001/", Duration::from_secs(20));
+    assert_eq!(r.instances(), "6.0 6.0");
 }
 
 /// A host that goes down in order, and takes the instances with it that a roll or a change waits for.

@@ -104,6 +104,11 @@ impl Site {
     }
 
     fn config(&self, version: &str) -> String {
+        self.config_with(version, self.deploy)
+    }
+
+    /// The same with other lines of `[deploy]`.
+    pub fn config_with(&self, version: &str, deploy: &str) -> String {
         format!(
             "{}[units.\"acme@.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\n\
              Service.TimeoutStopSec = \"30s\"\nService.Environment.UNIT = \"{version}\"\n\
@@ -114,10 +119,10 @@ impl Site {
             self.service,
             [("settle", "1s"), ("health_timeout", "8s")]
                 .iter()
-                .filter(|(key, _)| !self.deploy.contains(key))
+                .filter(|(key, _)| !deploy.contains(key))
                 .map(|(key, value)| format!("{key} = \"{value}\"\n"))
                 .collect::<String>(),
-            self.deploy
+            deploy
         )
     }
 
