@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::app::{Built, expect_serves};
-use crate::support::{App, Behaviour, Machine, Migration, Suite};
+use crate::support::{App, Behaviour, Machine, Migration, Suite, sample};
 
 on_each_suite![whole_life];
 
@@ -141,7 +141,7 @@ fn whole_life(suite: Suite) {
         .filter(|line| line.contains("acme") || line.contains("relpack"))
         .collect();
     assert!(ours.is_empty(), "left behind: {ours:?} of {new:?}");
-    goes_on_after_a_crash(suite);
+    sample::run("goes_on_after_a_crash", suite, goes_on_after_a_crash);
 }
 
 /// The host goes down in the middle of an upgrade, and nobody comes.

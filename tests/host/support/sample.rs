@@ -42,6 +42,16 @@ fn elsewhere(suite: Suite, name: &str) -> bool {
     other
 }
 
+/// All of them in full, else one by the seed.
+pub fn one_of<T, const N: usize>(suite: Suite, all: [T; N]) -> Vec<T> {
+    let chosen = usize::try_from(seed() / 2).unwrap_or(0) + suite as usize;
+    let of_all = all.into_iter().enumerate();
+    of_all
+        .filter(|(number, _)| full() || number % N == chosen % N)
+        .map(|(_, one)| one)
+        .collect()
+}
+
 /// The points to run of `total`: all of them, or `floor` of them, one at a random place in each of as many equal parts.
 pub fn pick(total: usize, floor: usize) -> Vec<usize> {
     if full() || total <= floor {

@@ -35,16 +35,12 @@ pub enum Upstream {
 impl Upstream {
     /// Both in full, else one by the seed.
     pub fn both(suite: Suite) -> Vec<Upstream> {
-        let all = [Upstream::Once, Upstream::Default];
-        if sample::full() {
-            return all.to_vec();
-        }
-        let one = all[usize::try_from((sample::seed() / 2 + suite as u64) % 2).unwrap_or(0)];
+        let chosen = sample::one_of(suite, [Upstream::Once, Upstream::Default]);
         eprintln!(
-            "{suite}: nginx's next upstream: {one:?} (RELPACK_SEED={})",
+            "{suite}: nginx's next upstream: {chosen:?} (RELPACK_SEED={})",
             sample::seed()
         );
-        vec![one]
+        chosen
     }
 }
 
