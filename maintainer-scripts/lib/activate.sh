@@ -141,6 +141,7 @@ activation_deferred() {
     esac
 }
 
+# serves_already ID: it is live, and nothing of it has to be started anew.
 serves_already() {
     [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ] && runs_only "$1"
 }

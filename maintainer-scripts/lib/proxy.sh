@@ -25,12 +25,7 @@ proxy_without() {
 # proxy_serve ID: the instances that run, and those of this release that systemd is starting again: nobody would take one
 # back in that had crashed just now.
 proxy_serve() {
-    _asks=0
-    until _listed=$(systemctl list-units --plain --no-legend --state=active,reloading,activating "$name@*.service"); do
-        _asks=$((_asks + 1))
-        [ "$_asks" -lt 20 ] || return 1
-        sleep 0.5
-    done
+    _listed=$(systemd_answer list-units --plain --no-legend --state=active,reloading,activating "$name@*.service") || return 1
     printf '%s\n' "$_listed" | sort |
         while read -r _m _loaded _is _; do
             [ -n "$_m" ] || continue

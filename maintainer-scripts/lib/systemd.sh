@@ -52,18 +52,22 @@ systemd_mode() {
     done
 }
 
-# unit_ask ARGUMENT…: "systemctl show". Where systemd does not answer (it is re-executing, say) it is asked again: that
-# nobody could be asked must not look like a release that died.
+# systemd_answer ARGUMENT…: what systemctl says. Where systemd does not answer (it is re-executing, say) it is asked again.
+systemd_answer() {
+    _asks=0
+    until systemctl "$@" 2>/dev/null; do
+        _asks=$((_asks + 1))
+        [ "$_asks" -lt 20 ] || return 1
+        sleep 0.5
+    done
+}
+
+# unit_ask ARGUMENT…: "systemctl show": that nobody could be asked must not look like a release that died.
 unit_ask() {
     systemd_runs || return 0
     # A template itself has no state, and systemd never answers for it.
     case " $* " in *@.*) return 0 ;; esac
-    _asks=0
-    until systemctl show "$@" 2>/dev/null; do
-        _asks=$((_asks + 1))
-        [ "$_asks" -lt 20 ] || return 0
-        sleep 0.5
-    done
+    systemd_answer show "$@" || return 0
 }
 
 unit_show() { unit_ask -p "$2" --value -- "$1"; }

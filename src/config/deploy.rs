@@ -19,9 +19,6 @@ impl Strategy {
     ];
 }
 
-/// The longest time that a host's package manager may be kept waiting.
-const TIMEOUT_MAX: u64 = 86_400;
-
 pub(super) fn deploy(table: &Table<'_>) -> Deploy {
     let time = |key, default| time(table, key, 1).map_or(Seconds(default), |seconds| seconds.value);
     let read = Deploy {
@@ -271,7 +268,7 @@ fn like(table: &Table<'_>, package: Option<&PackageName>, units: &[UnitName]) ->
 /// A time span within bounds that a host can keep.
 fn time(table: &Table<'_>, key: &'static str, least: u64) -> Option<At<Seconds>> {
     let seconds = table.time::<Seconds>(key)?;
-    if (least..=TIMEOUT_MAX).contains(&seconds.value.get()) {
+    if (Seconds(least)..=Seconds::DAY).contains(&seconds.value) {
         return Some(seconds);
     }
     table.doc.push(

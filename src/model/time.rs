@@ -92,6 +92,9 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
 pub struct Seconds(pub u64);
 
 impl Seconds {
+    /// The longest time that a host's package manager may be kept waiting.
+    pub const DAY: Seconds = Seconds(86_400);
+
     /// The number of seconds.
     pub fn get(self) -> u64 {
         self.0

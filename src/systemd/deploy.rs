@@ -13,9 +13,6 @@ use super::quote::words;
 use super::unit::{Health, OnUpgrade, UnitSettings};
 use super::unit_file::UnitFile;
 
-/// A day, in seconds: what a package manager may be kept waiting at most.
-const HEALTH_TIMEOUT_MAX: u64 = 86_400;
-
 /// systemd's `DefaultTimeoutStopSec=` (systemd-system.conf(5)).
 const DEFAULT_TIMEOUT_STOP: Seconds = Seconds(90);
 
@@ -51,7 +48,7 @@ pub(crate) fn settings(
     };
     let drain = seconds("Drain", &mut fail);
     let health_timeout = seconds("HealthTimeout", &mut fail);
-    if health_timeout.is_some_and(|seconds| !(1..=HEALTH_TIMEOUT_MAX).contains(&seconds.get())) {
+    if health_timeout.is_some_and(|seconds| !(Seconds(1)..=Seconds::DAY).contains(&seconds)) {
         fail(
             "HealthTimeout",
             "the time is out of range".into(),
