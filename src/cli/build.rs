@@ -77,8 +77,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn make_plan(config: &Config) -> Result<Plan, Failure> {
-    let (tree, warnings) = inputs::scan(config).map_err(Failure::inputs)?;
-    warnings.iter().for_each(report::warn);
+    let tree = inputs::files(config)?;
     let (date, guessed) = inputs::source_date(config, &tree).map_err(|error| Failure::input(&error))?;
     guessed.into_iter().for_each(report::warn);
     let plan = Plan::new(config, tree, date).map_err(|errors| {
