@@ -340,4 +340,8 @@ fn colours_are_for_terminals_that_want_them() {
         .arg(&dir)
         .env("SOURCE_DATE_EPOCH", common::DATE));
     assert!(!piped.contains('\u{1b}') && !piped.contains("packing"), "{piped}");
+    let shown = on_terminal(true);
+    assert!(shown.contains("packing "), "{shown:?}");
+    let done = shown.lines().next_back().unwrap_or_default();
+    assert!(!done.contains("packing"), "the bar is cleared at the end: {shown:?}");
 }

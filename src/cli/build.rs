@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::archive::{
-    self, ArchiveError, ArtifactDigest, ControlFile, DataEntry, DataKind, DebParts, StoredFile, TarballParts,
+    self, ArchiveError, ArtifactDigest, ControlFile, DataEntry, DataKind, DebParts, Progress, StoredFile, TarballParts,
     TrailingFile,
 };
 use crate::config::Config;
@@ -172,7 +172,10 @@ impl Build<'_> {
         };
         let mut output = self.begin(&plan.deb_name())?;
         let spool = self.dir.scratch().map_err(|error| Failure::environment(&error))?;
-        let digest = archive::write_deb(&parts, spool, &mut output).map_err(archive_failure)?;
+        // An archive has had its bar.
+        let bar = matches!(plan.form, Form::Files).then(|| Bar::new("packing", plan.tree.file_bytes()));
+        let progress: &dyn Progress = bar.as_ref().map_or(&(), |bar| bar);
+        let digest = archive::write_deb(&parts, spool, progress, &mut output).map_err(archive_failure)?;
         Ok((output, digest))
     }
 

@@ -58,6 +58,9 @@ fn each_unit_does_what_was_said(suite: Suite) {
         "Service.Environment.START_UP = \"0.3\"",
         crate::support::site::Upstream::Once,
     );
+    // The release says 3000.
+    site.m
+        .ok("mkdir -p /opt/acme/shared && echo PORT=3005 >/opt/acme/shared/env.blue");
     let all = [
         ["recreate", "rolling"],
         ["rolling", "blue-green"],
@@ -119,7 +122,24 @@ fn each_unit_does_what_was_said(suite: Suite) {
         let swapped = said.iter().filter(|(_, does)| **does == "start-or-stop");
         let serving: Vec<&str> = swapped.map(|(unit, _)| *unit).filter(|unit| is[*unit].0).collect();
         assert!(new != "blue-green" || serving.len() == 1, "{serving:?}");
+        the_host_s_port_counts(&site, is["acme@blue.service"].0);
         last = Some((after, new));
+    }
+}
+
+/// What the host gives an instance goes before what the release gives it: for its process, its health and nginx.
+fn the_host_s_port_counts(site: &Site, runs: bool) {
+    let m = &site.m;
+    m.sh("curl -s --max-time 2 http://127.0.0.1:3000/").expect_failure();
+    let upstream = m.read("/etc/nginx/conf.d/relpack-acme.conf");
+    assert!(!upstream.contains(":3000"), "{upstream}");
+    let serves = upstream.lines().any(|line| line.contains("server 127.0.0.1:3005;"));
+    assert_eq!(serves, runs, "{upstream}");
+    if runs {
+        m.ok("curl -sf --max-time 5 http://127.0.0.1:3005/healthz");
+        m.ok(
+            "tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value acme@blue.service)/environ | grep -qx PORT=3005",
+        );
     }
 }
 
