@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::app::{Built, artifact, expect_serves, relpack};
+use crate::support::app::{Built, artifact_as, expect_serves, relpack};
 use crate::support::site::Site;
 use crate::support::{App, Behaviour, Machine, Migration, Suite, sample};
 
@@ -180,7 +180,10 @@ fn colours_change_over(suite: Suite) {
             .expect("it lies in dist")
             .display()
             .to_string();
-        let (path, id) = artifact(&relpack(&["build", "--json", "--format", "tar.gz", "-C", &directory]).expect_ok());
+        let (path, id) = artifact_as(
+            &relpack(&["build", "--json", "--format", "tar.gz", "-C", &directory]).expect_ok(),
+            "tar.gz",
+        );
         let built = Built::at(&path, &id);
         unpack(m, &built);
         built
