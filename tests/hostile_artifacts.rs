@@ -1,13 +1,11 @@
 //! What is no artifact, or a damaged or hostile one: `inspect` and `verify` say so soon, and write nothing.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{application, both, names, ok, relpack, write};
+use crate::common::{application, both, names, ok, relpack, write};
 use relpack::archive::read::{Artifact, Limits};
 use rustix::fs::{CWD, FileType, mknodat};
 
@@ -78,8 +76,8 @@ fn damaged_artifacts_are_told_and_end_soon() {
     let formats = ["--format", "deb", "--format", "tar.zst", "--format", "tar.gz"];
     ok(relpack().arg("build").arg("-C").arg(&dir).args(formats));
     let temp = tempfile::tempdir().unwrap();
-    let mut random = common::Random::new();
-    let rounds = if common::full() { 2000 } else { 25 };
+    let mut random = crate::common::Random::new();
+    let rounds = if crate::common::full() { 2000 } else { 25 };
     for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.zst", "acme-1.4.0-all.tar.gz"] {
         let bytes = fs::read(dir.join("dist").join(name)).unwrap();
         let path = temp.path().join(name);
@@ -166,7 +164,7 @@ fn what_a_package_says_of_its_size_bounds_what_is_read() {
         let dir = application(&temp.path().join(payload));
         let large = fs::File::create(dir.join("build/large")).unwrap();
         large.set_len(LARGE).unwrap();
-        let config = common::CONFIG.replace("[defaults]", &format!("payload = {payload:?}\n\n[defaults]"));
+        let config = crate::common::CONFIG.replace("[defaults]", &format!("payload = {payload:?}\n\n[defaults]"));
         write(&dir.join("relpack.toml"), &config, 0o644);
         ok(relpack()
             .args(["build", "--format", "deb", "--format", "tar.gz", "-C"])
