@@ -1,8 +1,6 @@
 //! Bad input through the command line: it is refused with the field, the path and a hint, and nothing is written; or it
 //! is packed, and what dpkg and tar unpack is what was put in.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -13,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::odd_files::{listing, odd_files};
-use common::{application, both, fails, names, ok, relpack, write};
+use crate::common::odd_files::{listing, odd_files};
+use crate::common::{application, both, fails, names, ok, relpack, write};
 use rustix::fs::{CWD, FileType, XattrFlags, mknodat, setxattr};
 
 /// Longest that a verb may take for input that is not large.
@@ -151,8 +149,8 @@ fn configuration_that_would_inject_or_mislead() {
     assert!(cases.len() >= 60);
     println!("{} configurations", cases.len() + 4);
     for (from, to, expected) in cases {
-        assert!(common::CONFIG.contains(from), "{from}");
-        let text = common::CONFIG.replacen(from, to, 1);
+        assert!(crate::common::CONFIG.contains(from), "{from}");
+        let text = crate::common::CONFIG.replacen(from, to, 1);
         // A byte order mark stands at the start.
         let text = if to.starts_with('\u{feff}') { text.trim_start().to_owned() } else { text };
         fs::write(dir.join("relpack.toml"), text).unwrap();
@@ -166,7 +164,7 @@ fn configuration_that_would_inject_or_mislead() {
         fs::write(dir.join("relpack.toml"), bytes).unwrap();
         refused(&dir, expected, &["relpack.toml", expected]);
     }
-    fs::write(dir.join("relpack.toml"), common::CONFIG.replace('\n', "\r\n")).unwrap();
+    fs::write(dir.join("relpack.toml"), crate::common::CONFIG.replace('\n', "\r\n")).unwrap();
     let output = build(&dir);
     assert!(output.status.success(), "CRLF is how some editors end lines: {}", both(&output));
 }
@@ -332,7 +330,7 @@ fn odd_files_are_packed_right() {
 /// 9 GiB of nothing: more than a field of a tar header holds. Long, so only with `RELPACK_FULL=1`.
 #[test]
 fn a_file_of_9_gib_is_packed() {
-    if !common::full() {
+    if !crate::common::full() {
         println!("left out: RELPACK_FULL=1 runs it");
         return;
     }

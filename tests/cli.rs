@@ -1,10 +1,8 @@
 //! The command line: what each verb prints, writes and exits with.
 
-mod common;
-
 use std::fs;
 
-use common::{application, fails, ok, relpack, write};
+use crate::common::{application, fails, ok, relpack, write};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -98,7 +96,7 @@ fn what_the_disk_makes_of_a_key_is_shown_at_its_line() {
         ),
     ];
     for (from, to, severity, message) in cases {
-        let text = common::CONFIG.replacen(from, to, 1);
+        let text = crate::common::CONFIG.replacen(from, to, 1);
         write(&toml, &text, 0o644);
         // The last line that is new and has quotes holds what is meant.
         let new = to.lines().rev().find(|line| line.contains('"') && !from.contains(line));
@@ -184,7 +182,7 @@ fn the_manifest_is_what_sha256sum_reads() {
         .current_dir(&release)
         .output()
         .unwrap();
-    assert!(check.status.success(), "{}", common::both(&check));
+    assert!(check.status.success(), "{}", crate::common::both(&check));
 }
 
 #[test]
@@ -211,7 +209,7 @@ fn the_version_on_the_command_line_wins_and_does_not_change_the_release() {
 fn wrong_input_is_status_1_and_every_mistake_is_told() {
     let temp = tempfile::tempdir().unwrap();
     let dir = application(temp.path());
-    let config = common::CONFIG
+    let config = crate::common::CONFIG
         .replace("bin/serve", "bin/missing")
         .replace("bin/backup", "public/app.js");
     write(&dir.join("relpack.toml"), &config, 0o644);
@@ -229,7 +227,7 @@ fn wrong_input_is_status_1_and_every_mistake_is_told() {
 
     write(
         &dir.join("relpack.toml"),
-        &common::CONFIG.replace("[release]", "[releese]"),
+        &crate::common::CONFIG.replace("[release]", "[releese]"),
         0o644,
     );
     let said = fails(relpack().arg("build").arg("-C").arg(&dir), 1);
@@ -300,9 +298,13 @@ fn a_build_into_its_own_source_does_not_pack_what_it_made() {
             .unwrap()
     };
     let first = build();
-    assert!(!common::both(&first).contains("left out"), "{}", common::both(&first));
+    assert!(
+        !crate::common::both(&first).contains("left out"),
+        "{}",
+        crate::common::both(&first)
+    );
     let second = build();
-    let said = common::both(&second);
+    let said = crate::common::both(&second);
     for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.gz"] {
         assert!(said.contains(&format!("\"{name}\" is left out")), "{said}");
     }
@@ -380,7 +382,7 @@ fn every_report_has_a_form_for_machines() {
     }
     assert!(new.join("relpack.toml").exists());
     // Wrong: check says it there, with status 1.
-    let broken = common::CONFIG.replace("[release]", "[releese]");
+    let broken = crate::common::CONFIG.replace("[release]", "[releese]");
     write(&dir.join("relpack.toml"), &broken, 0o644);
     let output = relpack().args(["check", "--json", "-C"]).arg(&dir).output().unwrap();
     let found = json(&String::from_utf8(output.stdout).unwrap());

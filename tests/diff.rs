@@ -1,12 +1,10 @@
 //! `relpack diff`, and what shells and manuals know of the command line.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{CONFIG, application, fails, ok, relpack, write};
+use crate::common::{CONFIG, application, fails, ok, relpack, write};
 use serde_json::Value;
 
 fn build(dir: &Path, arguments: &[&str]) {
@@ -318,7 +316,7 @@ fn colours_are_for_terminals_that_want_them() {
         if no_color {
             script.env("NO_COLOR", "1");
         }
-        common::both(&script.output().unwrap())
+        crate::common::both(&script.output().unwrap())
     };
     assert!(on_terminal(false).contains("\u{1b}["), "a terminal gets colours");
     let plain = on_terminal(true);
@@ -332,13 +330,13 @@ fn colours_are_for_terminals_that_want_them() {
         .env_remove("NO_COLOR")
         .output()
         .unwrap();
-    assert!(!common::both(&piped).contains('\u{1b}'));
+    assert!(!crate::common::both(&piped).contains('\u{1b}'));
     // Where it works: a bar on the terminal, nothing in a pipe.
     write(&dir.join("relpack.toml"), CONFIG, 0o644);
     let piped = ok(Command::new(program)
         .args(["build", "-C"])
         .arg(&dir)
-        .env("SOURCE_DATE_EPOCH", common::DATE));
+        .env("SOURCE_DATE_EPOCH", crate::common::DATE));
     assert!(!piped.contains('\u{1b}') && !piped.contains("packing"), "{piped}");
     let shown = on_terminal(true);
     assert!(shown.contains("packing "), "{shown:?}");

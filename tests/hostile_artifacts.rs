@@ -1,7 +1,5 @@
 //! What is no artifact, or a damaged or hostile one: `inspect` and `verify` say so soon, and write nothing.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Read as _};
@@ -9,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{application, both, names, ok, relpack, write};
+use crate::common::{application, both, names, ok, relpack, write};
 use relpack::archive::read::{Artifact, Limits};
 use rustix::fs::{CWD, FileType, mknodat};
 
@@ -86,8 +84,8 @@ fn damaged_artifacts_are_told_and_end_soon() {
     let formats = ["--format", "deb", "--format", "tar.zst", "--format", "tar.gz"];
     ok(relpack().arg("build").arg("-C").arg(&dir).args(formats));
     let temp = tempfile::tempdir().unwrap();
-    let mut random = common::Random::new();
-    let rounds = if common::full() { 2000 } else { 25 };
+    let mut random = crate::common::Random::new();
+    let rounds = if crate::common::full() { 2000 } else { 25 };
     for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.zst", "acme-1.4.0-all.tar.gz"] {
         let bytes = fs::read(dir.join("dist").join(name)).unwrap();
         let path = temp.path().join(name);
@@ -174,7 +172,7 @@ fn what_a_package_says_of_its_size_bounds_what_is_read() {
         let dir = application(&temp.path().join(payload));
         let large = fs::File::create(dir.join("build/large")).unwrap();
         large.set_len(LARGE).unwrap();
-        let config = common::CONFIG.replace("[defaults]", &format!("payload = {payload:?}\n\n[defaults]"));
+        let config = crate::common::CONFIG.replace("[defaults]", &format!("payload = {payload:?}\n\n[defaults]"));
         write(&dir.join("relpack.toml"), &config, 0o644);
         ok(relpack()
             .args(["build", "--format", "deb", "--format", "tar.gz", "-C"])
@@ -274,7 +272,7 @@ fn bombs_end_soon_and_with_little_memory() {
             packed(&mut std::io::repeat(0).take(100 << 20)),
         ),
     ];
-    if common::full() {
+    if crate::common::full() {
         // Each of them may be there, and all of them not.
         let mut many = Vec::new();
         let mut encoder = zstd::stream::Encoder::new(&mut many, 1).unwrap();
