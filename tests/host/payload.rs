@@ -1,18 +1,23 @@
 //! How a release travels: as files that dpkg lists and checks, or as an archive of any compression. It is the same release.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use crate::common::odd_files::{listing, odd_files};
 use crate::on_each_suite;
 use crate::support::app::Built;
-use crate::support::{App, Host, Suite};
+use crate::support::{App, Host, Suite, sample};
 use crate::tarball::{script, unpacked};
+
+const LARGE: u64 = 9 << 30;
 
 on_each_suite![
     sampled:
     as_files,
     every_archive,
     odd_files_are_installed_right,
+    a_file_of_9_gib_is_installed,
 ];
 
 fn app(version: &str) -> App {
@@ -150,6 +155,28 @@ fn every_archive(suite: Suite) {
 }
 
 /// What a shell, `sha256sum`, tar or dpkg could misread, through staging in every form, verifying and a rollback.
+/// More than a field of an old tar header holds. It takes that much of the disk, so it runs in full only.
+fn a_file_of_9_gib_is_installed(suite: Suite) {
+    if !sample::full() {
+        return;
+    }
+    let sparse = |build: &Path| {
+        let large = fs::File::create(build.join("large")).expect("the file can be made");
+        large.set_len(LARGE).expect("the file system has sparse files");
+    };
+    let host = Host::boot(suite);
+    let limit = Duration::from_secs(900);
+    host.publish(&[travels(App::new("1.0").settle("0s").with(sparse), "files")]);
+    let installed = host.m.sh_within("apt-get install -y -q acme=1.0", limit).expect_ok();
+    host.serves("1.0");
+    host.m.sh_within("acme-release verify", limit).expect_ok();
+    let size = host.m.ok("stat -c %s /opt/acme/current/large");
+    assert_eq!(size.text(), LARGE.to_string());
+    host.m.sh_within("apt-get purge -y -q acme", limit).expect_ok();
+    host.m.ok("[ ! -e /opt/acme/releases ]");
+    eprintln!("{suite}: 9 GiB installed in {:.0} s", installed.took.as_secs_f64());
+}
+
 fn odd_files_are_installed_right(suite: Suite) {
     let odd = tempfile::tempdir().unwrap();
     odd_files(odd.path());
