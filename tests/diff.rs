@@ -156,22 +156,23 @@ fn a_diff_says_what_differs_and_what_a_host_does() {
 #[rustfmt::skip]
 fn each_strategy_does_it_in_its_own_way() {
     const BOTH: &[&str] = &["blue", "green"];
-    let cases: &[(&str, &[&str], &str, &[&str], &[(&str, &str)])] = &[
-        ("recreate", BOTH, "recreate", BOTH, &[("blue", "restart"), ("green", "restart")]),
+    type Release<'a> = (&'a str, &'a [&'a str]);
+    let cases: &[(Release, Release, &[(&str, &str)])] = &[
+        (("recreate", BOTH), ("recreate", BOTH), &[("blue", "restart"), ("green", "restart")]),
         // None of the instances can be reloaded.
-        ("reload", BOTH, "reload", BOTH, &[("blue", "restart"), ("green", "restart")]),
-        ("rolling", BOTH, "reload", BOTH, &[("blue", "restart"), ("green", "restart")]),
-        ("recreate", BOTH, "rolling", BOTH, &[("blue", "in-turn"), ("green", "in-turn")]),
-        ("canary", BOTH, "canary", BOTH, &[("blue", "in-turn"), ("green", "in-turn")]),
-        ("rolling", BOTH, "rolling", &["blue", "red"], &[("blue", "in-turn"), ("red", "start"), ("green", "stop")]),
-        ("blue-green", BOTH, "blue-green", BOTH, &[("blue", "start-or-stop"), ("green", "start-or-stop")]),
-        ("rolling", BOTH, "blue-green", BOTH, &[("blue", "start-or-stop"), ("green", "start-or-stop")]),
-        ("recreate", &["green"], "blue-green", BOTH, &[("blue", "start"), ("green", "yield")]),
-        ("recreate", &["red"], "blue-green", BOTH, &[("blue", "start"), ("red", "stop")]),
-        ("blue-green", BOTH, "rolling", BOTH, &[("blue", "in-turn"), ("green", "in-turn")]),
+        (("reload", BOTH), ("reload", BOTH), &[("blue", "restart"), ("green", "restart")]),
+        (("rolling", BOTH), ("reload", BOTH), &[("blue", "restart"), ("green", "restart")]),
+        (("recreate", BOTH), ("rolling", BOTH), &[("blue", "in-turn"), ("green", "in-turn")]),
+        (("canary", BOTH), ("canary", BOTH), &[("blue", "in-turn"), ("green", "in-turn")]),
+        (("rolling", BOTH), ("rolling", &["blue", "red"]), &[("blue", "in-turn"), ("red", "start"), ("green", "stop")]),
+        (("blue-green", BOTH), ("blue-green", BOTH), &[("blue", "start-or-stop"), ("green", "start-or-stop")]),
+        (("rolling", BOTH), ("blue-green", BOTH), &[("blue", "start-or-stop"), ("green", "start-or-stop")]),
+        (("recreate", &["green"]), ("blue-green", BOTH), &[("blue", "start"), ("green", "yield")]),
+        (("recreate", &["red"]), ("blue-green", BOTH), &[("blue", "start"), ("red", "stop")]),
+        (("blue-green", BOTH), ("rolling", BOTH), &[("blue", "in-turn"), ("green", "in-turn")]),
     ];
     let temp = tempfile::tempdir().unwrap();
-    for (at, (old, before, new, after, expected)) in cases.iter().enumerate() {
+    for (at, ((old, before), (new, after), expected)) in cases.iter().enumerate() {
         let artifact = |version: &str, strategy: &str, instances: &[&str]| {
             let dir = temp.path().join(format!("{at}-{version}"));
             let mut config = CONFIG.replace("1.4.0", version).replace("\"acme.service\"", "\"acme@.service\"");

@@ -449,7 +449,8 @@ pub fn relpack(args: &[&str]) -> Output {
         command,
         &format!("relpack {}", args.join(" ")),
         None,
-        Duration::from_secs(120),
+        // For files of some GiB on a busy machine.
+        Duration::from_secs(600),
     )
 }
 
