@@ -51,6 +51,79 @@ fn build_writes_every_format_and_says_what_it_made() {
     assert!(ok(relpack().arg("build").arg("-C").arg(&dir)).contains(built["release_id"].as_str().unwrap()));
 }
 
+/// What the configuration says of the files, and the files don't bear out, stands at its line, in `build` as in `check`.
+#[test]
+fn what_the_disk_makes_of_a_key_is_shown_at_its_line() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let toml = dir.join("relpack.toml");
+    let cases = [
+        (
+            "source = \"build\"",
+            "source = \"nowhere\"",
+            "error",
+            "release.source: can't read the source directory",
+        ),
+        (
+            "exclude = [\"**/*.map\"]",
+            "exclude = [\n  \"**/*.map\",\n  \"docs/\",\n]",
+            "warning",
+            "release.exclude: \"docs/\" matches nothing",
+        ),
+        (
+            "exclude = [\"**/*.map\"]",
+            "exclude = [\"!x\"]",
+            "error",
+            "release.exclude: \"!x\" starts with '!'",
+        ),
+        (
+            "[env]",
+            "[shared]\nlinks.\"bin/serve\" = \"serve\"\n[env]",
+            "error",
+            "shared.links: bin/serve is to be a link into shared/, but the source has a file there",
+        ),
+        (
+            "[env]",
+            "[shared.links]\n\"public\" = \"public\"\n[env]",
+            "error",
+            "shared.links: public is to be a link into shared/, but the source has \"public/app.js\" in it",
+        ),
+        (
+            "[env]",
+            "[secrets]\nallow = { \"bin/serve\" = \"a test\" }\n[env]",
+            "warning",
+            "secrets.allow: no secret is at \"bin/serve\"",
+        ),
+    ];
+    for (from, to, severity, message) in cases {
+        let text = crate::common::CONFIG.replacen(from, to, 1);
+        write(&toml, &text, 0o644);
+        // The last line that is new and has quotes holds what is meant.
+        let new = to.lines().rev().find(|line| line.contains('"') && !from.contains(line));
+        let line = 1 + text.lines().position(|line| Some(line) == new).unwrap();
+        let status = i32::from(severity == "error");
+        let output = relpack().args(["check", "--json", "-C"]).arg(&dir).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{message}");
+        let found = json(&String::from_utf8(output.stdout).unwrap());
+        let found = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["message"].as_str().unwrap().starts_with(message));
+        let found = found.unwrap_or_else(|| panic!("{message} is not found"));
+        assert_eq!(
+            (&found["line"], &found["severity"]),
+            (&line.into(), &severity.into()),
+            "{found}"
+        );
+        assert!(found["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{found}");
+        let output = relpack().args(["build", "--plan", "-C"]).arg(&dir).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{message}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("relpack.toml:{line}:")), "{said}");
+    }
+}
+
 #[test]
 fn plan_shows_everything_and_writes_nothing() {
     let temp = tempfile::tempdir().unwrap();

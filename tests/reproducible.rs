@@ -243,6 +243,16 @@ fn many_files(dir: &Path) -> PathBuf {
     dir
 }
 
+/// A program of this machine, and what it needs of others, written down once: who builds it has no records of dpkg's.
+fn compiled(dir: &Path) -> PathBuf {
+    let dir = application(dir);
+    fs::copy("/bin/true", dir.join("build/bin/serve")).unwrap();
+    ok(relpack().args(["lock", "-C"]).arg(&dir));
+    let lock = fs::read_to_string(dir.join("relpack.lock")).unwrap();
+    assert!(lock.contains("libc6"), "{lock}");
+    dir
+}
+
 /// The examples, each to travel as files and as an archive: name and directory. In full, also a real application.
 fn examples(temp: &Path) -> Vec<(String, PathBuf)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -251,11 +261,13 @@ fn examples(temp: &Path) -> Vec<(String, PathBuf)> {
         ("1,200 files", many_files(&temp.join("many"))),
     ];
     if crate::common::full() {
-        let node_red = here.join("node-red");
-        if !node_red.join("build/node_modules").is_dir() {
-            ok(&mut Command::new(node_red.join("build.sh")));
+        for (name, part) in [("node-red", "node_modules"), ("swagger-ui", "site")] {
+            let real = here.join(name);
+            if !real.join("build").join(part).is_dir() {
+                ok(&mut Command::new(real.join("build.sh")));
+            }
+            all.push((name, real));
         }
-        all.push(("node-red", node_red));
     }
     let each = |(name, example): (&str, PathBuf)| {
         ["files", "archive"].map(|payload| {
@@ -335,7 +347,9 @@ fn other_machines_make_the_same_bytes() {
         return;
     }
     let temp = tempfile::tempdir().unwrap();
-    for (example, dir) in examples(temp.path()) {
+    let mut examples = examples(temp.path());
+    examples.push(("a locked program".to_owned(), compiled(&temp.path().join("compiled"))));
+    for (example, dir) in examples {
         let bench = Bench::new(&dir);
         let expected = bench.varied(&[], &FORMATS);
         let app = bench.usual();

@@ -28,6 +28,21 @@ links_deliver() {
     done
 }
 
+# links_missing ID: the paths of that release's links where this host has nothing.
+links_missing() {
+    settings_text "$1" | links_in | while IFS=$tab read -r _path _to; do
+        if [ ! -e "$root$_path" ] && [ ! -L "$root$_path" ]; then printf '%s\n' "$_path"; fi
+    done
+}
+
+# links_replaced ID: "PATH<tab>TARGET" of those in whose place is something else, which somebody may have meant.
+links_replaced() {
+    settings_text "$1" | links_in | while IFS=$tab read -r _path _to; do
+        if [ ! -e "$root$_path" ] && [ ! -L "$root$_path" ]; then continue; fi
+        [ "$(readlink "$root$_path" || :)" = "$_to" ] || printf '%s\t%s\n' "$_path" "$_to"
+    done
+}
+
 # links_forget: none of any kept release is left. dpkg has removed its own before.
 links_forget() {
     for _f in "$base"/releases/*/.relpack/settings; do
