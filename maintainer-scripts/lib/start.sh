@@ -110,7 +110,9 @@ start_recreate() {
     # A crash loop, or several deploys within ten seconds, has used up the start limit.
     # shellcheck disable=SC2086
     {
-        systemctl reset-failed $_sockets $_restart $_start $_reload $_later 2>/dev/null || :
+        # Without a name it would be that of all units of the host.
+        [ -z "$_sockets$_restart$_start$_reload$_later" ] ||
+            systemctl reset-failed $_sockets $_restart $_start $_reload $_later 2>/dev/null || :
         # Before the services, which take what the sockets hold.
         [ -z "$_sockets" ] || start_run restart $_sockets || return 1
         [ -z "$_later" ] || systemctl --no-block restart $_later || return 1

@@ -16,7 +16,7 @@ stop_dropped() {
         elif is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then
             : # it runs to its end
         elif policy_allows "$_u" stop; then
-            systemctl stop "$_u" 2>/dev/null || :
+            unit_end "$1" "$_u"
         else
             say "$_u is no longer part of $name, and still runs: policy-rc.d forbids to stop it (hint: systemctl stop $_u)"
         fi
@@ -30,17 +30,30 @@ stop_dropped() {
 stop_first() {
     _triggers=
     _services=
+    _drains=
     for _u in $j_running; do
         stop_needed "$1" "$2" "$_u" || continue
         # A rerun finds what it had stopped, and systemd may not know its name any more.
         case $(unit_show "$_u" ActiveState) in inactive | failed | '') continue ;; esac
         case $_u in
-        *.service) _services="$_services $_u" ;;
+        *.service) if nobody_waits "$1" "$_u"; then _drains="$_drains $_u"; else _services="$_services $_u"; fi ;;
         *) _triggers="$_triggers $_u" ;;
         esac
     done
     # shellcheck disable=SC2086
+    [ -z "$_drains" ] || systemctl --no-block stop $_drains
+    # shellcheck disable=SC2086
     [ -z "$_triggers$_services" ] || bounded systemctl stop $_triggers $_services
+}
+
+# nobody_waits ID UNIT: it may drain for longer than anybody wants to wait.
+nobody_waits() { [ "$(unit_setting "$1" "$2" policy)" = no-block ]; }
+
+# unit_end ID UNIT: stops one of that release's, whatever comes of it.
+unit_end() {
+    if nobody_waits "$1" "$2"; then _block=--no-block; else _block=; fi
+    # shellcheck disable=SC2086
+    systemctl $_block stop "$2" 2>/dev/null || :
 }
 
 stop_needed() {

@@ -125,6 +125,7 @@ fn a_websocket_lives_until_the_drain(suite: Suite) {
     let r = Site::boot(suite, "strategy = \"blue-green\"\ndrain = \"8s\"");
     r.publish("1.0", "rude");
     r.m.ok("apt-get install -y -q acme=1.0");
+    r.fronted_as_shipped();
     assert_eq!(r.one_serves("1.0"), "blue");
     r.publish("2.0", "rude");
     r.m.put("/root/listener.py", LISTENER);

@@ -294,8 +294,25 @@ while True:
     time.sleep(60)
 "#;
 
+/// Ends what it has begun, however long that takes.
+const DRAINER: &str = "#!/bin/sh
+trap 'while [ ! -e /opt/acme/shared/data/drained ]; do sleep 0.1; done; exit 0' TERM
+echo \"$(cat body) $1\" >>/opt/acme/shared/data/started
+while :; do sleep 1000 & wait; done
+";
+
+fn draining(app: App, name: &str) -> App {
+    app.file("bin/drain", DRAINER).extra(&service(
+        name,
+        "Service.ExecStart = \"bin/drain %n\"\nX-Relpack.OnUpgrade = \"no-block\"",
+    ))
+}
+
 fn policies(version: &str) -> App {
     let mut app = app(version).file("reloader.py", RELOADER);
+    if version < "4" {
+        app = draining(app, "acme-drains.service");
+    }
     for policy in ["restart", "try-restart", "no-block", "none"] {
         for which in ["runs", "idle"] {
             app = app
@@ -323,8 +340,16 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     };
     let before = pids();
     let reload = host.pid("acme-reload");
+    let drains = |unit: &str| {
+        let said = m.ok(&format!("systemctl show -p ActiveState --value {unit}"));
+        assert_eq!(said.text(), "deactivating", "{unit}: somebody has waited for it");
+    };
     host.deploy(&policies("2.0"));
+    host.serves("2.0");
+    drains("acme-drains.service");
+    m.ok("touch /opt/acme/shared/data/drained");
     m.wait_for("! systemctl list-jobs --no-legend | grep -q .", Duration::from_secs(10));
+    assert_eq!(code(&host, "acme-drains"), "2.0");
     let after = pids();
     for (at, (policy, expected)) in [
         ("restart", "2.0"),
@@ -367,16 +392,34 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     );
     assert_eq!(log(), format!("{reload} 1.0\n{reload} 2.0\n{reload} 1.0\n"));
     host.expect_dpkg("1.0");
-    host.publish(&[policies("3.0").file("sick", "").settle("2s")]);
-    host.install("3.0").expect_failure().expect_says("acme-reload.service");
+    // Nor does a revert wait, for that one or for one that the failed release had brought.
+    m.ok("rm /opt/acme/shared/data/drained");
+    let sick = policies("3.0").file("sick", "").settle("2s");
+    host.publish(&[draining(sick, "acme-sinks.service")]);
+    host.install("3.0")
+        .expect_failure()
+        .expect_says("acme-reload.service")
+        .expect_says("acme 1.0 serves, as before.");
     host.serves("1.0");
+    drains("acme-drains.service");
+    drains("acme-sinks.service");
+    m.ok("touch /opt/acme/shared/data/drained");
+    m.wait_for("! systemctl list-jobs --no-legend | grep -q .", Duration::from_secs(10));
+    assert_eq!(code(&host, "acme-drains"), "1.0");
+    expect_gone(&host, "acme-sinks.service");
     let pid = host.pid("acme-reload");
     assert!(log().ends_with(&format!("{pid} 1.0\n")), "{}", log());
     host.expect_healed("1.0");
     // One that is restarted so far has a release of its own, which a reload would not change.
     let turned = policies("4.0")
         .extra("[units.\"acme-turned.service\"]\nService.ExecStart = \"/usr/bin/python3 {app}/reloader.py\"");
+    m.ok("rm /opt/acme/shared/data/drained");
     host.deploy(&turned);
+    // Nor for one that the new release has no longer.
+    drains("acme-drains.service");
+    m.ok("touch /opt/acme/shared/data/drained");
+    m.wait_for("! systemctl -q is-active acme-drains.service", Duration::from_secs(10));
+    expect_gone(&host, "acme-drains.service");
     let before = host.pid("acme-turned");
     host.deploy(&policies("5.0").extra(
         "[units.\"acme-turned.service\"]\nService.ExecStart = \"/usr/bin/python3 {app}/reloader.py\"\n\
