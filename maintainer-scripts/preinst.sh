@@ -17,9 +17,8 @@ begin() {
         die "$name was installed here from a tarball (hint: $unitstore/uninstall, then this again; what is in $base/shared stays)"
     fi
     usr_merged || exit 1
-    mkdir -p "$state"
-    lock_settle
-    if ! lock_is_free; then lock_refuse; fi
+    [ -d "$state" ] || mkdir -p "$state"
+    lock_settle || lock_refuse
     journal_load
     formats_known
     if [ -n "${RELPACK_HEAL:-}" ] && { [ "$RELPACK_HEAL" != "$j_live_id" ] || [ "$id" != "$j_live_id" ]; }; then

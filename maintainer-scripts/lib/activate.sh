@@ -34,7 +34,7 @@ activate() {
         exit 1
     fi
     activation_begin "$1" "$2"
-    if ! mkdir -p "$state" || ! rm -f "$state/reason"; then activation_failed "$state cannot be written"; fi
+    if [ -e "$state/reason" ] && ! rm -f "$state/reason"; then activation_failed "$state cannot be written"; fi
     step prepare "its users and directories could not be made" prepare
     [ "$3" = kept ] || step stage "the release could not be staged" stage
     release_kept "$1" || activation_failed "release $1 is not kept on this host"
@@ -244,12 +244,14 @@ activation_finish() {
     keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
     pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
     history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
-    rm -rf "$ducks" || say "warning: $ducks could not be removed (hint: rm -r $ducks)"
+    [ ! -e "$ducks" ] || rm -rf "$ducks" || say "warning: $ducks could not be removed (hint: rm -r $ducks)"
     # While the journal says that something is left to do.
     follow "$j_live_id" "$j_live_version"
     attempt prune
     [ "$rc" = 0 ] || say "warning: old releases could not all be removed (hint: $name-release prune)"
-    rm -rf "$base"/releases/.*.damaged || say "warning: a damaged release could not be removed (hint: look at the disk)"
+    for _d in "$base"/releases/.*.damaged; do
+        [ ! -e "$_d" ] || rm -rf "$_d" || say "warning: a damaged release could not be removed (hint: look at the disk)"
+    done
     [ ! -e "$state/restaged" ] || rm -f "$state/restaged" || say "warning: $state/restaged could not be removed: the next activation restarts everything"
     journal_step idle || say "warning: $state/journal could not be written (hint: df $state; $(finish_by))"
 }

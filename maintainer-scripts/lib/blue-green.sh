@@ -38,7 +38,7 @@ idle_end() {
         _u=$name@${_m##*/}.service
         if has_unit "$1" "$_u" && unit_enabled "$_u" && ! was_running "$_u"; then j_running="$j_running $_u "; fi
     done
-    rm -rf "$state/idle"
+    [ ! -d "$state/idle" ] || rm -rf "$state/idle"
 }
 
 # swap_one ID: what both colours serve, only one of them does from now on: as the proxy has it, else the first. After a

@@ -22,18 +22,35 @@ health_expand() {
 
 # health_setting ID UNIT: timeout, kind and target of its check, else of its template's; nothing where there is none.
 health_setting() {
-    settings_text "$1" | awk -F '\t' -v u="$2" -v t="$(template_of "$2")" '
-        $1 == "health" && ($2 == u || $2 == t) { s = $4 "\t" $3 "\t" $5; if ($2 == u) exit }
-        END { if (s != "") print s }'
+    settings_load "$1" || return 1
+    _general=$(template_of "$2")
+    _found=
+    while IFS=$tab read -r _key _unit _kind _limit _target; do
+        if [ "$_key" != health ]; then continue; fi
+        case $_unit in "$2" | "$_general") _found=$_limit$tab$_kind$tab$_target ;; esac
+        [ "$_unit" != "$2" ] || break
+    done <<EOF
+$s_text
+EOF
+    [ -z "$_found" ] || printf '%s\n' "$_found"
+}
+
+# health_target ID UNIT: kind and target of its check, with the target's placeholders filled in.
+health_target() {
+    _spec=$(health_setting "$1" "$2") || return 1
+    [ -n "$_spec" ] || return 0
+    _spec=${_spec#*"$tab"}
+    printf '%s\t%s\n' "${_spec%%"$tab"*}" "$(health_expand "$1" "$2" "${_spec#*"$tab"}")"
 }
 
 # health_check ID UNIT: one probe. Prints why it fails.
-health_check() {
-    _spec=$(health_setting "$1" "$2")
-    _spec=${_spec#*"$tab"}
-    [ -n "$_spec" ] || return 0
-    _what=$(health_expand "$1" "$2" "${_spec#*"$tab"}")
-    case ${_spec%%"$tab"*} in
+health_check() { health_probe "$1" "$2" "$(health_target "$1" "$2")"; }
+
+# health_probe ID UNIT TARGET: the same with what health_target has said.
+health_probe() {
+    [ -n "$3" ] || return 0
+    _what=${3#*"$tab"}
+    case ${3%%"$tab"*} in
     http) _curl "$_what" ;;
     unix)
         _path=/
@@ -114,18 +131,19 @@ health_timeout() {
 healthy() {
     _end=$(($(now) + $(health_timeout "$1" "$2")))
     [ "$_end" -le "$deadline" ] || _end=$deadline
+    _target=$(health_target "$1" "$2") || return 1
     while :; do
         unit_show_all "$2"
         if ! _why=$(shown_alive "$2"); then
             health_failed "$2" "$_why"
             return 1
         fi
-        if [ "$u_state" = active ] && _why=$(health_check "$1" "$2"); then return 0; fi
+        if [ "$u_state" = active ] && _why=$(health_probe "$1" "$2" "$_target"); then return 0; fi
         if [ "$(now)" -ge "$_end" ]; then
             health_failed "$2" "$2 did not become healthy within $(health_timeout "$1" "$2") s: ${_why:-still starting}"
             return 1
         fi
-        sleep 0.1
+        sleep 0.05
     done
 }
 
@@ -150,8 +168,8 @@ gate() {
         unit_show_all "$_u"
         _pids="$_pids $u_pid"
     done
-    _until=$(($(now) + _settle))
-    while [ "$(now)" -lt "$_until" ]; do
+    _until=$(($(now_fine) + _settle * 100))
+    while [ "$(now_fine)" -lt "$_until" ]; do
         sleep 0.2
         gate_still "$_pids" "$@" || return 1
     done

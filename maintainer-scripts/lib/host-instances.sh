@@ -16,6 +16,7 @@ host_names() {
 
 # host_instances ID: this host has exactly these besides those of the release.
 host_instances() {
+    [ -r "$facts" ] || [ -e "$named_record" ] || return 0
     _names=$(host_names)
     [ -n "$_names" ] || [ -e "$named_record" ] || return 0
     if [ -n "$_names" ] && ! has_unit "$1" "$name@.service"; then

@@ -87,14 +87,18 @@ journal_step() {
 # history_add EVENT RESULT REASON: one line an activation, bounded.
 history_add() {
     _seconds=$(($(now) - ${began:-$(now)}))
-    {
-        [ ! -e "$state/history" ] || tail -n 499 "$state/history"
-        printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$j_to_version" \
-            "$j_to_id" "${j_from_version:--}" "$2" "$_seconds" "$(one_line "${3:--}")"
-    } | write_file "$state/history" 0644
+    _lines=
+    if [ -e "$state/history" ]; then _lines=$(tail -n 499 "$state/history") || return 1; fi
+    _line=$(date -u +%Y-%m-%dT%H:%M:%SZ)$tab$1$tab$j_to_version$tab$j_to_id$tab${j_from_version:--}$tab$2
+    write_file "$state/history" 0644 "${_lines:+$_lines$nl}$_line$tab$_seconds$tab$(one_line "${3:--}")"
 }
 
-one_line() { printf '%s' "$1" | tr '\n\t' '  '; }
+one_line() {
+    case $1 in
+    *["$nl$tab"]*) printf '%s' "$1" | tr '\n\t' '  ' ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
 
 current_id() {
     if _link=$(readlink "$base/current" 2>/dev/null); then printf '%s\n' "${_link##*/}"; fi

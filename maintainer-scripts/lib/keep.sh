@@ -13,7 +13,7 @@ kept_deb() { if [ -e "$state/debs/$(deb_name "$1" "$2")" ]; then printf '%s\n' "
 # incoming_note: the unpacking dpkg's command line names the .deb that our preinst came from. Noted for keep_deb.
 incoming_note() {
     _dpkg=/proc/$PPID
-    rm -f "$state/incoming"
+    [ ! -e "$state/incoming" ] || rm -f "$state/incoming"
     [ -r "$_dpkg/cmdline" ] || return 0
     # In a root of its own it may not be there; this is no reason to refuse anything.
     _cwd=$(readlink -f "$_dpkg/cwd" 2>/dev/null) || _cwd=
@@ -45,7 +45,7 @@ keep_deb() {
         rm -f "$state/incoming"
         return
     fi
-    mkdir -p "$state/debs" || return 1
+    [ -d "$state/debs" ] || mkdir "$state/debs" || return 1
     _kept=$state/debs/$(deb_name "$1" "$2")
     {
         cat "$state/incoming" 2>/dev/null || :
@@ -65,18 +65,19 @@ keep_deb() {
 
 # deb_is FILE VERSION ID: by its control part alone.
 deb_is() {
-    [ -f "$1" ] && [ "$(dpkg-deb -f "$1" Package Version 2>/dev/null)" = "Package: $name${nl}Version: $2" ] &&
-        dpkg-deb --ctrl-tarfile "$1" | tar -xO ./md5sums 2>/dev/null | grep -qF "/payload/$3.manifest"
+    [ -f "$1" ] && dpkg-deb --ctrl-tarfile "$1" 2>/dev/null | tar -xO ./control ./md5sums 2>/dev/null |
+        awk -v p="Package: $name" -v v="Version: $2" -v m="/payload/$3.manifest" '
+            $0 == p { named = 1 }
+            $0 == v { numbered = 1 }
+            index($0, m) { brings = 1 }
+            END { exit !(named && numbered && brings) }'
 }
 
 # activation_note: one line a release: time, id, version. The newest line of a release is the one that counts.
 activation_note() {
     _others=
     if [ -e "$state/activations" ]; then _others=$(awk -F '\t' -v r="$1" '$2 != r' "$state/activations") || return 1; fi
-    {
-        [ -z "$_others" ] || printf '%s\n' "$_others"
-        printf '%s\t%s\t%s\n' "$(date +%s)" "$1" "$2"
-    } | write_file "$state/activations" 0644
+    write_file "$state/activations" 0644 "${_others:+$_others$nl}$(date +%s)$tab$1$tab$2"
 }
 
 # As texts: awk takes 1.1 and 1.10 for one number.
@@ -119,20 +120,23 @@ prune_records() {
         [ ! -e "$_f" ] || [ -d "$base/releases/${_f##*/}" ] || rm -rf "$_f"
     done
     # The marks of migrations outlive their releases: a version that comes back must not migrate twice.
-    find "$state/migrated" -type f -printf '%T@ %p\n' 2>/dev/null | sort -rn | tail -n +1001 | cut -d ' ' -f 2- |
-        while IFS= read -r _f; do rm -f "$_f"; done
-    while IFS= read -r _line; do
+    set -- "$state"/migrated/*
+    if [ $# -gt 1000 ]; then
+        find "$state/migrated" -type f -printf '%T@ %p\n' | sort -rn | tail -n +1001 | cut -d ' ' -f 2- |
+            while IFS= read -r _f; do rm -f "$_f"; done
+    fi
+    # By cat, as everywhere: an error of the disk must not look like a file's end.
+    _all=$(cat "$state/activations") || return 1
+    _kept=$(printf '%s\n' "$_all" | while IFS= read -r _line; do
         _r=${_line#*"$tab"}
         if [ -d "$base/releases/${_r%%"$tab"*}" ]; then printf '%s\n' "$_line"; fi
-    done <"$state/activations" >"$state/activations.kept"
-    cmp -s "$state/activations.kept" "$state/activations" || write_file "$state/activations" 0644 <"$state/activations.kept"
-    rm -f "$state/activations.kept"
-    {
+    done)
+    [ "$_kept" = "$_all" ] || write_file "$state/activations" 0644 "$_kept" || return 1
+    _debs=$({
         printf '0\t%s\t%s\n' "$j_live_id" "$j_live_version" "$j_last_id" "$j_last_version" "$j_failed_id" "$j_failed_version"
-        cat "$state/activations"
-    } | while IFS=$tab read -r _t _r _v _; do deb_name "$_v" "$_r"; done >"$state/debs.kept"
+        printf '%s\n' "$_kept"
+    } | while IFS=$tab read -r _t _r _v _; do deb_name "$_v" "$_r"; done)
     for _f in "$state"/debs/*; do
-        [ ! -e "$_f" ] || grep -qxF -e "${_f##*/}" "$state/debs.kept" || rm -f "$_f"
+        case $nl$_debs$nl in *"$nl${_f##*/}$nl"*) ;; *) [ ! -e "$_f" ] || rm -f "$_f" ;; esac
     done
-    rm -f "$state/debs.kept"
 }

@@ -12,16 +12,17 @@ lame_duck() {
     mkdir -p "$ducks" || return 1
     for _d in "$@"; do : >"$ducks/$_d" || return 1; done
     fault lame-duck
-    _until=$(($(now) + _notice))
-    [ "$_until" -le "$deadline" ] || _until=$deadline
-    while [ "$(now)" -lt "$_until" ]; do sleep 0.2; done
+    _until=$(($(now_fine) + _notice * 100))
+    [ "$_until" -le "$((deadline * 100))" ] || _until=$((deadline * 100))
+    while [ "$(now_fine)" -lt "$_until" ]; do sleep 0.2; done
 }
 
 # lame_duck_over UNIT…: what was told so has ended. Before the health of what follows is asked: the same endpoint says it.
 lame_duck_over() { for _d in "$@"; do rm -f "$ducks/$_d"; done; }
 
-# restarted_at_once ID: the gated services that no strategy looks after one by one.
+# restarted_at_once ID: where instances say that they end, the gated services that no strategy looks after one by one.
 restarted_at_once() {
+    [ -n "$(setting "$1" lame-duck)" ] || return 0
     for _u in $j_running; do
         ! in_roll "$1" "$_u" || continue
         [ "$(unit_setting "$1" "$_u" gated)" = gated ] || continue

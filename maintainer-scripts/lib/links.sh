@@ -2,7 +2,11 @@
 # to a kept release and a tarball need others. What somebody else put in the place of one stays.
 
 # links_in: "PATH<tab>TARGET" of each, of the settings on stdin.
-links_in() { sed -n "s/^link$tab//p"; }
+links_in() {
+    while IFS= read -r _line; do
+        case $_line in "link$tab"*) printf '%s\n' "${_line#*"$tab"}" ;; esac
+    done
+}
 
 # links_deliver ID FROM: the host has that release's links, and none that only FROM had.
 links_deliver() {

@@ -11,9 +11,9 @@ lock_held() { [ "${RELPACK_LOCKED:-}" = "$name" ]; }
 
 # locked ARGUMENT…: runs this script once more, under the lock; its status is in lock_rc.
 locked() {
-    mkdir -p "$state"
+    [ -d "$state" ] || mkdir -p "$state"
     lock_rc=0
-    lock_settle
+    lock_settle || :
     # Who only asks whether it is free has it for a moment.
     RELPACK_LOCKED=$name flock -o -w 2 -E 75 "$state/lock" sh "$0" "$@" || lock_rc=$?
     [ "$lock_rc" != 75 ] || lock_refuse
@@ -25,11 +25,12 @@ lock_refuse() {
     exit 1
 }
 
-# lock_settle: what a boot goes on with ends by itself, and who comes meanwhile wants nothing else.
+# lock_settle: waits for what a boot goes on with: it ends by itself, and who comes meanwhile wants nothing else. Fails where
+# another holds the lock.
 lock_settle() {
     _said=
     while ! lock_is_free; do
-        case $(lock_holder) in *"$resume_unit"*) ;; *) return 0 ;; esac
+        case $(lock_holder) in *"$resume_unit"*) ;; *) return 1 ;; esac
         [ -n "$_said" ] || say "waiting for $resume_unit, which goes on where the host went down (hint: journalctl -f -u $resume_unit)"
         _said=y
         sleep 0.3
@@ -47,5 +48,5 @@ lock_holder() {
 
 lock_is_free() {
     [ -e "$state/lock" ] || return 0
-    flock -s -n "$state/lock" true
+    flock -s -n 9 9<"$state/lock"
 }

@@ -20,6 +20,7 @@ known_above() {
 # pins_set VERSION [MORE]: keeps the pins above VERSION, adds the versions in MORE (one a line). A pin file without a
 # priority stops all of apt, so it is written whole or not at all.
 pins_set() {
+    [ -e "$pinfile" ] || [ -n "${2:-}" ] || return 0
     _pins=$({ pins; printf '%s\n' "${2:-}"; } | sort -u | while IFS= read -r _v; do
         if [ -n "$_v" ] && dpkg --compare-versions "$_v" gt "$1"; then printf '%s\n' "$_v"; fi
     done)

@@ -1,13 +1,13 @@
 # Users, directories and the environment file: nothing here changes what runs.
 prepare() {
-    if [ -e "$root/usr/lib/sysusers.d/$name.conf" ]; then
+    if [ -e "$root/usr/lib/sysusers.d/$name.conf" ] && ! accounts_made; then
         awk '$1 ~ /^u/ { print $2 }' "$root/usr/lib/sysusers.d/$name.conf" | while IFS= read -r _user; do
             awk -F: -v u="$_user" '$1 == u { found = 1 } END { exit !found }' "$root/etc/passwd" ||
                 printf '%s\n' "$_user" >>"$state/users-created"
         done
         # It locks /etc/passwd even where there is nothing to make, and /etc may be read-only.
         # By name: an admin's file of this name in /etc goes before ours.
-        accounts_made || systemd-sysusers ${root:+--root="$root"} "$name.conf"
+        systemd-sysusers ${root:+--root="$root"} "$name.conf"
     fi
     if [ -e "$root/usr/lib/tmpfiles.d/$name.conf" ]; then
         if [ -n "$root" ] || [ -e /proc/self ]; then

@@ -31,7 +31,15 @@ EOF
 }
 
 # setting ID KEY: the value of a key that stands once; nothing when it is absent.
-setting() { settings "$1" "$2"; }
+setting() {
+    settings_load "$1" || return 1
+    _lines=$nl$s_text
+    _after=${_lines#*"$nl$2$tab"}
+    if [ "$_after" != "$_lines" ]; then
+        _after=${_after%%"$nl"*}
+        printf '%s\n' "${_after%%"$tab"*}"
+    fi
+}
 
 # units_of ID [enable|static]: unit names, all or only those that are enabled at install or not.
 units_of() {
@@ -48,7 +56,8 @@ EOF
 # release doesn't name, since the admin made it, has its template's settings.
 unit_setting() {
     settings_load "$1" || return 1
-    _general=$(template_of "$2")
+    _general=$2
+    case $2 in *@?*.*) _general=${2%%@*}@.${2##*.} ;; esac
     _answer=
     while IFS=$tab read -r _key _unit _kind _policy _enable _gated _; do
         if [ "$_key" != unit ]; then continue; fi

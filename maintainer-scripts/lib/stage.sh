@@ -54,10 +54,12 @@ stage_sweep() {
     for _d in "$base"/releases/.*.partial "$unitstore"/units/.*.partial; do
         [ ! -d "$_d" ] || rm -rf "$_d"
     done
-    rm -rf "$state"/work.*
+    for _d in "$state"/work.*; do
+        [ ! -d "$_d" ] || rm -rf "$_d"
+    done
     for _d in "$base"/releases/*; do
         _r=${_d##*/}
-        if [ ! -d "$_d" ] || [ "$_r" = "$(current_id)" ] || [ "$_r" = "$j_live_id" ] || [ -e "$state/seals/$_r" ]; then continue; fi
+        if [ ! -d "$_d" ] || [ -e "$state/seals/$_r" ] || [ "$_r" = "$j_live_id" ] || [ "$_r" = "$(current_id)" ]; then continue; fi
         case $_r in
         *[!0-9a-f]*) ;; # not ours to remove
         *) rm -rf "$_d" ;;
@@ -79,7 +81,7 @@ stage_base() {
 }
 
 stage() {
-    mkdir -p "$base/releases" "$state/seals"
+    if [ ! -d "$base/releases" ] || [ ! -d "$state/seals" ]; then mkdir -p "$base/releases" "$state/seals"; fi
     stage_sweep
     if seal_holds "$id"; then return 0; fi
     manifest=$delivered.manifest
@@ -89,18 +91,18 @@ stage() {
         return 1
     fi
     part=$base/releases/.$id.partial
-    work=$(mktemp -d "$state/work.XXXXXX")
-    mkdir "$part"
+    work=$state/work.$id
+    mkdir "$part" "$work"
     stage_link
     fault stage-extract
     comm -23 "$work/want" "$work/same" >"$work/new"
     if [ -n "$packed" ]; then stage_extract; else stage_take; fi
-    cp "$manifest" "$part/.relpack/manifest"
-    chmod 0644 "$part/.relpack/manifest"
+    # With the mode that the umask makes, whatever the delivered one has.
+    cat "$manifest" >"$part/.relpack/manifest"
     sync -f "$part" &
     sync_pid=$!
     stage_check
-    sha256sum <"$work/list" >"$work/seal"
+    _seal=$(sha256sum <"$work/list")
     wait "$sync_pid"
     if [ -d "$base/releases/$id" ]; then
         say "release $id was changed on this host since it was staged; it is put right"
@@ -112,7 +114,7 @@ stage() {
     mv -T "$part" "$base/releases/$id"
     durable "$base/releases"
     fault stage-renamed
-    write_file "$state/seals/$id" 0644 <"$work/seal"
+    write_file "$state/seals/$id" 0644 "$_seal"
     rm -rf "$work"
 }
 
@@ -136,7 +138,7 @@ stage_link() {
     manifest_dirs "$base/releases/$from/.relpack/manifest" >"$work/old-dirs"
     manifest_dirs "$manifest" >"$work/new-dirs"
     comm -23 "$work/old-dirs" "$work/new-dirs" | sort -r >"$work/gone"
-    (cd "$part" && xargs -r -d '\n' rmdir -- <"$work/gone")
+    [ ! -s "$work/gone" ] || (cd "$part" && xargs -d '\n' rmdir -- <"$work/gone")
 }
 
 manifest_dirs() { awk -F '\t' '/^#d\t/ { print $2 }' "$1" | sort; }

@@ -75,15 +75,13 @@ stop_needed() {
     # It is stopped the way its own release says.
     [ "$(stop_lines "$1" "$3")" = "$(stop_lines "$2" "$3")" ] || return 0
     # systemd refuses to start a socket whose service runs.
-    units_of "$2" | while IFS= read -r _s; do
+    for _s in $(units_of "$2"); do
         case $_s in *.socket) ;; *) continue ;; esac
         [ "$(socket_service "$2" "$_s")" = "$3" ] || continue
         if { was_running "$_s" && unit_changed "$_s" "$1" "$2"; } ||
-            { ! was_running "$_s" && enabled_anew "$2" "$_s"; }; then
-            echo stop
-            break
-        fi
-    done | grep -q stop
+            { ! was_running "$_s" && enabled_anew "$2" "$_s"; }; then return 0; fi
+    done
+    return 1
 }
 
 # is_job ID UNIT

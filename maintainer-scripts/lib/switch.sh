@@ -3,7 +3,6 @@ switch_to() {
     units_store "$1"
     [ "$(current_id)" = "$1" ] || point_link "$base/current" "releases/$1"
     fault switched
-    mkdir -p "$unitstore"
     [ "$(readlink "$unitstore/live" 2>/dev/null)" = "units/$1" ] || point_link "$unitstore/live" "units/$1"
     units_deliver "$1" || say "warning: the unit files could not all be rewritten; the generator stands in for them"
 }

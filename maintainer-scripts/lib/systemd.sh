@@ -16,7 +16,8 @@ systemd_runs() {
 systemd_is_ours() {
     [ -z "$root" ] && [ -d /run/systemd/system ] && [ -r /proc/1/comm ] || return 1
     # The directory may be there without it, in a container whose maker prepared for both.
-    [ "$(cat /proc/1/comm)" = systemd ] || return 1
+    read -r _comm </proc/1/comm || return 1
+    [ "$_comm" = systemd ] || return 1
     _roots=$(stat -Lc %d:%i / /proc/1/root 2>/dev/null) || :
     case $_roots in
     *"$nl"*) [ "${_roots%"$nl"*}" = "${_roots#*"$nl"}" ] ;;
@@ -80,7 +81,18 @@ unit_enabled() {
     return 1
 }
 
-unit_masked() { [ "$(unit_show "$1" LoadState)" = masked ]; }
+# systemd is asked only where there is a file that could mask it: links to /dev/null, and empty files, all above /usr/lib.
+unit_masked() {
+    for _dir in "$root"/etc/systemd/system* /run/systemd/* "$root"/usr/local/lib/systemd/system; do
+        for _named in "$1" "$(template_of "$1")"; do
+            if [ -e "$_dir/$_named" ] && [ ! -s "$_dir/$_named" ]; then
+                [ "$(unit_show "$1" LoadState)" = masked ]
+                return
+            fi
+        done
+    done
+    return 1
+}
 
 # policy-rc.d is how an admin or an image builder forbids starts (Debian Policy 9.3.3.1): 101 is "no".
 policy_allows() {
@@ -101,6 +113,8 @@ daemon_reload() { systemctl daemon-reload; }
 last_log() {
     _inv=$(unit_show "$1" InvocationID)
     if [ -n "$_inv" ]; then
+        # What it said last may not have been written yet.
+        timeout 5 journalctl --sync 2>/dev/null || :
         journalctl --no-pager -q -o cat -n 8 "_SYSTEMD_INVOCATION_ID=$_inv" 2>/dev/null || :
     fi
 }

@@ -54,5 +54,6 @@ signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown
 if BEHAVIOUR == "die-after-3s":
     threading.Timer(3, lambda: os._exit(5)).start()
 print(f"serving {CODE}", flush=True)
-server.serve_forever()
+# How long a stop may go unnoticed.
+server.serve_forever(poll_interval=0.05)
 server.server_close()

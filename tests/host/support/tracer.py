@@ -126,7 +126,7 @@ def script_of(pid):
 
 
 def kill_all(pids):
-    """The stopped call does not happen any more."""
+    """The stopped call does not happen any more. `pids` are all that have stopped once: who was left out would be waited for, for ever."""
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -204,7 +204,7 @@ def main(arguments):
                 if verb.startswith("count") or count == target or (on and count > target):
                     log.write(f"{count} {where}\n")
                 if verb == "kill" and count == target:
-                    return kill_all(script)
+                    return kill_all([*script, *early])
                 if verb == "hold" and count == target:
                     signal.pause()
                 if verb == "fault" and (count == target or (on and count > target)):
