@@ -147,11 +147,14 @@ revert_start() {
     {
         systemctl reset-failed $_again $_sockets 2>/dev/null || :
         if [ -n "$_sockets" ]; then
-            # systemd refuses to start a socket whose service runs.
+            # systemd refuses to start a socket whose service runs, and a call would start it.
+            bounded systemctl stop $_sockets
             [ -z "$_again" ] || bounded systemctl stop $_again
-            bounded systemctl restart $_sockets
+            bounded systemctl start $_sockets
+            [ -z "$_again" ] || bounded systemctl start $_again
+        elif [ -n "$_again" ]; then
+            bounded systemctl restart $_again
         fi
-        [ -z "$_again" ] || bounded systemctl restart $_again
         lame_duck_over $_again
         for _u in $_gate; do healthy "$1" "$_u"; done
     }

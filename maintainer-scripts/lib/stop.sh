@@ -36,14 +36,17 @@ stop_first() {
         # A rerun finds what it had stopped, and systemd may not know its name any more.
         case $(unit_show "$_u" ActiveState) in inactive | failed | '') continue ;; esac
         case $_u in
-        *.service) if nobody_waits "$1" "$_u"; then _drains="$_drains $_u"; else _services="$_services $_u"; fi ;;
+        *.service) if nobody_waits "$1" "$_u" && ! has_unit "$2" "$_u"; then _drains="$_drains $_u"; else _services="$_services $_u"; fi ;;
         *) _triggers="$_triggers $_u" ;;
         esac
     done
     # shellcheck disable=SC2086
     [ -z "$_drains" ] || systemctl --no-block stop $_drains
+    # In one transaction systemd would end the services first, and hang up on who calls meanwhile.
     # shellcheck disable=SC2086
-    [ -z "$_triggers$_services" ] || bounded systemctl stop $_triggers $_services
+    [ -z "$_triggers" ] || bounded systemctl stop $_triggers
+    # shellcheck disable=SC2086
+    [ -z "$_services" ] || bounded systemctl stop $_services
 }
 
 # nobody_waits ID UNIT: it may drain for longer than anybody wants to wait.
@@ -65,7 +68,17 @@ stop_needed() {
         [ "$_was" != none ] && policy_allows "$3" stop
         return
     fi
-    [ "$(unit_setting "$2" "$3" kind)" = service ] && ! unit_masked "$3" && policy_allows "$3" restart || return 1
+    ! unit_masked "$3" && policy_allows "$3" restart || return 1
+    case $(unit_setting "$2" "$3" kind) in
+    service) ;;
+    socket)
+        unit_changed "$3" "$1" "$2" || return 1
+        # Else a call would start the old service once more, and systemd refuses to start a socket whose service runs.
+        case $(unit_setting "$2" "$(socket_service "$2" "$3")" policy) in restart | try-restart) return 0 ;; esac
+        return 1
+        ;;
+    *) return 1 ;;
+    esac
     # A server that has become a job: nobody would restart it.
     if [ "$_was" != none ] && [ "$_is" = none ] && is_job "$2" "$3" && ! is_job "$1" "$3"; then return 0; fi
     case $_is in

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::site::{PORT, Site, Upstream};
+use crate::support::site::{PORT, Site, Upstream, install};
 use crate::support::{Suite, sample};
 
 on_each_suite![
@@ -48,10 +48,6 @@ fn publish_smoking(r: &Site, version: &str, deploy: &str, smoke: &str) {
     let config = r.config_with(version, &format!("{deploy}{SMOKE_CHECK}"));
     let smoke = format!("#!/bin/sh\n{smoke}\n");
     r.add(&r.build_of(version, &config, &[("behaviour", "serve"), ("bin/smoke", &smoke)]));
-}
-
-fn install(version: &str) -> String {
-    format!("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme={version}")
 }
 
 fn both_served(load: &serde_json::Value) {
@@ -182,6 +178,11 @@ fn both_colours_serve(suite: Suite) {
     let r = Site::boot(suite, BLUE_GREEN);
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
+    // The idle one is started only by who takes its mark away, as docs/strategies.md says.
+    r.m.ok("systemctl start acme@green.service");
+    let green =
+        r.m.ok("systemctl show -p ActiveState -p ConditionResult acme@green.service");
+    assert_eq!(green.text(), "ActiveState=inactive\nConditionResult=no");
     r.m.ok("rm /var/lib/relpack/acme/idle/green && systemctl start acme@green.service");
     r.publish("2.0", "never-healthy");
     r.under_load("apt-get install -y -q acme=2.0", true);
@@ -192,7 +193,7 @@ fn both_colours_serve(suite: Suite) {
     }
     r.m.ok("rm /var/lib/relpack/acme/idle/green && systemctl start acme@green.service");
     r.publish("3.0", "serve");
-    r.under_load("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0", false);
+    r.under_load(&install("3.0"), false);
     assert_eq!(r.one_serves("3.0"), "green");
 }
 
@@ -229,7 +230,7 @@ fn strategies_change(suite: Suite) {
         .config_with("5.0", ROLLING)
         .replace("[deploy]", &format!("{third}[deploy]"));
     r.add(&r.build_of("5.0", &more, &[("behaviour", "serve")]));
-    run("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=5.0", false);
+    run(&install("5.0"), false);
     r.m.ok("grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && systemctl -q is-active acme@third");
     run("acme-release rollback", false);
     r.healed("3.0");

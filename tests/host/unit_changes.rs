@@ -195,6 +195,20 @@ while True:
     client.close()
 "#;
 
+/// Asks it again and again, and writes down what it says.
+const CALLER: &str = r#"
+import os, socket, time
+with open("/run/calls", "w", buffering=1) as log:
+    while not os.path.exists("/run/called"):
+        try:
+            with socket.create_connection(("127.0.0.1", 3002), 10) as peer:
+                said = peer.recv(64).decode().strip() or "- hung up"
+        except OSError as error:
+            said = f"- {error}"
+        log.write(said + "\n")
+        time.sleep(0.005)
+"#;
+
 fn listening(version: &str, socket: Option<&str>) -> App {
     let app = app(version).file("taker.py", TAKER).extra(&service(
         "acme-in.service",
@@ -235,7 +249,33 @@ fn sockets_come_and_go(suite: Suite) {
     // Its own text is the same: it holds the port meanwhile.
     host.deploy(&with("3.0", ""));
     assert_eq!((said().as_str(), socket()), ("3.0 passed", before));
+    // Both change, and somebody calls all the time.
+    let starts = || -> u32 {
+        let count = host
+            .m
+            .ok("journalctl -q -o cat _PID=1 -u acme-in.service | grep -c '^Started '");
+        count.text().parse().expect("a number")
+    };
+    let started = starts();
+    host.m.put("/root/caller.py", CALLER);
+    let caller = host.m.spawn("python3 /root/caller.py");
+    host.m.wait_for("grep -q 3.0 /run/calls", Duration::from_secs(10));
     host.deploy(&with("4.0", "Socket.Backlog = 17"));
+    host.m.wait_for("grep -q 4.0 /run/calls", Duration::from_secs(10));
+    host.m.ok("touch /run/called");
+    caller.wait(Duration::from_secs(20)).expect_ok();
+    let calls = host.m.read("/run/calls");
+    let (before, after) = calls.split_once("4.0 passed").expect("it was just there");
+    assert!(
+        !before.contains("4.0 bound") && !after.contains("3.0"),
+        "old code was activated\n{calls}"
+    );
+    eprintln!(
+        "{suite}: {} calls, {} of them in vain",
+        calls.lines().count(),
+        calls.lines().filter(|line| line.starts_with('-')).count()
+    );
+    assert_eq!(starts(), started + 1, "it was started more than once");
     assert_eq!(said(), "4.0 passed");
     host.m
         .ok("systemctl show -p Backlog acme-in.socket")
