@@ -162,6 +162,7 @@ gate() {
     for _u in "$@"; do healthy "$_id" "$_u" || return 1; done
     _settle=$(setting "$_id" settle)
     [ "$_settle" != 0 ] || return 0
+    time_for "$_settle" "the settle time of $*" || return 1
     _pids=
     for _u in "$@"; do
         unit_show_all "$_u"

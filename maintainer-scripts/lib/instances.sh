@@ -62,11 +62,13 @@ gate_instance() {
     _ok=1
     while [ "$_ok" -lt "$(setting "$1" successes)" ]; do
         sleep 0.2
-        _why=$(health_check "$1" "$2") || {
+        _why="the activation's time limit was over"
+        if [ "$(left)" -gt 1 ] && _why=$(health_check "$1" "$2"); then
+            _ok=$((_ok + 1))
+        else
             health_failed "$2" "$2 was healthy $_ok times, then: $_why"
             return 1
-        }
-        _ok=$((_ok + 1))
+        fi
     done
     deploy_check "$1" "$2"
 }

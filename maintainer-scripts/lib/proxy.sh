@@ -120,7 +120,7 @@ proxy_change() {
     bounded systemctl reload nginx.service || return 1
     fault proxy-reloaded
     # shellcheck disable=SC2086
-    [ -z "$proxy_wait" ] || proxy_drained "$j_to_id" $_old
+    [ -z "$proxy_wait" ] || proxy_drained "$j_to_id" $_old || return 1
     # Only now: a rerun has to wait for those workers, too.
     rm -f "$state/proxy.pending"
 }
@@ -131,6 +131,8 @@ proxy_wait=y
 # proxy_drained ID PID…: old workers end when their last request has; later ones must not keep anybody waiting.
 proxy_drained() {
     _limit=$(setting "$1" drain)
+    # Drained behind apt's back it has no deadline.
+    if [ -n "${deadline:-}" ] && [ "$_limit" -gt "$(left)" ]; then _limit=$(left); fi
     _until=$(($(now) + _limit))
     shift
     while [ "$(now)" -lt "$_until" ]; do
@@ -141,6 +143,12 @@ proxy_drained() {
         [ -n "$_left" ] || return 0
         sleep 0.1
     done
+    # To go on would break them, only to be reverted then.
+    if [ "$j_step" = roll ] && [ "$(left)" -le 1 ]; then
+        say "nginx still has requests under way, and nothing of [deploy] timeout is left"
+        printf '%s\n' "the activation's time limit was over" >"$state/reason"
+        return 1
+    fi
     say "nginx still has requests under way after $_limit s; going on"
 }
 

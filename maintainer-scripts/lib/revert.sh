@@ -95,7 +95,7 @@ revert_to() {
     if [ -n "$j_touched" ]; then
         _dropped=$(units_dropped "$j_to_id" "$1" | unit_instances)
         # While systemd still knows how.
-        for _u in $_dropped; do systemctl stop "$_u" 2>/dev/null || :; done
+        for _u in $_dropped; do unit_end "$j_to_id" "$_u"; done
     fi
     daemon_reload
     fault revert-reloaded
@@ -112,6 +112,7 @@ revert_to() {
 revert_start() {
     _sockets=
     _again=
+    _later=
     _gate=
     for _u in $j_running; do
         ! in_roll "$j_to_id" "$_u" || continue
@@ -123,23 +124,37 @@ revert_start() {
         case $_u in
         *.service)
             # One that was not reached yet runs on.
-            if [ "$(unit_show "$_u" ActiveState)" != active ] || [ "$(unit_release "$_u")" != "$1" ]; then _again="$_again $_u"; fi
+            if [ "$(unit_show "$_u" ActiveState)" = active ] && [ "$(unit_release "$_u")" = "$1" ]; then
+                :
+            elif nobody_waits "$1" "$_u"; then
+                _later="$_later $_u"
+            else
+                _again="$_again $_u"
+            fi
             ;;
-        *.socket) if unit_changed "$_u" "$j_to_id" "$1"; then _sockets="$_sockets $_u"; fi ;;
+        *.socket) if unit_changed "$_u" "$j_to_id" "$1" && ! socket_waits "$1" "$_u"; then _sockets="$_sockets $_u"; fi ;;
         *) if unit_changed "$_u" "$j_to_id" "$1"; then _again="$_again $_u"; fi ;;
         esac
         [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
+    done
+    # Before what is waited for, since that may fail.
+    for _u in $_later; do
+        systemctl reset-failed "$_u" 2>/dev/null || :
+        systemctl --no-block restart "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
     done
     [ -n "$_again$_sockets" ] || return 0
     # shellcheck disable=SC2086
     {
         systemctl reset-failed $_again $_sockets 2>/dev/null || :
         if [ -n "$_sockets" ]; then
-            # systemd refuses to start a socket whose service runs.
+            # systemd refuses to start a socket whose service runs, and a call would start it.
+            bounded systemctl stop $_sockets
             [ -z "$_again" ] || bounded systemctl stop $_again
-            bounded systemctl restart $_sockets
+            bounded systemctl start $_sockets
+            [ -z "$_again" ] || bounded systemctl start $_again
+        elif [ -n "$_again" ]; then
+            bounded systemctl restart $_again
         fi
-        [ -z "$_again" ] || bounded systemctl restart $_again
         lame_duck_over $_again
         for _u in $_gate; do healthy "$1" "$_u"; done
     }
@@ -148,7 +163,7 @@ revert_start() {
 first_install_failed() {
     say "$name $j_to_version was not activated: $j_failed_reason"
     if [ -n "$j_touched" ] && systemd_runs; then
-        for _u in $(units_of "$j_to_id" | unit_instances); do systemctl stop "$_u" 2>/dev/null || :; done
+        for _u in $(units_of "$j_to_id" | unit_instances); do unit_end "$j_to_id" "$_u"; done
     fi
     history_add install failed "$j_failed_reason" || :
     j_touched=

@@ -68,6 +68,7 @@ roll_canary() {
 
 # soak ID UNIT SECONDS: the canary serves its share, and is watched, before the others follow.
 soak() {
+    time_for "$3" "the soak of the canary $2" || return 1
     _until=$(($(now) + $3))
     _seen=0
     unit_show_all "$2"

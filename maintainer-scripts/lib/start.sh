@@ -110,9 +110,13 @@ start_recreate() {
     # A crash loop, or several deploys within ten seconds, has used up the start limit.
     # shellcheck disable=SC2086
     {
-        systemctl reset-failed $_sockets $_restart $_start $_reload $_later 2>/dev/null || :
+        # Without a name it would be that of all units of the host.
+        [ -z "$_sockets$_restart$_start$_reload$_later" ] ||
+            systemctl reset-failed $_sockets $_restart $_start $_reload $_later 2>/dev/null || :
         # Before the services, which take what the sockets hold.
-        [ -z "$_sockets" ] || start_run restart $_sockets || return 1
+        if [ -n "$_sockets" ]; then
+            start_sockets || return 1
+        fi
         [ -z "$_later" ] || systemctl --no-block restart $_later || return 1
         [ -z "$_restart" ] || start_run restart $_restart || return 1
         lame_duck_over $_restart
@@ -121,6 +125,23 @@ start_recreate() {
         fault started
         gate "$1" $_gate
     }
+}
+
+# start_sockets: who calls then starts what had been stopped for them, and once is enough.
+start_sockets() {
+    _on=
+    for _u in $_restart; do
+        case $(unit_show "$_u" ActiveState) in
+        inactive | failed)
+            _start="$_start $_u"
+            lame_duck_over "$_u"
+            ;;
+        *) _on="$_on $_u" ;;
+        esac
+    done
+    _restart=$_on
+    # shellcheck disable=SC2086
+    start_run restart $_sockets
 }
 
 # socket_waits ID SOCKET: systemd starts no socket whose service runs, and a deploy stops only services that it restarts.

@@ -16,7 +16,7 @@ stop_dropped() {
         elif is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then
             : # it runs to its end
         elif policy_allows "$_u" stop; then
-            systemctl stop "$_u" 2>/dev/null || :
+            unit_end "$1" "$_u"
         else
             say "$_u is no longer part of $name, and still runs: policy-rc.d forbids to stop it (hint: systemctl stop $_u)"
         fi
@@ -30,17 +30,33 @@ stop_dropped() {
 stop_first() {
     _triggers=
     _services=
+    _drains=
     for _u in $j_running; do
         stop_needed "$1" "$2" "$_u" || continue
         # A rerun finds what it had stopped, and systemd may not know its name any more.
         case $(unit_show "$_u" ActiveState) in inactive | failed | '') continue ;; esac
         case $_u in
-        *.service) _services="$_services $_u" ;;
+        *.service) if nobody_waits "$1" "$_u" && ! has_unit "$2" "$_u"; then _drains="$_drains $_u"; else _services="$_services $_u"; fi ;;
         *) _triggers="$_triggers $_u" ;;
         esac
     done
     # shellcheck disable=SC2086
-    [ -z "$_triggers$_services" ] || bounded systemctl stop $_triggers $_services
+    [ -z "$_drains" ] || systemctl --no-block stop $_drains
+    # In one transaction systemd would end the services first, and hang up on who calls meanwhile.
+    # shellcheck disable=SC2086
+    [ -z "$_triggers" ] || bounded systemctl stop $_triggers
+    # shellcheck disable=SC2086
+    [ -z "$_services" ] || bounded systemctl stop $_services
+}
+
+# nobody_waits ID UNIT: it may drain for longer than anybody wants to wait.
+nobody_waits() { [ "$(unit_setting "$1" "$2" policy)" = no-block ]; }
+
+# unit_end ID UNIT: stops one of that release's, whatever comes of it.
+unit_end() {
+    if nobody_waits "$1" "$2"; then _block=--no-block; else _block=; fi
+    # shellcheck disable=SC2086
+    systemctl $_block stop "$2" 2>/dev/null || :
 }
 
 stop_needed() {
@@ -52,7 +68,17 @@ stop_needed() {
         [ "$_was" != none ] && policy_allows "$3" stop
         return
     fi
-    [ "$(unit_setting "$2" "$3" kind)" = service ] && ! unit_masked "$3" && policy_allows "$3" restart || return 1
+    ! unit_masked "$3" && policy_allows "$3" restart || return 1
+    case $(unit_setting "$2" "$3" kind) in
+    service) ;;
+    socket)
+        unit_changed "$3" "$1" "$2" || return 1
+        # Else a call would start the old service once more, and systemd refuses to start a socket whose service runs.
+        case $(unit_setting "$2" "$(socket_service "$2" "$3")" policy) in restart | try-restart) return 0 ;; esac
+        return 1
+        ;;
+    *) return 1 ;;
+    esac
     # A server that has become a job: nobody would restart it.
     if [ "$_was" != none ] && [ "$_is" = none ] && is_job "$2" "$3" && ! is_job "$1" "$3"; then return 0; fi
     case $_is in

@@ -118,7 +118,7 @@ pub(super) fn config<'d>(
         instances::add_places(table, &mut written.places);
     }
     if let Some(name) = &name {
-        strategies::check(&tables, &instances, name, &written.names, &deploy);
+        strategies::check(&tables, &instances, name, &written.names, &deploy, migrate.as_ref());
     }
     if written.names.is_empty() {
         doc.push(

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::diagnostics::Problem;
 use super::reader::Table;
-use super::{Check, Deploy, Proxy, Strategy};
-use crate::model::{EnvName, PackageName, UnitKind, UnitName};
+use super::{Check, Deploy, Migrate, Proxy, Strategy};
+use crate::model::{EnvName, PackageName, Seconds, UnitKind, UnitName};
 use crate::systemd::{self, Health, Instances, OnUpgrade};
 
 /// The tables that are checked, where the file has them.
@@ -21,6 +21,7 @@ pub(super) fn check(
     package: &PackageName,
     units: &[UnitName],
     deploy: &Deploy,
+    migrate: Option<&Migrate>,
 ) {
     let template = format!("{package}@.service");
     let has_template = units.iter().any(|unit| unit.as_str() == template);
@@ -69,6 +70,56 @@ pub(super) fn check(
         );
     }
     without_meaning(deploy, table);
+    fits(deploy, table, instances.len(), migrate);
+}
+
+/// What a deploy waits for in any case, after a migration that takes as long as it may, has to end within its timeout: else a
+/// healthy release would be taken back.
+fn fits(deploy: &Deploy, table: &Table<'_>, instances: usize, migrate: Option<&Migrate>) {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let parallel = usize::try_from(deploy.max_parallel).unwrap_or(1).max(1);
+    // How often each of these is waited for.
+    let (settles, notices) = match deploy.strategy {
+        Strategy::Rolling => (instances, instances.div_ceil(parallel)),
+        Strategy::Canary => (instances, 1 + instances.saturating_sub(1).div_ceil(parallel)),
+        Strategy::Recreate | Strategy::Reload | Strategy::BlueGreen => (1, 1),
+    };
+    let mut parts = Vec::new();
+    parts.extend(migrate.map(|migrate| ("migrate.timeout", migrate.timeout, 1)));
+    if deploy.strategy == Strategy::Canary {
+        parts.push(("soak", deploy.soak, 1));
+    }
+    parts.extend(deploy.lame_duck.map(|notice| ("lame_duck", notice, count(notices))));
+    parts.push(("settle", deploy.settle, count(settles)));
+    // Said of that one alone.
+    if parts.iter().any(|(_, seconds, _)| *seconds >= deploy.timeout) {
+        return;
+    }
+    let sum = parts.iter().fold(0, |sum: u64, (_, seconds, times)| {
+        sum.saturating_add(seconds.0.saturating_mul(*times))
+    });
+    if Seconds(sum) < deploy.timeout {
+        return;
+    }
+    let said: Vec<String> = parts
+        .iter()
+        .map(|(key, seconds, times)| match times {
+            1 => format!("{key} {seconds} s"),
+            _ => format!("{key} {times} × {seconds} s"),
+        })
+        .collect();
+    table.doc.push(
+        Problem::new(
+            table.span_of("timeout"),
+            format!(
+                "deploy.timeout ({} s) can be over before a healthy deploy is: {}",
+                deploy.timeout,
+                said.join(", ")
+            ),
+        )
+        .help(format!("make it longer than {sum}s, or one of these shorter"))
+        .contextual(),
+    );
 }
 
 fn number_of_instances(

@@ -149,13 +149,18 @@ fn a_host_names_instances(suite: Suite) {
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
 }
 
-/// Executes itself anew on SIGHUP, from the live release.
+/// Executes itself anew on SIGHUP, from the live release; where systemd wants to hear of it, it does.
 const RELOADER: &str = "
-import http.server, os, signal, sys, threading
+import http.server, os, signal, socket, sys, threading, time
 os.chdir('/opt/acme/current')
 CODE = open('body').read().strip()
 BEHAVIOUR = open('behaviour').read().strip()
+def tell(text):
+    if 'NOTIFY_SOCKET' in os.environ:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+            peer.sendto(text.encode(), os.environ['NOTIFY_SOCKET'].replace('@', '\\0'))
 def again(*_):
+    tell(f'RELOADING=1\\nMONOTONIC_USEC={time.monotonic_ns() // 1000}')
     os.execv('/usr/bin/python3', ['python3', '/opt/acme/current/reloader.py'])
 signal.signal(signal.SIGHUP, again)
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -164,20 +169,49 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(503 if bad else 200)
         self.end_headers()
         self.wfile.write(CODE.encode())
-http.server.HTTPServer(('127.0.0.1', 3000), Handler).serve_forever()
+server = http.server.HTTPServer(('127.0.0.1', 3000), Handler)
+tell('READY=1')
+server.serve_forever()
+";
+
+/// Leaves a file descriptor with systemd, for whoever is started after it.
+const KEEPER: &str = "
+import os, socket, time
+code = open('body').read().strip()
+if 'LISTEN_FDS' in os.environ:
+    kept = 3
+else:
+    kept = os.memfd_create('kept')
+    os.write(kept, code.encode())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+        peer.connect(os.environ['NOTIFY_SOCKET'].replace('@', '\\0'))
+        socket.send_fds(peer, [b'FDSTORE=1'], [kept])
+print(f'{code} has what {os.pread(kept, 64, 0).decode()} left', flush=True)
+while True:
+    time.sleep(60)
 ";
 
 fn the_strategy_reload(suite: Suite) {
     let r = Site::boot(suite, "");
+    // systemd knows the other way since 253.
+    let (target, reloads) = match suite {
+        Suite::Trixie => ("target = \"trixie\"\n", "Service.Type = \"notify-reload\""),
+        _ => ("", "Service.ExecReload = \"/bin/kill -HUP $MAINPID\""),
+    };
     let add = |version: &str, behaviour: &str| {
         let config = format!(
             "{}[units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/python3 {{app}}/reloader.py\"\n\
-             Service.ExecReload = \"/bin/kill -HUP $MAINPID\"\nX-Relpack.Health = \"http://127.0.0.1:3000/healthz\"\n\
-             [units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n\n\
+             {reloads}\nX-Relpack.Health = \"http://127.0.0.1:3000/healthz\"\n\
+             [units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/python3 keeper.py\"\n\
+             Service.FileDescriptorStoreMax = 1\nService.NotifyAccess = \"main\"\n\n\
              [deploy]\nstrategy = \"reload\"\nsettle = \"1s\"\nhealth_timeout = \"4s\"\n",
-            head(version)
+            head(version).replacen("depends", &format!("{target}depends"), 1)
         );
-        let files = [("behaviour", behaviour), ("reloader.py", RELOADER)];
+        let files = [
+            ("behaviour", behaviour),
+            ("reloader.py", RELOADER),
+            ("keeper.py", KEEPER),
+        ];
         r.add(&r.build_of(version, &config, &files));
     };
     let pid = |unit: &str| {
@@ -202,6 +236,11 @@ fn the_strategy_reload(suite: Suite) {
     assert_eq!(pid("acme.service"), first, "it was restarted");
     // What can't be reloaded is restarted.
     assert_ne!(pid("acme-worker.service"), worker);
+    // And gets what its predecessor had left with systemd.
+    r.m.wait_for(
+        "journalctl -q -o cat -u acme-worker.service | grep -qx '2.0 has what 1.0 left'",
+        Duration::from_secs(10),
+    );
     r.m.ok("acme-release rollback");
     serves("1.0");
     assert_eq!(pid("acme.service"), first);

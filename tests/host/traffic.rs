@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::Suite;
-use crate::support::site::{PORT, Site, Upstream, head};
+use crate::support::site::{PORT, Site, Upstream, head, install};
+use crate::support::{Suite, sample};
 
 on_each_suite![
     sampled:
@@ -20,8 +20,9 @@ fn socketed(r: &Site, version: &str, behaviour: &str, more: &str) {
         "{}[units.\"acme.socket\"]\nSocket.ListenStream = \"127.0.0.1:3000\"\n\n\
          [units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\nService.TimeoutStopSec = \"30s\"\n\
          X-Relpack.Health = \"http://127.0.0.1:3000/healthz\"\n\n{more}\n\
-         [deploy]\nsettle = \"1s\"\nhealth_timeout = \"8s\"\n",
-        head(version)
+         [deploy]\nsettle = \"{}\"\nhealth_timeout = \"8s\"\n",
+        head(version),
+        if behaviour == "die-after-5s" { "7s" } else { "1s" }
     );
     let migrate = "#!/bin/sh\nexit 3\n";
     r.add(&r.build_of(version, &config, &[("behaviour", behaviour), ("migrate.sh", migrate)]));
@@ -55,10 +56,15 @@ fn a_socket_listens_through_everything(suite: Suite) {
         ("2.3", "serve", migration),
     ] {
         socketed(&r, version, behaviour, more);
-        load(
-            &format!("apt-get install -y -q -o DPkg::Lock::Timeout=30 acme={version}"),
-            true,
-        );
+        load(&install(version), true);
+        serves("1.0");
+    }
+    if sample::full() {
+        // What a process had begun when it died is lost with it, and nothing else.
+        socketed(&r, "2.4", "die-after-5s", "");
+        let (_, crashed) = r.loaded(3000, "", &install("2.4"), true);
+        let lost = crashed["sent"].as_u64().zip(crashed["answered"].as_u64());
+        assert!(lost.is_some_and(|(sent, answered)| sent - answered < 64), "{crashed}");
         serves("1.0");
     }
 }
@@ -125,6 +131,7 @@ fn a_websocket_lives_until_the_drain(suite: Suite) {
     let r = Site::boot(suite, "strategy = \"blue-green\"\ndrain = \"8s\"");
     r.publish("1.0", "rude");
     r.m.ok("apt-get install -y -q acme=1.0");
+    r.fronted_as_shipped();
     assert_eq!(r.one_serves("1.0"), "blue");
     r.publish("2.0", "rude");
     r.m.put("/root/listener.py", LISTENER);

@@ -195,6 +195,20 @@ while True:
     client.close()
 "#;
 
+/// Asks it again and again, and writes down what it says.
+const CALLER: &str = r#"
+import os, socket, time
+with open("/run/calls", "w", buffering=1) as log:
+    while not os.path.exists("/run/called"):
+        try:
+            with socket.create_connection(("127.0.0.1", 3002), 10) as peer:
+                said = peer.recv(64).decode().strip() or "- hung up"
+        except OSError as error:
+            said = f"- {error}"
+        log.write(said + "\n")
+        time.sleep(0.005)
+"#;
+
 fn listening(version: &str, socket: Option<&str>) -> App {
     let app = app(version).file("taker.py", TAKER).extra(&service(
         "acme-in.service",
@@ -235,7 +249,33 @@ fn sockets_come_and_go(suite: Suite) {
     // Its own text is the same: it holds the port meanwhile.
     host.deploy(&with("3.0", ""));
     assert_eq!((said().as_str(), socket()), ("3.0 passed", before));
+    // Both change, and somebody calls all the time.
+    let starts = || -> u32 {
+        let count = host
+            .m
+            .ok("journalctl -q -o cat _PID=1 -u acme-in.service | grep -c '^Started '");
+        count.text().parse().expect("a number")
+    };
+    let started = starts();
+    host.m.put("/root/caller.py", CALLER);
+    let caller = host.m.spawn("python3 /root/caller.py");
+    host.m.wait_for("grep -q 3.0 /run/calls", Duration::from_secs(10));
     host.deploy(&with("4.0", "Socket.Backlog = 17"));
+    host.m.wait_for("grep -q 4.0 /run/calls", Duration::from_secs(10));
+    host.m.ok("touch /run/called");
+    caller.wait(Duration::from_secs(20)).expect_ok();
+    let calls = host.m.read("/run/calls");
+    let (before, after) = calls.split_once("4.0 passed").expect("it was just there");
+    assert!(
+        !before.contains("4.0 bound") && !after.contains("3.0"),
+        "old code was activated\n{calls}"
+    );
+    eprintln!(
+        "{suite}: {} calls, {} of them in vain",
+        calls.lines().count(),
+        calls.lines().filter(|line| line.starts_with('-')).count()
+    );
+    assert_eq!(starts(), started + 1, "it was started more than once");
     assert_eq!(said(), "4.0 passed");
     host.m
         .ok("systemctl show -p Backlog acme-in.socket")
@@ -294,8 +334,25 @@ while True:
     time.sleep(60)
 "#;
 
+/// Ends what it has begun, however long that takes.
+const DRAINER: &str = "#!/bin/sh
+trap 'while [ ! -e /opt/acme/shared/data/drained ]; do sleep 0.1; done; exit 0' TERM
+echo \"$(cat body) $1\" >>/opt/acme/shared/data/started
+while :; do sleep 1000 & wait; done
+";
+
+fn draining(app: App, name: &str) -> App {
+    app.file("bin/drain", DRAINER).extra(&service(
+        name,
+        "Service.ExecStart = \"bin/drain %n\"\nX-Relpack.OnUpgrade = \"no-block\"",
+    ))
+}
+
 fn policies(version: &str) -> App {
     let mut app = app(version).file("reloader.py", RELOADER);
+    if version < "4" {
+        app = draining(app, "acme-drains.service");
+    }
     for policy in ["restart", "try-restart", "no-block", "none"] {
         for which in ["runs", "idle"] {
             app = app
@@ -323,8 +380,16 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     };
     let before = pids();
     let reload = host.pid("acme-reload");
+    let drains = |unit: &str| {
+        let said = m.ok(&format!("systemctl show -p ActiveState --value {unit}"));
+        assert_eq!(said.text(), "deactivating", "{unit}: somebody has waited for it");
+    };
     host.deploy(&policies("2.0"));
+    host.serves("2.0");
+    drains("acme-drains.service");
+    m.ok("touch /opt/acme/shared/data/drained");
     m.wait_for("! systemctl list-jobs --no-legend | grep -q .", Duration::from_secs(10));
+    assert_eq!(code(&host, "acme-drains"), "2.0");
     let after = pids();
     for (at, (policy, expected)) in [
         ("restart", "2.0"),
@@ -367,16 +432,34 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     );
     assert_eq!(log(), format!("{reload} 1.0\n{reload} 2.0\n{reload} 1.0\n"));
     host.expect_dpkg("1.0");
-    host.publish(&[policies("3.0").file("sick", "").settle("2s")]);
-    host.install("3.0").expect_failure().expect_says("acme-reload.service");
+    // Nor does a revert wait, for that one or for one that the failed release had brought.
+    m.ok("rm /opt/acme/shared/data/drained");
+    let sick = policies("3.0").file("sick", "").settle("2s");
+    host.publish(&[draining(sick, "acme-sinks.service")]);
+    host.install("3.0")
+        .expect_failure()
+        .expect_says("acme-reload.service")
+        .expect_says("acme 1.0 serves, as before.");
     host.serves("1.0");
+    drains("acme-drains.service");
+    drains("acme-sinks.service");
+    m.ok("touch /opt/acme/shared/data/drained");
+    m.wait_for("! systemctl list-jobs --no-legend | grep -q .", Duration::from_secs(10));
+    assert_eq!(code(&host, "acme-drains"), "1.0");
+    expect_gone(&host, "acme-sinks.service");
     let pid = host.pid("acme-reload");
     assert!(log().ends_with(&format!("{pid} 1.0\n")), "{}", log());
     host.expect_healed("1.0");
     // One that is restarted so far has a release of its own, which a reload would not change.
     let turned = policies("4.0")
         .extra("[units.\"acme-turned.service\"]\nService.ExecStart = \"/usr/bin/python3 {app}/reloader.py\"");
+    m.ok("rm /opt/acme/shared/data/drained");
     host.deploy(&turned);
+    // Nor for one that the new release has no longer.
+    drains("acme-drains.service");
+    m.ok("touch /opt/acme/shared/data/drained");
+    m.wait_for("! systemctl -q is-active acme-drains.service", Duration::from_secs(10));
+    expect_gone(&host, "acme-drains.service");
     let before = host.pid("acme-turned");
     host.deploy(&policies("5.0").extra(
         "[units.\"acme-turned.service\"]\nService.ExecStart = \"/usr/bin/python3 {app}/reloader.py\"\n\

@@ -1,10 +1,13 @@
 """Open-loop load: requests go out at their time, whether or not earlier ones were answered. Ends when the stop file is there.
 
-load.py PORT RATE KEEP_ALIVE SHORT STOP_FILE LEAST [static]: prints one JSON object. It goes on until LEAST requests are out. From
-a `static` server, which computes nothing, a slow answer is /slow, and nothing is uploaded.
+load.py PORT RATE KEEP_ALIVE SHORT STOP_FILE LEAST [static]: prints one JSON object. It goes on until LEAST requests are out. Of every
+KEEP_ALIVE + SHORT requests KEEP_ALIVE go over kept connections, at first as many; where all of them are busy, one more is opened
+and kept. Times count from when a request was due. From a `static` server, which computes nothing, a slow answer is /slow, and
+nothing is uploaded.
 """
 
 import asyncio
+import collections
 import json
 import math
 import os
@@ -22,6 +25,14 @@ codes = {}
 times = []
 ends = []
 flight = []
+# Kept connections that nobody uses.
+idle = collections.deque()
+# Seconds: sooner than any slow request is answered.
+AT_ONCE = 0.1
+
+
+class Unanswered(ConnectionError):
+    """The connection ended without a byte of an answer."""
 
 
 def request(number):
@@ -36,6 +47,7 @@ def request(number):
 
 
 async def exchange(reader, writer, number, keep):
+    """Says whether the answer was a quick one, and whether the connection can be used again."""
     method, target, pieces = request(number)
     head = f"{method} {target} HTTP/1.1\r\nHost: load\r\nConnection: {'keep-alive' if keep else 'close'}\r\n"
     if pieces:
@@ -45,78 +57,99 @@ async def exchange(reader, writer, number, keep):
         writer.write(UPLOAD)
         await writer.drain()
         await asyncio.sleep(0.02)
-    status = (await reader.readline()).decode().split(" ")
+    try:
+        status = await reader.readline()
+    except ConnectionError as error:
+        raise Unanswered(str(error)) from error
+    if not status:
+        raise Unanswered("closed without an answer")
+    status = status.decode().split(" ")
     length = 0
     while (line := await reader.readline()) not in (b"\r\n", b""):
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.split(b":")[1])
+        name, _, value = line.decode().lower().partition(":")
+        if name == "content-length":
+            length = int(value)
+        if name == "connection" and "close" in value:
+            keep = False
     body = await reader.readexactly(length)
-    if len(status) < 2:
-        raise ConnectionError("closed without an answer")
     if status[1] != "200":
         raise ValueError(f"status {status[1]}")
     code, _, got = body.decode().split(" ")[:3]
     if int(got) != pieces * len(UPLOAD):
         raise ValueError("an upload arrived in part")
     codes[code] = codes.get(code, 0) + 1
-    return not pieces and "ms=" not in target
+    if not keep:
+        writer.close()
+    return not pieces and "ms=" not in target, keep
 
 
-async def on_kept(connection, number):
-    """As clients do (RFC 9112 9.3.1): one that the server has closed meanwhile is not used again, and a GET that met the closing is sent once more."""
+async def on_kept(number):
+    """As clients do (RFC 9112 9.3.1): a connection that the server has closed meanwhile is not used again, and a GET that met
+    the closing is sent once more. It has met it where the connection had been idle, and ended at once, without a byte."""
     global reopened, retried
-    if connection[0][0].at_eof():
-        reopened += 1
-        connection[0] = await asyncio.open_connection("127.0.0.1", PORT)
-    try:
-        return await exchange(*connection[0], number, True)
-    except ConnectionError:
-        if request(number)[0] != "GET":
-            raise
-        retried += 1
-        connection[0] = await asyncio.open_connection("127.0.0.1", PORT)
-        return await exchange(*connection[0], number, True)
+    used = None
+    while idle and not used:
+        used = idle.popleft()
+        # What has come meanwhile is read in the next round of the loop.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if used[0].at_eof() or used[0].exception() or used[1].is_closing():
+            reopened += 1
+            used[1].close()
+            used = None
+    if used:
+        began = time.monotonic()
+        try:
+            return await kept(used, number)
+        except Unanswered:
+            used[1].close()
+            if request(number)[0] != "GET" or time.monotonic() - began > AT_ONCE:
+                raise
+            retried += 1
+    return await kept(await asyncio.open_connection("127.0.0.1", PORT), number)
 
 
-async def one(number, connection):
-    global sent, answered, in_flight
-    sent += 1
+async def kept(connection, number):
+    quick, again = await exchange(*connection, number, True)
+    if again:
+        idle.append(connection)
+    return quick
+
+
+async def one(number, keep, due):
+    global answered, in_flight
     in_flight += 1
-    began = time.monotonic()
     try:
-        if connection:
-            quick = await on_kept(connection, number)
+        if keep:
+            quick = await on_kept(number)
         else:
             reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
-            quick = await exchange(reader, writer, number, False)
-            writer.close()
+            quick, _ = await exchange(reader, writer, number, False)
         answered += 1
         ends.append((time.monotonic(), True))
         if quick:
-            times.append((began, time.monotonic() - began))
+            times.append((due, time.monotonic() - due))
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         failures[why] = failures.get(why, 0) + 1
         ends.append((time.monotonic(), False))
-        if connection:
-            connection[0] = await asyncio.open_connection("127.0.0.1", PORT)
     finally:
         in_flight -= 1
 
 
 async def lane(first, step, keep):
-    """One client: with a connection that it keeps, one request after the other; without, each on its own, at its time."""
-    connection = [await asyncio.open_connection("127.0.0.1", PORT)] if keep else None
+    """One client: each of its requests at its time."""
+    global sent
+    if keep:
+        idle.append(await asyncio.open_connection("127.0.0.1", PORT))
     number = first
     due = time.monotonic()
     running = set()
     while sent < LEAST or not os.path.exists(STOP):
-        if keep:
-            await one(number, connection)
-        else:
-            task = asyncio.create_task(one(number, None))
-            running.add(task)
-            task.add_done_callback(running.discard)
+        sent += 1
+        task = asyncio.create_task(one(number, keep, due))
+        running.add(task)
+        task.add_done_callback(running.discard)
         number += step
         due += (KEEP + SHORT) / RATE
         await asyncio.sleep(max(0, due - time.monotonic()))

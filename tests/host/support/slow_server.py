@@ -21,11 +21,16 @@ busy = 0
 connections = set()
 # Accepted, and not yet asked for anything.
 fresh = set()
+asked = 0
 
 
 def ready():
     """What the balancer hears."""
-    if BEHAVIOUR == "never-healthy":
+    global asked
+    asked += 1
+    if BEHAVIOUR in ("never-healthy", f"never-healthy-{os.environ.get('PORT')}"):
+        return False
+    if BEHAVIOUR == "every-third" and asked % 3 == 0:
         return False
     duck = os.environ.get("RELPACK_LAME_DUCK")
     return not (duck and os.path.exists(duck))
@@ -74,6 +79,8 @@ async def handle(reader, writer):
                     await asyncio.sleep(int(target.split("ms=")[1]) / 1000)
                 status = "200 OK"
                 if BEHAVIOUR == "broken" or (target == "/healthz" and not ready()):
+                    status = "503 Unavailable"
+                if target == "/health/late" and BEHAVIOUR == "refuses":
                     status = "503 Unavailable"
                 if target == "/health/late":
                     await asyncio.sleep(0.3 if BEHAVIOUR == "late" else 0)
