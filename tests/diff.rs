@@ -157,7 +157,9 @@ fn a_diff_says_what_differs_and_what_a_host_does() {
 fn each_strategy_does_it_in_its_own_way() {
     const BOTH: &[&str] = &["blue", "green"];
     type Release<'a> = (&'a str, &'a [&'a str]);
-    let cases: &[(Release, Release, &[(&str, &str)])] = &[
+    // Instance and what becomes of it.
+    type Deeds<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(Release, Release, Deeds)] = &[
         (("recreate", BOTH), ("recreate", BOTH), &[("blue", "restart"), ("green", "restart")]),
         // None of the instances can be reloaded.
         (("reload", BOTH), ("reload", BOTH), &[("blue", "restart"), ("green", "restart")]),
