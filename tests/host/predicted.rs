@@ -22,7 +22,8 @@ fn states(site: &Site, units: &BTreeSet<String>) -> BTreeMap<String, State> {
     let of_line = |line: &str| {
         let mut words = line.split(' ').map(str::to_owned);
         let (unit, state) = (words.next()?, words.next()?);
-        Some((unit, (state == "active", words.next()?)))
+        // What never ran has none.
+        Some((unit, (state == "active", words.next().unwrap_or_default())))
     };
     said.text().lines().filter_map(of_line).collect()
 }
