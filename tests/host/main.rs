@@ -33,6 +33,7 @@ mod remove;
 mod review;
 mod rollback;
 mod rolling;
+mod socket_changes;
 mod stage;
 mod start_go;
 mod start_java;
