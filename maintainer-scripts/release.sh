@@ -89,8 +89,19 @@ verify_release() {
         more "(hint: $(again "$(version_of "$1")") stages it again)"
         return 1
     }
+    [ "$1" != "$(current_id)" ] || verify_links "$1" || return 1
     printf 'release %s (%s %s): %s entries, all as in its manifest\n' "$1" "$name" "$(version_of "$1")" \
         "$(tree_shape "$_tree" | wc -l)"
+}
+
+# verify_links ID: the host has them, as the live release has them.
+verify_links() {
+    _astray=$(links_missing "$1")$(links_replaced "$1")
+    [ -n "$_astray" ] || return 0
+    links_missing "$1" | while IFS= read -r _l; do say "the link $_l is missing"; done
+    links_replaced "$1" | while IFS=$tab read -r _l _to; do say "$_l is not the link to $_to"; done
+    more "(hint: $(again "$(version_of "$1")") makes a link that is missing; what is in its place, and is not meant, goes first: rm PATH)"
+    return 1
 }
 
 rollback() {

@@ -1,10 +1,13 @@
 //! Owns what differs between two artifacts, and what an upgrade from one to the other does on a host.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod on_host;
+
+use std::collections::BTreeMap;
 
 use crate::archive::read::{Artifact, Release};
-use crate::model::{DebVersion, UnitName};
 use crate::tree::EntryKind;
+
+pub use on_host::{Deed, OnHost};
 
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy)]
@@ -76,46 +79,6 @@ pub enum Entry {
     },
 }
 
-/// What an upgrade does with units that run, and with those that are new.
-#[derive(Debug)]
-pub struct OnHost {
-    /// Unit and what becomes of it, in the settings' order; those that are left alone are not listed.
-    pub units: Vec<(String, Deed)>,
-    /// Whether the migration runs before them.
-    pub migration: bool,
-}
-
-/// What an activation does with a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// It is new and enabled.
-    Start,
-    /// Stopped and started.
-    Restart,
-    /// Restarted without waiting for it.
-    RestartLater,
-    /// Asked to take the new release up itself.
-    Reload,
-    /// In turn with the other instances, as the strategy says.
-    InTurn,
-    /// The new release doesn't have it.
-    Stop,
-}
-
-impl Deed {
-    /// As reports say it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Deed::Start => "start",
-            Deed::Restart => "restart",
-            Deed::RestartLater => "restart-without-waiting",
-            Deed::Reload => "reload",
-            Deed::InTurn => "in-turn",
-            Deed::Stop => "stop",
-        }
-    }
-}
-
 impl Difference {
     /// Compares.
     pub fn of(old: Side<'_>, new: Side<'_>) -> Self {
@@ -123,7 +86,7 @@ impl Difference {
         let versions = both.map(|side| field(side, "Version"));
         let ids = both.map(|side| side.release.manifest.id().to_string());
         let texts = both.map(|side| units(side.release));
-        let host = on_host(old.release, new.release, &texts, &versions);
+        let host = OnHost::of(old.release, new.release, &texts, &versions);
         let [old_texts, new_texts] = texts;
         Self {
             sizes: both.map(|side| side.artifact.size()),
@@ -233,86 +196,4 @@ fn scripts(side: Side<'_>) -> BTreeMap<String, String> {
             (file.name.clone(), kept.join("\n") + "\n")
         })
         .collect()
-}
-
-/// A unit as the settings have it.
-struct Row {
-    name: String,
-    service: bool,
-    policy: String,
-    enabled: bool,
-}
-
-fn rows(release: &Release) -> Vec<Row> {
-    let rows = release.settings("unit").into_iter();
-    rows.filter(|row| row.len() >= 6)
-        .map(|row| Row {
-            name: row[1].clone(),
-            service: row[2] == "service",
-            policy: row[3].clone(),
-            enabled: row[4] == "enable",
-        })
-        .collect()
-}
-
-fn on_host(
-    old: &Release,
-    new: &Release,
-    texts: &[BTreeMap<String, String>; 2],
-    versions: &[Option<String>; 2],
-) -> OnHost {
-    let value = |release: &Release, key| release.settings(key).first().and_then(|row| row.get(1).cloned());
-    let same = old.manifest.id() == new.manifest.id();
-    let version = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<DebVersion>().ok());
-    let back = matches!((version(&versions[0]), version(&versions[1])), (Some(old), Some(new)) if new < old);
-    let migration = value(new, "migrate").is_some() && !same && !back;
-    if same {
-        return OnHost {
-            units: Vec::new(),
-            migration,
-        };
-    }
-    let (before, after) = (rows(old), rows(new));
-    let strategy = value(new, "strategy").unwrap_or_default();
-    let in_turn = |name: &str| strategy != "recreate" && name.contains('@');
-    // A template runs as its instances, which have rows of their own.
-    let runs = |row: &&Row| !row.name.contains("@.");
-    let mut deeds = Vec::new();
-    for row in after.iter().filter(runs) {
-        let was = before.iter().find(|old| old.name == row.name);
-        let changed = text_of(&texts[0], &row.name) != text_of(&texts[1], &row.name);
-        let deed = match (was, row.policy.as_str()) {
-            (None, _) => row.enabled.then_some(Deed::Start),
-            (Some(_), _) if !row.service && !changed => None,
-            (Some(_), "restart" | "try-restart") if in_turn(&row.name) => Some(Deed::InTurn),
-            (Some(_), "restart" | "try-restart") => Some(Deed::Restart),
-            (Some(was), "reload") if was.policy == "reload" => Some(Deed::Reload),
-            (Some(_), "reload") => Some(Deed::Restart),
-            (Some(_), "no-block") => Some(Deed::RestartLater),
-            _ => None,
-        };
-        deeds.extend(deed.map(|deed| (row.name.clone(), deed)));
-    }
-    let kept: BTreeSet<&str> = after.iter().map(|row| row.name.as_str()).collect();
-    let gone = before
-        .iter()
-        .filter(runs)
-        .filter(|row| !kept.contains(row.name.as_str()));
-    deeds.extend(gone.map(|row| (row.name.clone(), Deed::Stop)));
-    OnHost {
-        units: deeds,
-        migration,
-    }
-}
-
-/// The text of a unit, or of its template, with the drop-ins.
-fn text_of(texts: &BTreeMap<String, String>, unit: &str) -> String {
-    let template = unit.parse::<UnitName>().ok().and_then(|name| name.template());
-    let template = template.as_ref().map(UnitName::as_str);
-    let of: Vec<&str> = [Some(unit), template].into_iter().flatten().collect();
-    let mine = texts.iter().filter(|(path, _)| {
-        of.iter()
-            .any(|unit| path == unit || path.strip_prefix(unit).is_some_and(|rest| rest.starts_with(".d/")))
-    });
-    mine.map(|(_, text)| text.as_str()).collect()
 }

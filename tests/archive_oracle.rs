@@ -197,7 +197,10 @@ fn build_as(tree: &Tree, compression: Compression) -> Built {
         packing: packing(compression),
     };
     let mut deb = Vec::new();
-    assert_eq!(write_deb(&parts, spool(), &mut deb).unwrap(), Digests::of(&deb).into());
+    assert_eq!(
+        write_deb(&parts, spool(), &(), &mut deb).unwrap(),
+        Digests::of(&deb).into()
+    );
     let top = "acme-1.0-all".parse().unwrap();
     let tarball = |compression| {
         let mut out = Vec::new();
@@ -265,7 +268,7 @@ fn as_files(tree: &Tree) -> Vec<u8> {
         packing: packing(Compression::Zstd),
     };
     let mut deb = Vec::new();
-    write_deb(&parts, spool(), &mut deb).unwrap();
+    write_deb(&parts, spool(), &(), &mut deb).unwrap();
     deb
 }
 
@@ -445,6 +448,7 @@ fn hard_deb(compression: Compression, stored: bool) -> (Tree, Vec<u8>) {
             packing: Packing::of(compression),
         },
         spool(),
+        &(),
         &mut out,
     )
     .unwrap();

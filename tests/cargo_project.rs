@@ -1,12 +1,10 @@
 //! `[release] cargo`: what a project's `[package.metadata.deb]` becomes, and what is said where it can't.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{both, fails, names, ok, relpack, write};
+use crate::common::{both, fails, names, ok, relpack, write};
 use serde_json::Value;
 
 const MANIFEST: &str = r#"

@@ -1,10 +1,8 @@
 //! The command line: what each verb prints, writes and exits with.
 
-mod common;
-
 use std::fs;
 
-use common::{application, fails, ok, relpack, write};
+use crate::common::{application, fails, ok, relpack, write};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -51,6 +49,79 @@ fn build_writes_every_format_and_says_what_it_made() {
         "nothing else is left"
     );
     assert!(ok(relpack().arg("build").arg("-C").arg(&dir)).contains(built["release_id"].as_str().unwrap()));
+}
+
+/// What the configuration says of the files, and the files don't bear out, stands at its line, in `build` as in `check`.
+#[test]
+fn what_the_disk_makes_of_a_key_is_shown_at_its_line() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let toml = dir.join("relpack.toml");
+    let cases = [
+        (
+            "source = \"build\"",
+            "source = \"nowhere\"",
+            "error",
+            "release.source: can't read the source directory",
+        ),
+        (
+            "exclude = [\"**/*.map\"]",
+            "exclude = [\n  \"**/*.map\",\n  \"docs/\",\n]",
+            "warning",
+            "release.exclude: \"docs/\" matches nothing",
+        ),
+        (
+            "exclude = [\"**/*.map\"]",
+            "exclude = [\"!x\"]",
+            "error",
+            "release.exclude: \"!x\" starts with '!'",
+        ),
+        (
+            "[env]",
+            "[shared]\nlinks.\"bin/serve\" = \"serve\"\n[env]",
+            "error",
+            "shared.links: bin/serve is to be a link into shared/, but the source has a file there",
+        ),
+        (
+            "[env]",
+            "[shared.links]\n\"public\" = \"public\"\n[env]",
+            "error",
+            "shared.links: public is to be a link into shared/, but the source has \"public/app.js\" in it",
+        ),
+        (
+            "[env]",
+            "[secrets]\nallow = { \"bin/serve\" = \"a test\" }\n[env]",
+            "warning",
+            "secrets.allow: no secret is at \"bin/serve\"",
+        ),
+    ];
+    for (from, to, severity, message) in cases {
+        let text = crate::common::CONFIG.replacen(from, to, 1);
+        write(&toml, &text, 0o644);
+        // The last line that is new and has quotes holds what is meant.
+        let new = to.lines().rev().find(|line| line.contains('"') && !from.contains(line));
+        let line = 1 + text.lines().position(|line| Some(line) == new).unwrap();
+        let status = i32::from(severity == "error");
+        let output = relpack().args(["check", "--json", "-C"]).arg(&dir).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{message}");
+        let found = json(&String::from_utf8(output.stdout).unwrap());
+        let found = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["message"].as_str().unwrap().starts_with(message));
+        let found = found.unwrap_or_else(|| panic!("{message} is not found"));
+        assert_eq!(
+            (&found["line"], &found["severity"]),
+            (&line.into(), &severity.into()),
+            "{found}"
+        );
+        assert!(found["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{found}");
+        let output = relpack().args(["build", "--plan", "-C"]).arg(&dir).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{message}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("relpack.toml:{line}:")), "{said}");
+    }
 }
 
 #[test]
@@ -111,7 +182,7 @@ fn the_manifest_is_what_sha256sum_reads() {
         .current_dir(&release)
         .output()
         .unwrap();
-    assert!(check.status.success(), "{}", common::both(&check));
+    assert!(check.status.success(), "{}", crate::common::both(&check));
 }
 
 #[test]
@@ -138,7 +209,7 @@ fn the_version_on_the_command_line_wins_and_does_not_change_the_release() {
 fn wrong_input_is_status_1_and_every_mistake_is_told() {
     let temp = tempfile::tempdir().unwrap();
     let dir = application(temp.path());
-    let config = common::CONFIG
+    let config = crate::common::CONFIG
         .replace("bin/serve", "bin/missing")
         .replace("bin/backup", "public/app.js");
     write(&dir.join("relpack.toml"), &config, 0o644);
@@ -156,7 +227,7 @@ fn wrong_input_is_status_1_and_every_mistake_is_told() {
 
     write(
         &dir.join("relpack.toml"),
-        &common::CONFIG.replace("[release]", "[releese]"),
+        &crate::common::CONFIG.replace("[release]", "[releese]"),
         0o644,
     );
     let said = fails(relpack().arg("build").arg("-C").arg(&dir), 1);
@@ -227,9 +298,13 @@ fn a_build_into_its_own_source_does_not_pack_what_it_made() {
             .unwrap()
     };
     let first = build();
-    assert!(!common::both(&first).contains("left out"), "{}", common::both(&first));
+    assert!(
+        !crate::common::both(&first).contains("left out"),
+        "{}",
+        crate::common::both(&first)
+    );
     let second = build();
-    let said = common::both(&second);
+    let said = crate::common::both(&second);
     for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.gz"] {
         assert!(said.contains(&format!("\"{name}\" is left out")), "{said}");
     }
@@ -307,7 +382,7 @@ fn every_report_has_a_form_for_machines() {
     }
     assert!(new.join("relpack.toml").exists());
     // Wrong: check says it there, with status 1.
-    let broken = common::CONFIG.replace("[release]", "[releese]");
+    let broken = crate::common::CONFIG.replace("[release]", "[releese]");
     write(&dir.join("relpack.toml"), &broken, 0o644);
     let output = relpack().args(["check", "--json", "-C"]).arg(&dir).output().unwrap();
     let found = json(&String::from_utf8(output.stdout).unwrap());

@@ -75,6 +75,23 @@ fn one_port(line: &str, more: &str) -> String {
     ))
 }
 
+/// The base with one instance and a strategy that needs more.
+fn one(strategy: &str, more: &str) -> String {
+    plus(&format!(
+        "[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\n[instances.blue]\nEnvironment.PORT = \"1\"\n\
+         [deploy]\nstrategy = \"{strategy}\"\n{more}"
+    ))
+}
+
+/// The base with two instances on ports of their own, and a health check that asks a third one.
+fn written_out(strategy: &str) -> String {
+    plus(&format!(
+        "[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\nX-Relpack.Health = \"http://127.0.0.1:3000/\"\n\
+         [instances.blue]\nEnvironment.PORT = \"1\"\n[instances.green]\nEnvironment.PORT = \"2\"\n\
+         [deploy]\nstrategy = \"{strategy}\"\nproxy = \"nginx\""
+    ))
+}
+
 fn errors(result: &Result<Config, Diagnostics>) -> Vec<&Problem> {
     match result {
         Ok(_) => Vec::new(),
@@ -274,6 +291,9 @@ fn bad_deploy() {
         (plus(&format!("{service}[deploy]\nstrategy = \"reload\"")), NEXT + 3, "none of them can be reloaded", "give acme.service"),
         (plus(&format!("{service}Service.ExecReload = \"/bin/true\"\n[deploy]\nstrategy = \"reload\"\nlame_duck = \"1s\"")), NEXT + 5, "means nothing", "recreate"),
         (plus("[deploy]\nstrategy = \"rolling\""), NEXT + 1, "there are none", "at least two"),
+        (one("rolling", ""), NEXT + 5, "there is only 1", "at least two"),
+        (one("canary", ""), NEXT + 5, "there is only 1", "at least two"),
+        (one("blue-green", "proxy = \"nginx\""), NEXT + 5, "there is only 1", "at least two"),
         (plus("[deploy]\nproxy = \"ngnix\""), NEXT + 1, "not a proxy", "did you mean \"nginx\""),
         (plus("[deploy]\nserver = \"127.0.0.1:1\""), NEXT + 1, "there is none", "proxy = \"nginx\""),
         (two("[deploy]\nproxy = \"nginx\"\nserver = \"a;{env.PORT}\""), AFTER_TWO + 2, "is no address", "127.0.0.1"),
@@ -305,6 +325,10 @@ fn bad_deploy() {
         (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nserver = \"a:1\""), AFTER_TWO + 3, "blue and green have the same address", "instances.blue"),
         (one_port("", "[deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\""), NEXT + 8, "have the same address, 127.0.0.1:3000", "a port of its own"),
         (one_port("X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/\"", ""), NEXT + 4, "have the same health check", "a port of its own"),
+        (written_out("recreate"), NEXT + 3, "have the same health check, http://127.0.0.1:3000/", "a port of its own"),
+        (written_out("rolling"), NEXT + 3, "have the same health check", "{env.PORT}"),
+        (written_out("canary"), NEXT + 3, "have the same health check", "{env.PORT}"),
+        (written_out("blue-green"), NEXT + 3, "have the same health check", "{env.PORT}"),
         (plus("[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\nService.TimeoutStopSec = \"10s\"\nX-Relpack.Drain = \"20s\""), NEXT + 3, "does not end before TimeoutStopSec=10s", "25s"),
         (plus("[deploy]\nsoak = \"5s\""), NEXT + 1, "means nothing", "canary"),
         (plus("[instances.\"a/b\"]"), NEXT, "instance name", "letters"),
@@ -329,6 +353,11 @@ fn bad_units() {
         (unit("ExecStart = \"x\""), NEXT + 1, "outside of a section", "Service.ExecStart"),
         (unit("Service.Exec Start = \"x\""), NEXT + 1, "TOML:", "quotes"),
         (unit("Service.\"User\\nGroup\" = \"x\""), NEXT + 1, "not the name of a directive", "letters"),
+        (unit("Service.ProtectSystem = \"strct\""), NEXT + 1, "ProtectSystem=strct is not known, and systemd would ignore", "did you mean \"strict\"? It is one of true, false"),
+        (unit("Service.Type = \"Notify\""), NEXT + 1, "Type=Notify is not known", "did you mean \"notify\""),
+        (unit("Service.Restart = true"), NEXT + 1, "Restart=yes is not known", "one of no, on-success"),
+        (unit("Service.KillSignal = \"SIGTREM\""), NEXT + 1, "KillSignal=SIGTREM is not known", "SIGTERM"),
+        (unit("Unit.CollectMode = \"never\""), NEXT + 1, "CollectMode=never is not known", "inactive-or-failed"),
         (unit("Service.UMask = 0o027"), NEXT + 1, "TOML's", "quotes"),
         (unit("Service.MemoryMax = inf"), NEXT + 1, "TOML's", "infinity"),
         (unit("Service.Nice = { a = 1 }"), NEXT + 1, "found a table", "Environment"),

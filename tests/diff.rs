@@ -1,12 +1,10 @@
 //! `relpack diff`, and what shells and manuals know of the command line.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{CONFIG, application, fails, ok, relpack, write};
+use crate::common::{CONFIG, application, fails, ok, relpack, write};
 use serde_json::Value;
 
 fn build(dir: &Path, arguments: &[&str]) {
@@ -153,6 +151,62 @@ fn a_diff_says_what_differs_and_what_a_host_does() {
     fails(relpack().arg("diff").arg(&new).arg(two.join("relpack.toml")), 1);
 }
 
+/// What an upgrade does with the instances, by the strategies and instances of the old and the new release.
+#[test]
+#[rustfmt::skip]
+fn each_strategy_does_it_in_its_own_way() {
+    const BOTH: &[&str] = &["blue", "green"];
+    let cases: &[(&str, &[&str], &str, &[&str], &[(&str, &str)])] = &[
+        ("recreate", BOTH, "recreate", BOTH, &[("blue", "restart"), ("green", "restart")]),
+        // None of the instances can be reloaded.
+        ("reload", BOTH, "reload", BOTH, &[("blue", "restart"), ("green", "restart")]),
+        ("rolling", BOTH, "reload", BOTH, &[("blue", "restart"), ("green", "restart")]),
+        ("recreate", BOTH, "rolling", BOTH, &[("blue", "in-turn"), ("green", "in-turn")]),
+        ("canary", BOTH, "canary", BOTH, &[("blue", "in-turn"), ("green", "in-turn")]),
+        ("rolling", BOTH, "rolling", &["blue", "red"], &[("blue", "in-turn"), ("red", "start"), ("green", "stop")]),
+        ("blue-green", BOTH, "blue-green", BOTH, &[("blue", "start-or-stop"), ("green", "start-or-stop")]),
+        ("rolling", BOTH, "blue-green", BOTH, &[("blue", "start-or-stop"), ("green", "start-or-stop")]),
+        ("recreate", &["green"], "blue-green", BOTH, &[("blue", "start"), ("green", "yield")]),
+        ("recreate", &["red"], "blue-green", BOTH, &[("blue", "start"), ("red", "stop")]),
+        ("blue-green", BOTH, "rolling", BOTH, &[("blue", "in-turn"), ("green", "in-turn")]),
+    ];
+    let temp = tempfile::tempdir().unwrap();
+    for (at, (old, before, new, after, expected)) in cases.iter().enumerate() {
+        let artifact = |version: &str, strategy: &str, instances: &[&str]| {
+            let dir = temp.path().join(format!("{at}-{version}"));
+            let mut config = CONFIG.replace("1.4.0", version).replace("\"acme.service\"", "\"acme@.service\"");
+            config = config.replace("Service.Environment.PORT = \"3000\"\n", "");
+            config += "[units.\"acme-same.service\"]\nService.ExecStart = \"bin/serve\"\nService.ExecReload = \"/bin/kill -HUP $MAINPID\"\nX-Relpack.OnUpgrade = \"reload\"\n";
+            for (port, instance) in instances.iter().enumerate() {
+                config += &format!("[instances.{instance}]\nEnvironment.PORT = \"300{port}\"\n");
+            }
+            config += &format!("[deploy]\nstrategy = \"{strategy}\"\nproxy = \"nginx\"\n");
+            application(&dir);
+            write(&dir.join("relpack.toml"), &config, 0o644);
+            write(&dir.join("build/body"), version, 0o644);
+            build(&dir, &[]);
+            deb(&dir, version)
+        };
+        let (one, two) = (artifact("1.4.0", old, before), artifact("1.5.0", new, after));
+        let difference = json(&one, &two);
+        let units = difference["on_host"]["units"].as_array().unwrap();
+        let does: Vec<(&str, &str)> = units
+            .iter()
+            .filter_map(|unit| Some((unit["unit"].as_str()?, unit["does"].as_str()?)))
+            .collect();
+        let mut expected: Vec<(String, &str)> = expected.iter().map(|(name, deed)| (format!("acme@{name}.service"), *deed)).collect();
+        // It stands among the others by its name.
+        expected.push(("acme-same.service".to_owned(), "reload"));
+        let sorted = |mut of: Vec<(String, &str)>| { of.sort_unstable(); format!("{of:?}") };
+        let does = does.into_iter().map(|(name, deed)| (name.to_owned(), deed)).collect();
+        assert_eq!(sorted(does), sorted(expected), "{old} {before:?} -> {new} {after:?}");
+        if *new == "blue-green" && after == before {
+            let text = ok(relpack().arg("diff").arg(&one).arg(&two));
+            assert!(text.contains("  acme@blue.service starts where it is idle, else it stops when the other one serves\n"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn another_version_of_the_same_content_differs_in_nothing_that_runs() {
     let temp = tempfile::tempdir().unwrap();
@@ -262,7 +316,7 @@ fn colours_are_for_terminals_that_want_them() {
         if no_color {
             script.env("NO_COLOR", "1");
         }
-        common::both(&script.output().unwrap())
+        crate::common::both(&script.output().unwrap())
     };
     assert!(on_terminal(false).contains("\u{1b}["), "a terminal gets colours");
     let plain = on_terminal(true);
@@ -276,12 +330,16 @@ fn colours_are_for_terminals_that_want_them() {
         .env_remove("NO_COLOR")
         .output()
         .unwrap();
-    assert!(!common::both(&piped).contains('\u{1b}'));
+    assert!(!crate::common::both(&piped).contains('\u{1b}'));
     // Where it works: a bar on the terminal, nothing in a pipe.
     write(&dir.join("relpack.toml"), CONFIG, 0o644);
     let piped = ok(Command::new(program)
         .args(["build", "-C"])
         .arg(&dir)
-        .env("SOURCE_DATE_EPOCH", common::DATE));
+        .env("SOURCE_DATE_EPOCH", crate::common::DATE));
     assert!(!piped.contains('\u{1b}') && !piped.contains("packing"), "{piped}");
+    let shown = on_terminal(true);
+    assert!(shown.contains("packing "), "{shown:?}");
+    let done = shown.lines().next_back().unwrap_or_default();
+    assert!(!done.contains("packing"), "the bar is cleared at the end: {shown:?}");
 }

@@ -1,12 +1,10 @@
 //! What a package brings to read: golden, valid for the tools that read it, and true of the command it describes.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{application, expect_recorded, ok, relpack};
+use crate::common::{application, expect_recorded, ok, relpack};
 
 /// The package's files, unpacked into the directory.
 fn unpacked(dir: &Path, arguments: &[&str]) -> PathBuf {
@@ -62,7 +60,7 @@ fn the_changelog_is_one_that_dpkg_reads() {
         };
         assert_eq!(field("Source"), "acme");
         assert_eq!(field("Version"), version);
-        assert_eq!(field("Timestamp"), common::DATE);
+        assert_eq!(field("Timestamp"), crate::common::DATE);
         assert_eq!(field("Maintainer"), "Acme Ops <ops@acme.example>");
     }
 }

@@ -1,12 +1,10 @@
 //! `version = "git"`: what a checkout's tags and commits become, in real repositories and in dpkg's order.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{application, fails, ok, relpack};
+use crate::common::{application, fails, ok, relpack};
 use serde_json::Value;
 
 fn git(dir: &Path, arguments: &[&str]) -> String {
@@ -36,7 +34,7 @@ fn checkout(dir: &Path) {
     application(dir);
     fs::write(
         dir.join("relpack.toml"),
-        common::CONFIG.replace("version = \"1.4.0\"", "version = \"git\""),
+        crate::common::CONFIG.replace("version = \"1.4.0\"", "version = \"git\""),
     )
     .unwrap();
     git(dir, &["init", "-q"]);
@@ -108,7 +106,7 @@ fn versions_rise_with_the_commits() {
         .arg(dir)
         .args(["--plan", "--json", "--version", "2.0"]));
     assert!(named.contains("\"version\": \"2.0\""), "the command line wins");
-    fs::write(dir.join("relpack.toml"), common::CONFIG).unwrap();
+    fs::write(dir.join("relpack.toml"), crate::common::CONFIG).unwrap();
     let asked = ok(plan(dir).args(["--version", "git"]));
     assert!(asked.contains("\"version\": \"1.4.1+0.g"), "it differs from the commit");
 }
@@ -120,7 +118,7 @@ fn uncommitted_changes_are_told() {
     git(temp.path(), &["tag", "v1.0"]);
     fs::write(temp.path().join("build/VERSION"), "changed").unwrap();
     let output = plan(temp.path()).output().unwrap();
-    let said = common::both(&output);
+    let said = crate::common::both(&output);
     assert!(
         output.status.success() && said.contains("differ from the commit"),
         "{said}"
@@ -134,7 +132,7 @@ fn what_tells_no_version_is_refused_with_a_hint() {
     let dir = temp.path().join("a");
     fs::create_dir(&dir).unwrap();
     application(&dir);
-    let text = common::CONFIG.replace("version = \"1.4.0\"", "version = \"git\"");
+    let text = crate::common::CONFIG.replace("version = \"1.4.0\"", "version = \"git\"");
     fs::write(dir.join("relpack.toml"), &text).unwrap();
     let refused = |dir: &Path, message: &str, hint: &str| {
         let said = fails(plan(dir).env("GIT_CEILING_DIRECTORIES", temp.path()), 1);

@@ -1,10 +1,8 @@
 //! Packages that earlier versions of relpack made: today's reads them.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{ok, relpack};
+use crate::common::{ok, relpack};
 
 fn golden() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/artifacts");

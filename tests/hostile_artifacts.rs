@@ -1,17 +1,21 @@
 //! What is no artifact, or a damaged or hostile one: `inspect` and `verify` say so soon, and write nothing.
 
-mod common;
-
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Cursor, Read as _};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{application, both, names, ok, relpack, write};
+use crate::common::{application, both, names, ok, relpack, write};
 use relpack::archive::read::{Artifact, Limits};
 use rustix::fs::{CWD, FileType, mknodat};
 
-/// Runs `inspect` and `verify` on a file: they end soon, say what is wrong, and write nothing.
+/// Address space that a reader may have, in bytes: some threads with their stacks, and the largest window of a decompressor.
+const MEMORY: u64 = 768 << 20;
+
+/// Runs `inspect` and `verify` on a file: they end soon and with little memory, say what is wrong, and write nothing, neither
+/// beside it nor where temporary files and a user's own would go.
 #[track_caller]
 fn read_both(path: &Path, case: &str) -> [i32; 2] {
     let dir = path.parent().unwrap();
@@ -20,11 +24,13 @@ fn read_both(path: &Path, case: &str) -> [i32; 2] {
         // A reader that waits for ever is ended.
         let mut limited = Command::new("timeout");
         limited
-            .arg("20")
+            .args(["20", "prlimit", &format!("--as={MEMORY}")])
             .arg(env!("CARGO_BIN_EXE_relpack"))
             .arg(name)
             .arg(path)
-            .current_dir(dir);
+            .current_dir(dir)
+            .env("TMPDIR", dir)
+            .env("HOME", dir);
         let output = limited.env("NO_COLOR", "1").output().unwrap();
         let said = both(&output);
         let code = output.status.code().unwrap_or(-1);
@@ -78,8 +84,8 @@ fn damaged_artifacts_are_told_and_end_soon() {
     let formats = ["--format", "deb", "--format", "tar.zst", "--format", "tar.gz"];
     ok(relpack().arg("build").arg("-C").arg(&dir).args(formats));
     let temp = tempfile::tempdir().unwrap();
-    let mut random = common::Random::new();
-    let rounds = if common::full() { 2000 } else { 25 };
+    let mut random = crate::common::Random::new();
+    let rounds = if crate::common::full() { 2000 } else { 25 };
     for name in ["acme_1.4.0_all.deb", "acme-1.4.0-all.tar.zst", "acme-1.4.0-all.tar.gz"] {
         let bytes = fs::read(dir.join("dist").join(name)).unwrap();
         let path = temp.path().join(name);
@@ -166,7 +172,7 @@ fn what_a_package_says_of_its_size_bounds_what_is_read() {
         let dir = application(&temp.path().join(payload));
         let large = fs::File::create(dir.join("build/large")).unwrap();
         large.set_len(LARGE).unwrap();
-        let config = common::CONFIG.replace("[defaults]", &format!("payload = {payload:?}\n\n[defaults]"));
+        let config = crate::common::CONFIG.replace("[defaults]", &format!("payload = {payload:?}\n\n[defaults]"));
         write(&dir.join("relpack.toml"), &config, 0o644);
         ok(relpack()
             .args(["build", "--format", "deb", "--format", "tar.gz", "-C"])
@@ -207,5 +213,85 @@ fn what_a_package_says_of_its_size_bounds_what_is_read() {
             error.contains("unpacks to more than 2097152 bytes"),
             "{payload}: {error}"
         );
+    }
+}
+
+/// A package of these members.
+fn package(path: &Path, members: &[(&str, &[u8])]) {
+    let mut package = ar::Builder::new(fs::File::create(path).unwrap());
+    for (name, bytes) in members {
+        let header = ar::Header::new(name.as_bytes().to_vec(), bytes.len() as u64);
+        package.append(&header, *bytes).unwrap();
+    }
+}
+
+/// An archive of one file, of which the header says `said` bytes and `has` zeros follow.
+fn archive(name: &str, said: u64, has: u64) -> impl std::io::Read {
+    let mut header = tar::Header::new_gnu();
+    header.set_path(name).unwrap();
+    header.set_size(said);
+    header.set_mode(0o644);
+    header.set_cksum();
+    Cursor::new(header.as_bytes().to_vec()).chain(std::io::repeat(0).take(has))
+}
+
+/// What is small and unpacks to much, under the limits that users have.
+#[test]
+fn bombs_end_soon_and_with_little_memory() {
+    const GIB: u64 = 1 << 30;
+    let built = tempfile::tempdir().unwrap();
+    let dir = application(built.path());
+    ok(relpack().arg("build").arg("-C").arg(&dir));
+    let honest = dir.join("dist/acme_1.4.0_all.deb");
+    let mut members = BTreeMap::new();
+    let mut package_of = ar::Archive::new(fs::File::open(&honest).unwrap());
+    while let Some(entry) = package_of.next_entry() {
+        let mut entry = entry.unwrap();
+        let name = String::from_utf8(entry.header().identifier().to_vec()).unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        members.insert(name, bytes);
+    }
+    let control = members["control.tar.gz"].clone();
+    let packed = |from: &mut dyn std::io::Read| zstd::stream::encode_all(from, 1).unwrap();
+    let squeezed = |from: &mut dyn std::io::Read| {
+        let mut bytes = Vec::new();
+        let mut encoder = flate2::read::GzEncoder::new(from, flate2::Compression::fast());
+        encoder.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let large = squeezed(&mut archive("./control", 100 << 20, 100 << 20));
+    // Installed-Size says some KiB; that much and 4 GiB more may come.
+    let said = packed(&mut archive("./opt/acme/x", 5 * GIB, 1 << 20));
+    let mut cases = vec![
+        ("the control part", large, members["data.tar.zst"].clone()),
+        ("what a header says", control.clone(), said),
+        (
+            "no entry at all",
+            control.clone(),
+            packed(&mut std::io::repeat(0).take(100 << 20)),
+        ),
+    ];
+    if crate::common::full() {
+        // Each of them may be there, and all of them not.
+        let mut many = Vec::new();
+        let mut encoder = zstd::stream::Encoder::new(&mut many, 1).unwrap();
+        for number in 0..9 {
+            let name = format!("./opt/acme/{number}");
+            std::io::copy(&mut archive(&name, GIB / 2, GIB / 2), &mut encoder).unwrap();
+        }
+        encoder.finish().unwrap();
+        cases.push(("what really comes", control.clone(), many));
+    }
+    for (case, control, data) in cases {
+        let path = built.path().join("bomb.deb");
+        let parts = [
+            ("debian-binary", &b"2.0\n"[..]),
+            ("control.tar.gz", &control),
+            ("data.tar.zst", &data),
+        ];
+        package(&path, &parts);
+        assert!(fs::metadata(&path).unwrap().len() < 1 << 20, "{case}");
+        assert_eq!(read_both(&path, case), [1, 3], "{case}");
     }
 }

@@ -1,13 +1,11 @@
 //! `relpack init`: for each runtime, from a directory as people have it to a package.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{both, fails, ok, relpack, write};
+use crate::common::{both, fails, ok, relpack, write};
 use serde_json::Value;
 
 /// Without what the environment of this machine tells about people.

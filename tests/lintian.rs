@@ -1,8 +1,6 @@
 //! Packages against lintian: nothing is left to say but what the package overrides, with a reason.
 
-mod common;
-
-use common::lintian;
+use crate::common::lintian;
 
 #[test]
 fn lintian_has_nothing_to_say() {

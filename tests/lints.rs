@@ -1,14 +1,12 @@
 //! `relpack check`, and docs/lints.md: every lint has its section, whose example triggers it and whose other way does not.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{both, relpack, write};
+use crate::common::{both, relpack, write};
 use relpack::lints::pages;
 use relpack::model::{Lint, Weight};
 use serde_json::Value;
@@ -451,7 +449,7 @@ fn every_preset_is_little_exposed_and_runs_its_units_without_a_word() {
 
 #[test]
 fn presets_and_lints_are_explained() {
-    let explain = |words: &[&str]| common::ok(relpack().arg("explain").args(words));
+    let explain = |words: &[&str]| crate::common::ok(relpack().arg("explain").args(words));
     for preset in relpack::systemd::presets::names() {
         assert!(explain(&["preset"]).contains(preset));
         let said = explain(&["preset", preset]);
@@ -473,8 +471,8 @@ fn presets_and_lints_are_explained() {
         );
         assert!(json["text"].as_str().unwrap().contains("```toml instead"), "{json:#}");
     }
-    let said = common::fails(relpack().args(["explain", "preset", "nodejs"]), 1);
+    let said = crate::common::fails(relpack().args(["explain", "preset", "nodejs"]), 1);
     assert!(said.contains("did you mean \"node\"?"), "{said}");
-    let said = common::fails(relpack().args(["explain", "lint", "exec-mising"]), 1);
+    let said = crate::common::fails(relpack().args(["explain", "lint", "exec-mising"]), 1);
     assert!(said.contains("did you mean \"exec-missing\"?"), "{said}");
 }

@@ -1,14 +1,12 @@
 //! `relpack lock`: what programs need becomes packages of this machine's Debian, or of another root; and `build` reads only that.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{application, fails, ok, relpack, write};
+use crate::common::{application, fails, ok, relpack, write};
 use serde_json::Value;
 
 /// Compiles C; with `soname`, a library.
@@ -212,11 +210,11 @@ fn what_the_release_brings_is_not_needed() {
     let text = lock(&dir);
     assert!(text.contains("libc.so.6") && !text.contains("libown"), "{text}");
     let output = verb("build", &dir).output().unwrap();
-    assert!(output.status.success(), "{}", common::both(&output));
+    assert!(output.status.success(), "{}", crate::common::both(&output));
     assert!(
-        !common::both(&output).contains("lock.optional"),
+        !crate::common::both(&output).contains("lock.optional"),
         "{}",
-        common::both(&output)
+        crate::common::both(&output)
     );
     optional("libother.so.2");
     fails(&mut verb("lock", &dir), 1);
@@ -225,9 +223,9 @@ fn what_the_release_brings_is_not_needed() {
     optional("libown.so.1");
     let output = verb("lock", &dir).output().unwrap();
     assert!(
-        common::both(&output).contains("lock.optional: nothing needs libown.so.1 (hint: remove it"),
+        crate::common::both(&output).contains("lock.optional: nothing needs libown.so.1 (hint: remove it"),
         "{}",
-        common::both(&output)
+        crate::common::both(&output)
     );
     write(&dir.join("relpack.toml"), &config, 0o644);
 
@@ -261,7 +259,11 @@ fn files_that_only_look_like_elf_are_packed() {
     fs::write(dir.join("build/public/cut"), &program[..200]).unwrap();
     fs::write(dir.join("build/public/short"), b"\x7fELF").unwrap();
     let output = verb("lock", &dir).output().unwrap();
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", common::both(&output));
+    assert!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "{}",
+        crate::common::both(&output)
+    );
     for path in fs::read_dir(dir.join("build/public"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -271,7 +273,7 @@ fn files_that_only_look_like_elf_are_packed() {
         }
     }
     let output = verb("lock", &dir).output().unwrap();
-    let said = common::both(&output);
+    let said = crate::common::both(&output);
     assert!(
         output.status.success() && said.contains("\"public/cut\" begins as an ELF file"),
         "{said}"
@@ -299,7 +301,7 @@ fn bounds_are_those_of_dpkg_shlibdeps() {
         let dir = application(temp.path());
         fs::copy(program, dir.join("build/bin/serve")).unwrap();
         let output = verb("lock", &dir).arg("--json").output().unwrap();
-        assert!(output.status.success(), "{program:?}: {}", common::both(&output));
+        assert!(output.status.success(), "{program:?}: {}", crate::common::both(&output));
         let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
         let ours: BTreeSet<String> = shown["needs"]
             .as_array()
@@ -380,7 +382,7 @@ fn interpreters_python_and_node_are_those_of_the_root() {
     trixie(&root);
     write(
         &dir.join("relpack.toml"),
-        &common::CONFIG.replace("depends = [\"nodejs (>= 18)\"]", "depends = [\"nodejs\"]"),
+        &crate::common::CONFIG.replace("depends = [\"nodejs (>= 18)\"]", "depends = [\"nodejs\"]"),
         0o644,
     );
     write(
@@ -410,7 +412,7 @@ fn interpreters_python_and_node_are_those_of_the_root() {
     write(&dir.join("build/bin/odd"), "#!/usr/bin/unheard-of\n", 0o755);
 
     let output = verb("lock", &dir).arg("--root").arg(&root).output().unwrap();
-    let said = common::both(&output);
+    let said = crate::common::both(&output);
     assert!(output.status.success(), "{said}");
     assert!(
         said.contains("warning: \"bin/odd\" runs \"/usr/bin/unheard-of\""),

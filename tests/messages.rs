@@ -1,8 +1,6 @@
 //! What the scripts say on hosts and docs/operations.md explain each other: no message without its explanation, and none
 //! explained that nobody says.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -245,10 +243,14 @@ const NOT_OF_TARBALLS: [(&str, &str); 3] = [
 #[test]
 fn tarballs_name_no_package_manager() {
     let temp = tempfile::tempdir().unwrap();
-    let dir = common::application(temp.path());
-    common::ok(common::relpack().args(["build", "--format", "tar.gz", "-C"]).arg(&dir));
+    let dir = crate::common::application(temp.path());
+    crate::common::ok(
+        crate::common::relpack()
+            .args(["build", "--format", "tar.gz", "-C"])
+            .arg(&dir),
+    );
     let mut tar = std::process::Command::new("tar");
-    common::ok(tar.args(["-xzf", "dist/acme-1.4.0-all.tar.gz"]).current_dir(&dir));
+    crate::common::ok(tar.args(["-xzf", "dist/acme-1.4.0-all.tar.gz"]).current_dir(&dir));
     for script in ["install", "uninstall", "rollback", "host/usr/bin/acme-release"] {
         let text = fs::read_to_string(dir.join("acme-1.4.0-all").join(script)).unwrap();
         let functions = functions(&text);

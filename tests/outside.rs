@@ -1,13 +1,11 @@
 //! What a package puts on a host outside of its release: links, changelog and licence, manual pages, completions.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::{CONFIG, application, fails, ok, relpack, write};
+use crate::common::{CONFIG, application, fails, ok, relpack, write};
 use serde_json::Value;
 
 const LINKS: &str = r#"
@@ -157,7 +155,7 @@ fn a_link_leads_to_what_is_there_and_a_program_can_be_run() {
         with(dir, &format!("[files]\n{path:?} = {{ link = {to:?} }}\n"));
         for verb in ["build", "check"] {
             let output = relpack().arg(verb).arg("-C").arg(dir).output().unwrap();
-            let said = common::both(&output);
+            let said = crate::common::both(&output);
             assert_eq!(output.status.code(), Some(1), "{said}");
             let flat = said
                 .split(['\n', '│', ' '])
@@ -257,7 +255,7 @@ fn links_follow_the_release_and_leave_alone_what_is_not_theirs() {
         ok(Command::new("dash").args(["-c", &script]))
     };
     let found = || {
-        let mut all: Vec<String> = common::names(&root.join("usr"))
+        let mut all: Vec<String> = crate::common::names(&root.join("usr"))
             .into_iter()
             .filter(|path| !path.is_dir() || path.is_symlink())
             .map(|path| {
@@ -527,7 +525,7 @@ fn documents_that_nobody_could_read_are_refused() {
     ] {
         documented(&dir, keys, more);
         let output = relpack().arg("build").arg("-C").arg(&dir).output().unwrap();
-        let said = common::both(&output);
+        let said = crate::common::both(&output);
         assert_eq!(output.status.code(), Some(1), "{keys}{more}: {said}");
         let flat = said
             .split(['\n', '│', ' '])

@@ -1,16 +1,12 @@
 //! Random input for all that reads what others wrote: no panic, no endless work, and the same answer as dpkg and sha256sum.
 //! A short sample; `RELPACK_FULL=1` runs for a minute each, `RELPACK_SEED=n` repeats a run.
 
-mod common;
-
-#[path = "common/readers.rs"]
-mod readers;
-
 use std::fs;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
-use common::{Random, application, full, ok, relpack};
+use crate::common::{Random, application, full, ok, relpack};
+use crate::readers;
 use flate2::read::GzDecoder;
 
 /// Longest for one small input.

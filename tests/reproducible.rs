@@ -1,13 +1,11 @@
 //! The same input gives the same bytes: under each of reprotest's variations, on machines of other kinds, for other users.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{application, ok, relpack, write};
+use crate::common::{application, ok, relpack, write};
 
 /// What reprotest(1) varies, by its names; what that puts in front of the command; and what then answers otherwise. Where
 /// there is nothing, it is the directory that differs. Those that lose privileges come last, so that all of them together
@@ -142,7 +140,9 @@ impl Bench {
         if !by.is_empty() {
             command.arg(&self.program);
         }
-        command.env("SOURCE_DATE_EPOCH", common::DATE).env("TZ", "GMT-14");
+        command
+            .env("SOURCE_DATE_EPOCH", crate::common::DATE)
+            .env("TZ", "GMT-14");
         ok(command.args(["build", "-C"]).arg(dir).args(formats));
         built(&out)
     }
@@ -183,7 +183,7 @@ impl Bench {
             .args(&by[1..])
             .arg(&root)
             .args(["/relpack", "build", "-C", "/app"]);
-        ok(command.args(formats).env("SOURCE_DATE_EPOCH", common::DATE));
+        ok(command.args(formats).env("SOURCE_DATE_EPOCH", crate::common::DATE));
         built(&root.join("app/dist"))
     }
 }
@@ -243,6 +243,16 @@ fn many_files(dir: &Path) -> PathBuf {
     dir
 }
 
+/// A program of this machine, and what it needs of others, written down once: who builds it has no records of dpkg's.
+fn compiled(dir: &Path) -> PathBuf {
+    let dir = application(dir);
+    fs::copy("/bin/true", dir.join("build/bin/serve")).unwrap();
+    ok(relpack().args(["lock", "-C"]).arg(&dir));
+    let lock = fs::read_to_string(dir.join("relpack.lock")).unwrap();
+    assert!(lock.contains("libc6"), "{lock}");
+    dir
+}
+
 /// The examples, each to travel as files and as an archive: name and directory. In full, also a real application.
 fn examples(temp: &Path) -> Vec<(String, PathBuf)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -250,12 +260,14 @@ fn examples(temp: &Path) -> Vec<(String, PathBuf)> {
         ("hello", here.join("hello")),
         ("1,200 files", many_files(&temp.join("many"))),
     ];
-    if common::full() {
-        let node_red = here.join("node-red");
-        if !node_red.join("build/node_modules").is_dir() {
-            ok(&mut Command::new(node_red.join("build.sh")));
+    if crate::common::full() {
+        for (name, part) in [("node-red", "node_modules"), ("swagger-ui", "site")] {
+            let real = here.join(name);
+            if !real.join("build").join(part).is_dir() {
+                ok(&mut Command::new(real.join("build.sh")));
+            }
+            all.push((name, real));
         }
-        all.push(("node-red", node_red));
     }
     let each = |(name, example): (&str, PathBuf)| {
         ["files", "archive"].map(|payload| {
@@ -335,7 +347,9 @@ fn other_machines_make_the_same_bytes() {
         return;
     }
     let temp = tempfile::tempdir().unwrap();
-    for (example, dir) in examples(temp.path()) {
+    let mut examples = examples(temp.path());
+    examples.push(("a locked program".to_owned(), compiled(&temp.path().join("compiled"))));
+    for (example, dir) in examples {
         let bench = Bench::new(&dir);
         let expected = bench.varied(&[], &FORMATS);
         let app = bench.usual();
@@ -355,7 +369,7 @@ fn other_machines_make_the_same_bytes() {
 /// disorderfs runs as the other user: in a name space of its own, both are to be had.
 #[test]
 fn reprotest_finds_no_difference() {
-    if !common::full() || !root() {
+    if !crate::common::full() || !root() {
         println!("left out: RELPACK_FULL=1 runs it");
         return;
     }

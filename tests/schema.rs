@@ -1,14 +1,12 @@
 //! `relpack schema` against what `relpack.toml` is read by: no key, word or section is known to one of the two alone.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{CONFIG, ok, relpack};
+use crate::common::{CONFIG, ok, relpack};
 use relpack::config::{self, Overrides, Problem};
 use serde_json::{Value, json};
 
@@ -254,9 +252,9 @@ fn whole(mut document: Value) -> Value {
 fn written_ones() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = vec![("CONFIG".to_owned(), CONFIG.to_owned())];
-    for path in common::names(&root.join("examples"))
+    for path in crate::common::names(&root.join("examples"))
         .into_iter()
-        .chain(common::names(&root.join("tests")))
+        .chain(crate::common::names(&root.join("tests")))
     {
         let name = path.strip_prefix(root).unwrap().display().to_string();
         let Ok(text) = fs::read_to_string(&path) else { continue };
@@ -271,7 +269,7 @@ fn written_ones() -> Vec<(String, String)> {
         }
     }
     // What the documents show are parts.
-    for path in common::names(&root.join("docs"))
+    for path in crate::common::names(&root.join("docs"))
         .into_iter()
         .chain([root.join("README.md")])
     {
@@ -287,8 +285,8 @@ fn written_ones() -> Vec<(String, String)> {
         ("static", "index.html", "<p>x</p>"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        common::write(&dir.path().join(file), text, 0o644);
-        common::write(&dir.path().join("server.js"), "x", 0o644);
+        crate::common::write(&dir.path().join(file), text, 0o644);
+        crate::common::write(&dir.path().join("server.js"), "x", 0o644);
         ok(relpack().args(["init", "--runtime", runtime, "-C"]).arg(dir.path()));
         let text = fs::read_to_string(dir.path().join("relpack.toml")).unwrap();
         found.push((format!("init --runtime {runtime}"), text));

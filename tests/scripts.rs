@@ -1,12 +1,10 @@
 //! Every rendered script: golden, accepted by dash and shellcheck, and without a left-over token.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{application, expect_recorded, ok, relpack};
+use crate::common::{application, expect_recorded, ok, relpack};
 
 /// Script name → text, as they are in a package.
 fn rendered(dir: &Path) -> Vec<(String, PathBuf)> {
@@ -106,7 +104,7 @@ fn a_host_with_a_lib_of_its_own_is_refused() {
         command
     };
     fs::create_dir_all(root.join("lib/systemd/system-generators")).unwrap();
-    let said = common::fails(&mut begin(), 1);
+    let said = crate::common::fails(&mut begin(), 1);
     assert!(said.contains("(hint: apt-get install usrmerge"), "{said}");
     assert!(!root.join("var").exists(), "something was written");
     // As a link, or without systemd, it is none of our business.

@@ -1,6 +1,6 @@
 //! The rendered units of the design's example, compared byte for byte.
 //!
-//! `RELPACK_BLESS=1 cargo test --test unit_goldens` writes them anew; read the difference before it is committed.
+//! `RELPACK_BLESS=1 cargo test --test fast -- unit_goldens::` writes them anew; read the difference before it is committed.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

@@ -25,7 +25,7 @@ health_setting() {
     settings_load "$1" || return 1
     _general=$(template_of "$2")
     _found=
-    while IFS=$tab read -r _key _unit _kind _limit _target; do
+    while IFS=$tab read -r _key _unit _kind _limit _target _; do
         if [ "$_key" != health ]; then continue; fi
         case $_unit in "$2" | "$_general") _found=$_limit$tab$_kind$tab$_target ;; esac
         [ "$_unit" != "$2" ] || break

@@ -2,11 +2,7 @@
 # to a kept release and a tarball need others. What somebody else put in the place of one stays.
 
 # links_in: "PATH<tab>TARGET" of each, of the settings on stdin.
-links_in() {
-    while IFS= read -r _line; do
-        case $_line in "link$tab"*) printf '%s\n' "${_line#*"$tab"}" ;; esac
-    done
-}
+links_in() { sed -n "s/^link$tab//p"; }
 
 # links_deliver ID FROM: the host has that release's links, and none that only FROM had.
 links_deliver() {
@@ -29,6 +25,21 @@ links_deliver() {
         case "$nl$_has" in *"$nl$_path$tab"*) continue ;; esac
         link_sweep "$_path"
         link_remove "$_path" "$_to"
+    done
+}
+
+# links_missing ID: the paths of that release's links where this host has nothing.
+links_missing() {
+    settings_text "$1" | links_in | while IFS=$tab read -r _path _to; do
+        if [ ! -e "$root$_path" ] && [ ! -L "$root$_path" ]; then printf '%s\n' "$_path"; fi
+    done
+}
+
+# links_replaced ID: "PATH<tab>TARGET" of those in whose place is something else, which somebody may have meant.
+links_replaced() {
+    settings_text "$1" | links_in | while IFS=$tab read -r _path _to; do
+        if [ ! -e "$root$_path" ] && [ ! -L "$root$_path" ]; then continue; fi
+        [ "$(readlink "$root$_path" || :)" = "$_to" ] || printf '%s\t%s\n' "$_path" "$_to"
     done
 }
 

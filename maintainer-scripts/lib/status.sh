@@ -78,6 +78,9 @@ problems() {
     _st=$(dpkg_state)
     [ "$packager" != dpkg ] || [ "$_st" = "ii $j_live_version" ] || [ "$j_parked_version" = "${_st#???}" ] ||
         echo "dpkg says '$_st', what serves is $j_live_version (hint: $(dpkg_hint))"
+    if release_kept "$1"; then
+        links_missing "$1" | while IFS= read -r _l; do echo "the link $_l is missing (hint: $(again "$j_live_version"))"; done
+    fi
     systemd_runs || return 0
     units_of "$1" | while IFS= read -r _u; do
         unit_show_all "$_u"

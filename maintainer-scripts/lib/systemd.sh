@@ -16,8 +16,7 @@ systemd_runs() {
 systemd_is_ours() {
     [ -z "$root" ] && [ -d /run/systemd/system ] && [ -r /proc/1/comm ] || return 1
     # The directory may be there without it, in a container whose maker prepared for both.
-    read -r _comm </proc/1/comm || return 1
-    [ "$_comm" = systemd ] || return 1
+    [ "$(cat /proc/1/comm)" = systemd ] || return 1
     _roots=$(stat -Lc %d:%i / /proc/1/root 2>/dev/null) || :
     case $_roots in
     *"$nl"*) [ "${_roots%"$nl"*}" = "${_roots#*"$nl"}" ] ;;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::compress::Compressor;
 use super::digest::{ArtifactDigest, ArtifactState, Hashing as _, State};
 use super::tar::{END, TarWriter, entry_len};
-use super::{ArchiveError, DigestWriter, Digests, Md5, ar, check_mtime, gzip, zst};
+use super::{ArchiveError, DigestWriter, Digests, Md5, Progress, ar, check_mtime, gzip, zst};
 use crate::model::{AbsPath, Packing, Sha256, TreePath};
 use crate::tree::{FileNode, ReadError};
 
@@ -94,12 +94,19 @@ pub struct DebParts {
 /// gzip, which every tool that ever read a `.deb` takes.
 ///
 /// `spool` is an empty file beside the output; it takes the data archive until its length is known.
-pub fn write_deb(parts: &DebParts, spool: File, out: impl Write) -> Result<ArtifactDigest, ArchiveError> {
+///
+/// `progress` is told of the release's files where they are written one by one.
+pub fn write_deb(
+    parts: &DebParts,
+    spool: File,
+    progress: &dyn Progress,
+    out: impl Write,
+) -> Result<ArtifactDigest, ArchiveError> {
     let failed = ArchiveError::write("package");
     check_mtime(parts.mtime)?;
     let data = sorted(&parts.data)?;
     // The control archive stands first and wants the checksums; the container wants each length before the bytes.
-    let (sums, suffix, mut spool) = spooled_data(parts, &data, spool)?;
+    let (sums, suffix, mut spool) = spooled_data(parts, &data, spool, progress)?;
     let packed = spool.seek(SeekFrom::End(0)).map_err(&failed)?;
     spool.rewind().map_err(&failed)?;
     let control = control_tar(parts, sums)?;
@@ -130,6 +137,7 @@ fn spooled_data(
     parts: &DebParts,
     data: &Sorted<'_>,
     spool: File,
+    progress: &dyn Progress,
 ) -> Result<(String, &'static str, File), ArchiveError> {
     let failed = ArchiveError::write("package");
     let size = data_len(data);
@@ -141,7 +149,7 @@ fn spooled_data(
         let out = Compressor::new(spool, packing, zst::Length::Exact(size), zst::workers());
         (out.map_err(&failed)?, packing.compression())
     };
-    let (sums, out) = write_data(data, parts.mtime, out)?;
+    let (sums, out) = write_data(data, parts.mtime, progress, out)?;
     let spool = out.finish().map_err(&failed)?;
     let spool = spool.into_inner().map_err(|error| failed(error.into_error()))?;
     Ok((sums, used.suffix(), spool))
@@ -278,7 +286,12 @@ fn data_len(data: &Sorted<'_>) -> u64 {
 }
 
 /// Writes the data archive; gives the list that `dpkg -V` checks, of every regular file by path.
-fn write_data<W: Write>(data: &Sorted<'_>, mtime: u64, out: W) -> Result<(String, W), ArchiveError> {
+fn write_data<W: Write>(
+    data: &Sorted<'_>,
+    mtime: u64,
+    progress: &dyn Progress,
+    out: W,
+) -> Result<(String, W), ArchiveError> {
     let failed = ArchiveError::write("data archive");
     let mut tar = TarWriter::new(out, mtime);
     let mut sums = String::new();
@@ -299,7 +312,7 @@ fn write_data<W: Write>(data: &Sorted<'_>, mtime: u64, out: W) -> Result<(String
             } => {
                 let mode = if file.executable { 0o755 } else { 0o644 };
                 tar.begin_file(&path, mode, file.size).map_err(&failed)?;
-                Some(read_into(&mut tar, inside, file, sha256, &failed)?)
+                Some(read_into(&mut tar, inside, file, sha256, progress, &failed)?)
             }
             DataKind::Stored { mode, file } => {
                 tar.begin_file(&path, *mode, file.digests.size)
@@ -321,6 +334,7 @@ fn read_into<W: Write>(
     path: &TreePath,
     file: &FileNode,
     sha256: &Sha256,
+    progress: &dyn Progress,
     failed: &impl Fn(io::Error) -> ArchiveError,
 ) -> Result<Md5, ArchiveError> {
     let mut reader = file.open(path)?;
@@ -335,6 +349,7 @@ fn read_into<W: Write>(
             got => {
                 state.update(&buffer[..got]);
                 tar.content(&buffer[..got]).map_err(failed)?;
+                progress.advance(got as u64);
             }
         }
     }
@@ -422,7 +437,7 @@ mod tests {
             sorted.keys().map(String::as_str).collect::<Vec<_>>(),
             ["etc", "etc/l", "opt", "opt/a", "opt/a-b", "opt/a/b"]
         );
-        let (sums, _) = write_data(&sorted, 1, io::sink()).unwrap();
+        let (sums, _) = write_data(&sorted, 1, &(), io::sink()).unwrap();
         assert_eq!(sums, "9dd4e461268c8034f5c8564e155c67a6  opt/a/b\n");
         assert_eq!(installed_kib(&data).unwrap(), 6);
     }
@@ -451,7 +466,7 @@ mod tests {
             )],
         ] {
             assert!(matches!(
-                write_deb(&parts(data), spool(), io::sink()),
+                write_deb(&parts(data), spool(), &(), io::sink()),
                 Err(ArchiveError::Invalid { .. })
             ));
         }
@@ -467,7 +482,7 @@ mod tests {
                 mode,
                 bytes: vec![],
             });
-            assert!(write_deb(&parts, spool(), io::sink()).is_err(), "{name}");
+            assert!(write_deb(&parts, spool(), &(), io::sink()).is_err(), "{name}");
         }
     }
 
@@ -495,7 +510,7 @@ mod tests {
             ),
             entry("/opt/manifest", manifest),
         ];
-        let digests = write_deb(&parts(data), spool(), &mut out).unwrap();
+        let digests = write_deb(&parts(data), spool(), &(), &mut out).unwrap();
         assert_eq!(digests, Digests::of(&out).into());
         assert!(out.len() < packed.len() + 2000, "{} for {}", out.len(), packed.len());
     }

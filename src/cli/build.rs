@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::archive::{
-    self, ArchiveError, ArtifactDigest, ControlFile, DataEntry, DataKind, DebParts, StoredFile, TarballParts,
+    self, ArchiveError, ArtifactDigest, ControlFile, DataEntry, DataKind, DebParts, Progress, StoredFile, TarballParts,
     TrailingFile,
 };
 use crate::config::Config;
@@ -77,8 +77,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn make_plan(config: &Config) -> Result<Plan, Failure> {
-    let (tree, warnings) = inputs::scan(config).map_err(Failure::inputs)?;
-    warnings.iter().for_each(report::warn);
+    let tree = inputs::files(config)?;
     let (date, guessed) = inputs::source_date(config, &tree).map_err(|error| Failure::input(&error))?;
     guessed.into_iter().for_each(report::warn);
     let plan = Plan::new(config, tree, date).map_err(|errors| {
@@ -173,7 +172,10 @@ impl Build<'_> {
         };
         let mut output = self.begin(&plan.deb_name())?;
         let spool = self.dir.scratch().map_err(|error| Failure::environment(&error))?;
-        let digest = archive::write_deb(&parts, spool, &mut output).map_err(archive_failure)?;
+        // An archive has had its bar.
+        let bar = matches!(plan.form, Form::Files).then(|| Bar::new("packing", plan.tree.file_bytes()));
+        let progress: &dyn Progress = bar.as_ref().map_or(&(), |bar| bar);
+        let digest = archive::write_deb(&parts, spool, progress, &mut output).map_err(archive_failure)?;
         Ok((output, digest))
     }
 

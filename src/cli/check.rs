@@ -44,23 +44,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// All that is wrong or doubtful beyond the configuration's text.
 fn problems(config: &mut Config, exposures: &mut Vec<(String, f64, String)>) -> Vec<Problem> {
     let mut found = std::mem::take(&mut config.warnings);
-    let mut unread = Vec::new();
     let tree = match inputs::scan(config) {
         Ok((tree, warnings)) => {
-            let source = config.release.shown();
-            found.extend(
-                warnings
-                    .iter()
-                    .map(|w| Problem::of_file(source, w.to_string()).warning()),
-            );
+            found.extend(warnings.iter().map(|w| inputs::scan_warning(w, config)));
             Some(tree)
         }
         Err(errors) => {
-            unread.extend(errors.iter().map(|e| Problem::of_error(config.release.shown(), e)));
+            found.extend(errors.iter().map(|error| inputs::scan_problem(error, config)));
             None
         }
     };
-    found.append(&mut unread);
     let input = lints::Input {
         config,
         tree: tree.as_ref(),

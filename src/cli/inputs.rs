@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{self, Config, Diagnostics, Overrides, Problem, Version};
+use crate::config::{self, Config, Diagnostics, Overrides, Problem, ScanKey, Version};
 use crate::plan::PlanError;
+use crate::report::{self, Failure};
 use crate::source_date::{self, Origin, SourceDateError};
 use crate::tree::{self, ScanError, ScanOptions, Tree};
 
@@ -60,6 +61,49 @@ pub fn scan(config: &Config) -> Result<(Tree, Vec<tree::Warning>), Vec<ScanError
         allowed_secrets: &config.secrets.allow,
     };
     tree::scan(&config.release.source, &options)
+}
+
+/// What is wrong with the files, at the key that says so where one does.
+pub fn scan_problem(error: &ScanError, config: &Config) -> Problem {
+    let problem = Problem::of_error(config.release.shown(), error);
+    let key = match error {
+        ScanError::Root { .. } => ScanKey::Source,
+        ScanError::Exclude { pattern, .. } => ScanKey::Exclude(pattern),
+        ScanError::Link { path, .. } => ScanKey::Link(path.as_str()),
+        _ => return problem,
+    };
+    config.at_key(key, problem)
+}
+
+/// What deserves a look, in the same way.
+pub fn scan_warning(warning: &tree::Warning, config: &Config) -> Problem {
+    let problem = Problem::of_file(config.release.shown(), warning.to_string()).warning();
+    let key = match warning {
+        tree::Warning::UnusedExclude(pattern) => ScanKey::Exclude(pattern),
+        tree::Warning::UnusedAllow(path) => ScanKey::Secret(path),
+        _ => return problem,
+    };
+    config.at_key(key, problem)
+}
+
+/// The files of the release, with the warnings printed.
+pub fn files(config: &Config) -> Result<Tree, Failure> {
+    let (tree, warnings) = scan(config).map_err(|errors| {
+        let (placed, others): (Vec<_>, Vec<_>) = errors
+            .into_iter()
+            .map(|error| (scan_problem(&error, config), error))
+            .partition(|(problem, _)| problem.position().is_some());
+        let placed = placed.into_iter().map(|(problem, _)| problem).collect();
+        Failure::problems(placed, others.into_iter().map(|(_, error)| error))
+    })?;
+    for warning in &warnings {
+        let problem = scan_warning(warning, config);
+        match problem.position() {
+            Some(_) => report::warn_config(&[problem]),
+            None => report::warn(warning),
+        }
+    }
+    Ok(tree)
 }
 
 /// The time that all entries get, and a warning where it is a guess.

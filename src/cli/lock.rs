@@ -35,8 +35,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let file = args.directory.join(&args.config);
     let config = load(&file)?;
     report::warn_config(&config.warnings);
-    let (tree, warnings) = inputs::scan(&config).map_err(Failure::inputs)?;
-    warnings.iter().for_each(report::warn);
+    let tree = inputs::files(&config)?;
     let (arch, needs) = plan::needs(&config, &tree).map_err(Failure::inputs)?;
     let root = Root::open(&args.root, arch).map_err(|error| Failure::input(&error))?;
     let target = config.package.target;

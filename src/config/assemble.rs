@@ -9,6 +9,7 @@ use super::files::Place;
 use super::lints::Lints;
 use super::places::Layout;
 use super::reader::{Doc, Table};
+use super::tree_places::ScanPlaces;
 use super::unit_places::{Places, UnitPlaces};
 use super::units::Written;
 use super::{Check, Config, Deploy, Directory, Env, Migrate, Overrides, Package, Proxy, Shared, Strategy, User};
@@ -64,13 +65,12 @@ pub(super) fn config<'d>(
         .as_ref()
         .map(|t| files::files(t, &layout, env.as_ref().map(|env| &env.file), place))
         .unwrap_or_default();
-    let shared = root.table("shared").map(|t| {
-        let shared = places::shared(&t);
-        t.finish();
-        shared
-    });
-    let shared = shared.unwrap_or_default();
-    let secrets = root.table("secrets").map(places::secrets).unwrap_or_default();
+    let shared_table = root.table("shared");
+    let shared = shared_table.as_ref().map(places::shared).unwrap_or_default();
+    let secrets_table = root.table("secrets");
+    let scan_tables = [&release_table, &shared_table, &secrets_table].map(Option::as_ref);
+    let scan_places = ScanPlaces::new(doc, scan_tables);
+    let secrets = secrets_table.as_ref().map(places::secrets).unwrap_or_default();
     let optional = root.table("lock").map(places::optional).unwrap_or_default();
     let deploy_table = root.table("deploy");
     let deploy = deploy_table.as_ref().map(deploy::deploy).unwrap_or_default();
@@ -156,6 +156,8 @@ pub(super) fn config<'d>(
         env_table,
         migrate_table,
         deploy_table,
+        shared_table,
+        secrets_table,
     ] {
         table.into_iter().for_each(Table::finish);
     }
@@ -190,6 +192,7 @@ pub(super) fn config<'d>(
         lock: None,
         warnings: Vec::new(),
         places,
+        scan_places,
     })
 }
 

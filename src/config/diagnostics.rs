@@ -185,6 +185,12 @@ impl Problem {
         self.span.start
     }
 
+    /// The same of other bytes.
+    pub(super) fn moved(mut self, span: Range<usize>) -> Self {
+        self.span = span;
+        self
+    }
+
     pub(super) fn placed(mut self, source: &Arc<Source>, rank: usize) -> Self {
         let length = source.text().len();
         self.span.start = self.span.start.min(length);

@@ -20,6 +20,7 @@ mod relation;
 mod resolved;
 mod strategies;
 mod travel;
+mod tree_places;
 mod unit_places;
 mod units;
 
@@ -43,6 +44,8 @@ pub use resolved::{
     Check, Config, ConfigFile, Deploy, Directory, Env, HostLink, LinkTarget, Migrate, Package, Payload, Proxy, Release,
     Secrets, Shared, Strategy, User,
 };
+
+pub use tree_places::ScanKey;
 
 use diagnostics::Source;
 use reader::Doc;

@@ -419,7 +419,7 @@ fn env_file_problem(doc: &Doc, path: &At<AbsPath>, layout: &Layout) {
 }
 
 /// `[secrets]`: what may be packed, each with its reason.
-pub(super) fn secrets(table: Table<'_>) -> Secrets {
+pub(super) fn secrets(table: &Table<'_>) -> Secrets {
     let mut secrets = Secrets::default();
     let why = "say why everybody who gets the package may have it: \"a key for the tests\"";
     for (key, reason) in table.reasons("allow", why) {
@@ -428,7 +428,6 @@ pub(super) fn secrets(table: Table<'_>) -> Secrets {
             secrets.allow.insert(path.value, reason);
         }
     }
-    table.finish();
     secrets
 }
 

@@ -8,6 +8,7 @@ use super::documents::Documents;
 use super::from_cargo::Taken;
 use super::lints::Lints;
 use super::lock_file::Lock;
+use super::tree_places::{ScanKey, ScanPlaces};
 use super::unit_places::UnitPlaces;
 use crate::model::{
     AbsPath, Arch, DebVersion, EnvName, PackageName, Packing, Seconds, Suite, TreePath, UnitName, UserName,
@@ -60,12 +61,18 @@ pub struct Config {
     /// What is doubtful but builds, and isn't allowed.
     pub warnings: Vec<Problem>,
     pub(super) places: UnitPlaces,
+    pub(super) scan_places: ScanPlaces,
 }
 
 impl Config {
     /// What was found in a unit, at its place in the configuration.
     pub fn problem(&self, found: &systemd::UnitError, warning: bool) -> Option<Problem> {
         self.places.problem(found, warning)
+    }
+
+    /// What the disk makes of a key, at its place in the configuration.
+    pub fn at_key(&self, key: ScanKey<'_>, problem: Problem) -> Problem {
+        self.scan_places.place(key, problem)
     }
 }
 

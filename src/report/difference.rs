@@ -96,7 +96,9 @@ fn write_host(text: &mut String, difference: &Difference) -> std::fmt::Result {
             Deed::Restart => "restarts",
             Deed::RestartLater => "restarts, and nothing waits for it",
             Deed::Reload => "is reloaded",
-            Deed::InTurn => "changes over in its turn",
+            Deed::InTurn => "restarts in its turn",
+            Deed::Swap => "starts where it is idle, else it stops when the other one serves",
+            Deed::Yield => "stops when the other one serves",
             Deed::Stop => "stops, and is no longer there",
         };
         writeln!(text, "  {unit} {what}")?;

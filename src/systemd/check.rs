@@ -10,6 +10,7 @@ use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::{Vars, expand};
 use super::unit::RELEASE_PLACEHOLDER;
 use super::unit_file::{Entry, JOINING, UnitFile, continues};
+use super::values;
 
 /// The section of the deploy keys.
 pub(crate) const X_RELPACK: &str = "X-Relpack";
@@ -133,8 +134,12 @@ fn resolve_entry(
         ValueKind::Time => check_time(&value).map(|()| value)?,
         _ => value,
     };
+    // An empty one makes a default of ours void, but nothing that another file says.
+    if !value.is_empty() || matches!(layer.origin, Origin::DropIn(_)) {
+        values::check(section, &entry.key, &value)?;
+    }
     check_path(&entry.key, &value)?;
-    let since = directives::value_since(section, &entry.key, &value).filter(|v| *v > ctx.systemd);
+    let since = values::since(section, &entry.key, &value).filter(|v| *v > ctx.systemd);
     let warning = match (since, directive.gone) {
         (Some(since), _) => Some((
             Lint::DirectiveTooNew,
@@ -213,9 +218,7 @@ fn check_deploy_key(key: &str) -> Result<(), Problem> {
 }
 
 fn check_bool(value: &str) -> Result<(), Problem> {
-    let lower = value.to_ascii_lowercase();
-    let known = ["1", "yes", "y", "true", "t", "on", "0", "no", "n", "false", "f", "off"];
-    if known.contains(&lower.as_str()) {
+    if directives::is_bool(value) {
         return Ok(());
     }
     Err((format!("{value:?} is neither yes nor no"), "write true or false".into()))

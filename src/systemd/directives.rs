@@ -128,7 +128,7 @@ pub fn sections(kind: UnitKind) -> Vec<&'static str> {
 }
 
 /// The table's groups of rows that make up a section.
-fn groups(section: &str) -> &'static [&'static str] {
+pub(super) fn groups(section: &str) -> &'static [&'static str] {
     match section {
         "Service" => &["Service", "(exec)", "(kill)", "(resource)"],
         "Socket" => &["Socket", "(exec)", "(kill)", "(resource)"],
@@ -195,24 +195,10 @@ pub fn is_yes(value: &str) -> bool {
     matches!(lower.as_str(), "1" | "yes" | "y" | "true" | "t" | "on")
 }
 
-/// Values that came later than their directive: section, directive, value, systemd version (the manual pages' notes).
-const NEW_VALUES: &[(&str, &str, &str, u32)] = &[
-    ("Service", "Type", "notify-reload", 253),
-    ("Service", "RestartMode", "debug", 257),
-    ("Service", "PrivateTmp", "disconnected", 257),
-    ("Service", "PrivateUsers", "identity", 257),
-    ("Service", "PrivateUsers", "full", 258),
-    ("Service", "ProtectControlGroups", "private", 257),
-    ("Service", "ProtectControlGroups", "strict", 257),
-    ("Service", "ProtectHostname", "private", 258),
-];
-
-/// The systemd version that brought this value of an older directive.
-pub fn value_since(section: &str, name: &str, value: &str) -> Option<u32> {
-    NEW_VALUES
-        .iter()
-        .find(|(s, n, v, _)| (*s, *n, *v) == (section, name, value))
-        .map(|(_, _, _, since)| *since)
+/// Whether systemd reads it as a boolean at all.
+pub fn is_bool(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    is_yes(value) || matches!(lower.as_str(), "0" | "no" | "n" | "false" | "f" | "off")
 }
 
 #[cfg(test)]
@@ -271,11 +257,5 @@ mod tests {
             suggestion(UnitKind::Timer, "Timer", "OnCalender").unwrap(),
             "did you mean OnCalendar=?"
         );
-    }
-
-    #[test]
-    fn newer_values() {
-        assert_eq!(value_since("Service", "Type", "notify-reload"), Some(253));
-        assert_eq!(value_since("Service", "Type", "notify"), None);
     }
 }

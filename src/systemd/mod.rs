@@ -23,6 +23,7 @@ mod specifiers;
 mod test_support;
 mod unit;
 pub mod unit_file;
+mod values;
 
 pub(crate) use deploy::check_url;
 pub use drop_in::{DropIn, resolve_drop_ins};

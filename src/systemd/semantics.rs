@@ -182,42 +182,8 @@ fn any_set<'a>(file: &UnitFile, section: &str, mut keys: impl Iterator<Item = &'
     keys.any(|key| !file.get_list(section, key).is_empty())
 }
 
-/// The values of `Type=` (systemd.service(5)).
-const TYPES: &[&str] = &[
-    "simple",
-    "exec",
-    "forking",
-    "oneshot",
-    "dbus",
-    "notify",
-    "notify-reload",
-    "idle",
-];
-
-/// The values of `Restart=` (systemd.service(5)).
-const RESTARTS: &[&str] = &[
-    "no",
-    "always",
-    "on-success",
-    "on-failure",
-    "on-abnormal",
-    "on-abort",
-    "on-watchdog",
-];
-
 fn check_service(file: &UnitFile, fail: Fail<'_>) {
     let kind = file.get("Service", "Type").filter(|t| !t.is_empty());
-    for (key, known) in [("Type", TYPES), ("Restart", RESTARTS)] {
-        if let Some(value) = file.get("Service", key).filter(|v| !v.is_empty())
-            && !known.contains(&value)
-        {
-            let hint = match directives::closest(value, known.iter().copied()) {
-                Some(similar) => format!("did you mean {similar:?}?"),
-                None => format!("one of {}", known.join(", ")),
-            };
-            fail("Service", Some(key), &format!("{key}={value} is not known"), &hint);
-        }
-    }
     let starts = file.get_list("Service", "ExecStart").len();
     if is_oneshot(file) {
         if starts == 0 && file.get_list("Service", "ExecStop").is_empty() {

@@ -40,7 +40,9 @@ pub struct ScanOptions<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The source itself can't be read.
-    #[error("can't read the source directory {path:?} (hint: run the build first, or correct [release] source)")]
+    #[error(
+        "release.source: can't read the source directory {path:?} (hint: run the build first, or correct the path)"
+    )]
     Root {
         /// The configured directory.
         path: PathBuf,
@@ -48,7 +50,7 @@ pub enum ScanError {
         source: io::Error,
     },
     /// An exclude pattern is wrong; the problem carries its hint.
-    #[error("exclude pattern {pattern:?} {problem}")]
+    #[error("release.exclude: {pattern:?} {problem}")]
     Exclude {
         /// As written.
         pattern: String,
@@ -74,6 +76,16 @@ pub enum ScanError {
         problem: String,
         /// What to do.
         hint: String,
+    },
+    /// A path can't be the link into `shared/` that it is to be.
+    #[error("shared.links: {path} {problem} (hint: {hint})")]
+    Link {
+        /// As the configuration names it.
+        path: TreePath,
+        /// What is in the way.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// A file changed or vanished.
     #[error(transparent)]
@@ -103,15 +115,15 @@ impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Warning::CaseCollision(a, b) => write!(f, "{a:?} and {b:?} differ only in case"),
-            Warning::UnusedExclude(pattern) => write!(f, "exclude pattern {pattern:?} matches nothing"),
+            Warning::UnusedExclude(pattern) => write!(
+                f,
+                "release.exclude: {pattern:?} matches nothing (hint: correct or remove it)"
+            ),
             Warning::OwnArtifact(path) => write!(
                 f,
                 "{path:?} is left out: an earlier build has written it (hint: exclude it, or let --out be elsewhere)"
             ),
-            Warning::UnusedAllow(path) => write!(
-                f,
-                "[secrets] allow names {path:?}, and no secret is there (hint: remove the entry)"
-            ),
+            Warning::UnusedAllow(path) => write!(f, "secrets.allow: no secret is at {path:?} (hint: remove the entry)"),
         }
     }
 }
@@ -448,13 +460,14 @@ fn symlink(path: &TreePath, on_disk: &Path, found: &mut Found) -> Option<Node> {
 }
 
 fn add_shared_links(tree: &mut Tree, options: &ScanOptions<'_>, errors: &mut Vec<(String, ScanError)>) {
-    let mut refuse = |path: &TreePath, problem: String, hint: &str| {
+    let mut refuse = |path: &TreePath, problem: String, hint: &'static str| {
+        let at = path.clone();
         errors.push((
             path.to_string(),
-            ScanError::Refused {
-                path: path.to_string(),
+            ScanError::Link {
+                path: at,
                 problem,
-                hint: hint.to_owned(),
+                hint,
             },
         ));
     };
@@ -485,7 +498,7 @@ fn add_shared_links(tree: &mut Tree, options: &ScanOptions<'_>, errors: &mut Vec
                     "is to be a link into shared/, but the source has a {} there",
                     other.what()
                 );
-                refuse(path, problem, "exclude it, or take it out of [shared] links");
+                refuse(path, problem, "exclude it, or take it out of the links");
                 continue;
             }
             None => {}
@@ -496,7 +509,7 @@ fn add_shared_links(tree: &mut Tree, options: &ScanOptions<'_>, errors: &mut Vec
             refuse(
                 path,
                 format!("can't become a link into shared/: {problem}"),
-                "correct [shared] links",
+                "correct the links",
             );
         }
     }

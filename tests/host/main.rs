@@ -27,6 +27,7 @@ mod payload;
 mod piuparts;
 mod policy;
 mod power;
+mod predicted;
 mod presets;
 mod readme;
 mod remove;

@@ -91,10 +91,16 @@ fn is_deployed_upgraded_and_rolled_back(suite: Suite) {
     let limit = Duration::from_secs(180);
     let installed = m.sh_within("apt-get install -y -q acme-flows=1.0.0", limit).expect_ok();
     m.ok(&format!("curl -sSf {URL}/healthz")).expect_says("\"ok\"");
+    // Its migration has laid the first flows down.
+    m.ok("curl -sSf http://127.0.0.1:1880/hello")
+        .expect_says("hello from Acme");
     m.ok("acme-flows-release status");
     m.ok("systemctl list-timers").expect_says("acme-flows-backup.timer");
+    flows_that_a_release_lacks_nodes_for(&m);
     let upgraded = m.sh_within("apt-get upgrade -y -q", limit).expect_ok();
     m.ok(&format!("curl -sSf {URL}/healthz")).expect_says("\"next\"");
+    m.ok("tar -tzf /opt/acme-flows/shared/backups/flows-*.tar.gz")
+        .expect_says("flows.json");
     // What did not change is on the disk once.
     let shared = m
         .ok("find /opt/acme-flows/current/ -type f -links +1 | wc -l")
@@ -112,4 +118,18 @@ fn is_deployed_upgraded_and_rolled_back(suite: Suite) {
         upgraded.took.as_secs_f64(),
         back.took.as_secs_f64()
     );
+}
+
+/// The migration refuses a release that lacks a node which the flows use. Here it is asked as a deploy would ask it.
+fn flows_that_a_release_lacks_nodes_for(m: &Machine) {
+    let flows = "/opt/acme-flows/shared/data/flows.json";
+    let migrate = "acme-flows-release exec -- /usr/bin/node scripts/migrate.js /opt/acme-flows/shared/data /tmp";
+    m.ok(&format!(
+        "cp -p {flows} /root/flows.json && sed -i 's/\"http response\"/\"acme thing\"/' {flows}"
+    ));
+    m.sh(migrate)
+        .expect_failure()
+        .expect_says("this release has no node of the type acme thing, which the flows use");
+    m.ok(&format!("cp -p /root/flows.json {flows} && {migrate}"))
+        .expect_says("the flows use 4 types of nodes, and this release has each of them");
 }

@@ -43,6 +43,21 @@ fn links_follow_the_release(suite: Suite) {
     m.ok("dpkg -S /usr/bin/acme-ask /usr/bin/acme-old")
         .expect_says("acme: /usr/bin/acme-old");
 
+    // One is gone, and one somebody else's: the first is a mistake, the second may be meant.
+    let there = m.ok("acme-release status && acme-release verify && rm /usr/bin/acme-old");
+    there.expect_says("all as in its manifest");
+    m.sh("acme-release status")
+        .expect_failure()
+        .expect_says("  the link /usr/bin/acme-old is missing (hint: apt-get install --reinstall acme=1.0)");
+    m.ok("ln -sf /usr/bin/true /usr/bin/acme-ask");
+    m.sh("acme-release verify")
+        .expect_failure()
+        .expect_says("relpack: the link /usr/bin/acme-old is missing\n")
+        .expect_says("relpack: /usr/bin/acme-ask is not the link to /opt/acme/current/bin/tell\n")
+        .expect_says("(hint: apt-get install --reinstall acme=1.0 makes a link that is missing; ");
+    m.ok("apt-get install -y -q --reinstall acme=1.0 && acme-release status && acme-release verify");
+    assert_eq!(m.ok("acme-ask && acme-old").text(), "1.01.0");
+
     host.deploy(&app("2.0", &[("acme-ask", "say"), ("acme-more", "tell")]));
     let two = "acme-ask /opt/acme/current/bin/say\nacme-more /opt/acme/current/bin/tell";
     assert_eq!(links(), two);

@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::app::{Built, expect_serves};
+use crate::support::app::{Built, artifact_as, expect_serves, relpack};
+use crate::support::site::Site;
 use crate::support::{App, Behaviour, Machine, Migration, Suite, sample};
 
 on_each_suite![whole_life];
@@ -25,13 +26,17 @@ fn with_command(app: App, name: &str) -> App {
 /// Unpacked by somebody whose umask and number must not matter.
 pub fn unpacked(m: &Machine, app: &App) -> Built {
     let built = app.build_as("tar.gz");
-    let name = format!("/root/{}.tar.gz", built_directory(&built));
+    unpack(m, &built);
+    built
+}
+
+fn unpack(m: &Machine, built: &Built) {
+    let name = format!("/root/{}.tar.gz", built_directory(built));
     m.put(&name, fs::read(built.path()).expect("the tarball can be read"));
     m.ok(&format!(
         "umask 077; cd /root && tar -xzf {name} --no-same-permissions && chown -R 1234:1234 {}",
-        built_directory(&built)
+        built_directory(built)
     ));
-    built
 }
 
 fn built_directory(built: &Built) -> String {
@@ -69,10 +74,23 @@ fn everything(m: &Machine) -> String {
         .to_owned()
 }
 
+/// Takes all that a host of Debian's has of dpkg's away.
+fn hide_dpkg(m: &Machine) {
+    m.ok(
+        "mkdir -p /root/dpkg/bin && mv /usr/bin/dpkg* /usr/bin/apt* /usr/bin/deb-systemd-* /root/dpkg/bin && \
+          mv /var/lib/dpkg /root/dpkg/records && hash -r && ! command -v dpkg dpkg-query apt-get deb-systemd-helper",
+    );
+}
+
+fn bring_dpkg_back(m: &Machine) {
+    m.ok("mv /root/dpkg/bin/* /usr/bin && mv /root/dpkg/records /var/lib/dpkg && dpkg --audit");
+}
+
 fn whole_life(suite: Suite) {
     let m = &Machine::boot(suite);
     let accounts = m.read("/etc/passwd");
     let before = everything(m);
+    hide_dpkg(m);
     let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
     let first = unpacked(m, &with_command(app("1.0").timer(), "acme-ask"));
     let second = unpacked(m, &with_command(app("2.0").extra(worker), "acme-tell"));
@@ -112,7 +130,9 @@ fn whole_life(suite: Suite) {
     let migrations = m.read("/opt/acme/shared/data/migrations");
     assert_eq!(migrations.matches("end 1.0").count(), 1, "{migrations}");
 
+    bring_dpkg_back(m);
     either_or(m, &first);
+    hide_dpkg(m);
 
     // It goes by the script that stays on the host.
     m.ok("rm -rf /root/acme-*");
@@ -142,6 +162,46 @@ fn whole_life(suite: Suite) {
         .collect();
     assert!(ours.is_empty(), "left behind: {ours:?} of {new:?}");
     sample::run("goes_on_after_a_crash", suite, goes_on_after_a_crash);
+    if sample::full() {
+        colours_change_over(suite);
+    }
+}
+
+/// Blue-green without dpkg: an upgrade, back, and one that is never healthy.
+fn colours_change_over(suite: Suite) {
+    let site = Site::boot(suite, "strategy = \"blue-green\"");
+    let m = &site.m;
+    let tarball = |version: &str, behaviour: &str| {
+        let deb = site.build(version, behaviour);
+        let directory = deb
+            .path()
+            .ancestors()
+            .nth(2)
+            .expect("it lies in dist")
+            .display()
+            .to_string();
+        let (path, id) = artifact_as(
+            &relpack(&["build", "--json", "--format", "tar.gz", "-C", &directory]).expect_ok(),
+            "tar.gz",
+        );
+        let built = Built::at(&path, &id);
+        unpack(m, &built);
+        built
+    };
+    let (first, second) = (tarball("1.0", "serve"), tarball("2.0", "serve"));
+    let broken = tarball("3.0", "never-healthy");
+    hide_dpkg(m);
+    m.ok(&script(&first, "install"));
+    let colour = site.one_serves("1.0");
+    m.ok(&script(&second, "install"));
+    let other = site.one_serves("2.0");
+    assert_ne!(colour, other);
+    m.ok(&script(&second, "rollback"));
+    assert_eq!(site.one_serves("1.0"), colour);
+    m.sh(&script(&broken, "install"))
+        .expect_failure()
+        .expect_says("acme 1.0 serves, as before.");
+    assert_eq!(site.one_serves("1.0"), colour);
 }
 
 /// The host goes down in the middle of an upgrade, and nobody comes.

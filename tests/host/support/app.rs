@@ -459,8 +459,9 @@ pub fn artifact(report: &Output) -> (PathBuf, String) {
     artifact_as(report, "deb")
 }
 
+/// The artifact of this format, and the release id.
 #[track_caller]
-fn artifact_as(report: &Output, format: &str) -> (PathBuf, String) {
+pub fn artifact_as(report: &Output, format: &str) -> (PathBuf, String) {
     let value: Value = serde_json::from_str(report.text())
         .unwrap_or_else(|e| panic!("`relpack build --json` printed no JSON object: {e}\n{report}"));
     let path = value["artifacts"]
