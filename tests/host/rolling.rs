@@ -392,6 +392,7 @@ fn a_canary_is_watched(suite: Suite) {
         "apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0 & upgrade=$!; \
          until grep -q weight= /etc/nginx/conf.d/relpack-acme.conf; do sleep 0.2; done; \
          cp /etc/nginx/conf.d/relpack-acme.conf /root/soaking; \
+         until curl -sS http://127.0.0.1:8080/ | grep -q '^3.0 '; do :; done; \
          curl -sS \"http://127.0.0.1:8080/?[1-200]\" | grep -c '^3.0 ' >/root/share; \
          cd /opt/acme && cat current/body instances/blue/body instances/green/body >/root/releases; wait $upgrade",
         false,
