@@ -156,7 +156,8 @@ fn a_diff_says_what_differs_and_what_a_host_does() {
 #[rustfmt::skip]
 fn each_strategy_does_it_in_its_own_way() {
     const BOTH: &[&str] = &["blue", "green"];
-    let cases: &[(&str, &[&str], &str, &[&str], &[(&str, &str)])] = &[
+    type Case<'a> = (&'a str, &'a [&'a str], &'a str, &'a [&'a str], &'a [(&'a str, &'a str)]);
+    let cases: &[Case<'_>] = &[
         ("recreate", BOTH, "recreate", BOTH, &[("blue", "restart"), ("green", "restart")]),
         // None of the instances can be reloaded.
         ("reload", BOTH, "reload", BOTH, &[("blue", "restart"), ("green", "restart")]),
