@@ -82,6 +82,7 @@ ONE = """
 Service.ExecStart = "/usr/bin/python3 server.py"
 Service.Environment.PORT = "3000"
 Service.TimeoutStopSec = "30s"
+Service.LimitNOFILE = 8192
 X-Relpack.Health = "http://127.0.0.1:3000/healthz"
 """
 SOCKET = ONE + """

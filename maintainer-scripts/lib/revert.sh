@@ -145,16 +145,13 @@ revert_start() {
     [ -n "$_again$_sockets" ] || return 0
     # shellcheck disable=SC2086
     {
+        # systemd refuses to start a socket whose service runs, and a call would start it.
+        [ -z "$_sockets" ] || bounded systemctl stop $_sockets
+        [ -z "$_again" ] || bounded systemctl stop $_again
+        # Not before: what crashes again and again would have crashed once more, and that would count against this release.
         systemctl reset-failed $_again $_sockets 2>/dev/null || :
-        if [ -n "$_sockets" ]; then
-            # systemd refuses to start a socket whose service runs, and a call would start it.
-            bounded systemctl stop $_sockets
-            [ -z "$_again" ] || bounded systemctl stop $_again
-            bounded systemctl start $_sockets
-            [ -z "$_again" ] || bounded systemctl start $_again
-        elif [ -n "$_again" ]; then
-            bounded systemctl restart $_again
-        fi
+        [ -z "$_sockets" ] || bounded systemctl start $_sockets
+        [ -z "$_again" ] || bounded systemctl start $_again
         lame_duck_over $_again
         for _u in $_gate; do healthy "$1" "$_u"; done
     }

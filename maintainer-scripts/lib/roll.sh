@@ -158,9 +158,11 @@ roll_back() {
         if [ "$(unit_show "$_back" ActiveState)" = active ]; then lame_duck "$1" "$_back"; fi
         instance_point "$_back" "$1"
         daemon_reload
+        # Stopped first, since it may crash again and again, and once more in between.
+        bounded systemctl stop "$_back" || :
         systemctl reset-failed "$_back" 2>/dev/null || :
         # One that does not come back must not keep the others on the failed release.
-        if bounded systemctl restart "$_back" && lame_duck_over "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
+        if bounded systemctl start "$_back" && lame_duck_over "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
         proxy_with "$1" || :
     done
     # shellcheck disable=SC2086

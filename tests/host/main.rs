@@ -34,6 +34,7 @@ mod remove;
 mod review;
 mod rollback;
 mod rolling;
+mod socket_changes;
 mod stage;
 mod start_go;
 mod start_java;

@@ -98,7 +98,7 @@ impl Cast {
         self.serves_1_0();
         let m = &mut self.host.m;
         let drop_in = "/etc/systemd/system/acme.service.d/slow.conf";
-        m.put(drop_in, "[Service]\nExecStartPre=/usr/bin/sleep 1000\n".to_owned());
+        m.put(drop_in, "[Service]\nExecStartPre=/usr/bin/sleep 1000\n");
         m.ok("systemctl daemon-reload");
         let upgrade = m.spawn("apt-get install -y -q acme=2.0");
         m.wait_for(

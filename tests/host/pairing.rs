@@ -308,7 +308,7 @@ fn a_sick_release_does_not_outlive_the_host(suite: Suite) {
     // In the gate of an upgrade, and at the next boot in that of what goes on with it.
     host.m.put(
         "/etc/tmpfiles.d/relpack-faults.conf",
-        "d /run/relpack-faults\nf /run/relpack-faults/started - - - - exec sleep 1000\n".to_owned(),
+        "d /run/relpack-faults\nf /run/relpack-faults/started - - - - exec sleep 1000\n",
     );
     dies_at(&mut host, "started", "apt-get install -y -q acme=3.0");
     faults::hit(&host.m, "started");

@@ -35,6 +35,30 @@ const MIGRATION: Failure = ("migration", "the migration failed");
 const SMOKE: Failure = ("smoke", "the check of acme@green.service failed: bin/smoke: acme 3001");
 const SMOKE_CHECK: &str = "\ncheck = \"bin/smoke\"";
 
+/// Deploys what fails in each of these ways, in the sample in one of them, and `looks` at what is left: the behaviour, and how
+/// often the failed code has answered.
+fn each_fails<const N: usize>(
+    r: &Site,
+    suite: Suite,
+    deploy: &str,
+    failures: [Failure; N],
+    mut looks: impl FnMut(&str, u64),
+) {
+    let mut failures = sample::one_of(suite, failures);
+    if sample::full() {
+        failures.push(("die-after-5s", "within 7 s of being healthy"));
+    }
+    for (number, (behaviour, says)) in failures.into_iter().enumerate() {
+        let version = format!("2.{number}");
+        publish_failing(r, &version, behaviour, deploy);
+        let (said, load) = r.under_load_on(PORT, "", &install(&version), true);
+        said.expect_says(says).expect_says("acme 1.0 serves, as before.");
+        r.not_slower(&load);
+        r.healed("1.0");
+        looks(behaviour, load["codes"][&version].as_u64().unwrap_or(0));
+    }
+}
+
 /// Puts it into the repository.
 fn publish_failing(r: &Site, version: &str, behaviour: &str, deploy: &str) {
     match behaviour {
@@ -90,27 +114,14 @@ fn rolling_goes_back(suite: Suite) {
             assert_eq!(pids.len(), 2, "{said}");
             pids
         };
-        let mut failures = sample::one_of(
-            suite,
-            [
-                ("never-healthy", "acme@blue.service did not become healthy"),
-                ("never-healthy-3001", "acme@green.service did not become healthy"),
-                MIGRATION,
-            ],
-        );
-        if sample::full() {
-            failures.push(("die-after-5s", "within 7 s of being healthy"));
-        }
-        for (number, (behaviour, says)) in failures.into_iter().enumerate() {
-            let version = format!("2.{number}");
-            publish_failing(&r, &version, behaviour, strategy);
-            let before = pids();
-            let (said, load) = r.under_load_on(PORT, "", &install(&version), true);
-            said.expect_says(says).expect_says("acme 1.0 serves, as before.");
-            assert_eq!(r.instances(), "1.0 1.0");
-            r.healed("1.0");
+        let failures = [
+            ("never-healthy", "acme@blue.service did not become healthy"),
+            ("never-healthy-3001", "acme@green.service did not become healthy"),
+            MIGRATION,
+        ];
+        let mut before = pids();
+        each_fails(&r, suite, strategy, failures, |behaviour, answers| {
             r.settled("1.0");
-            r.not_slower(&load);
             // The roll ended at the first that failed, and took back what was done.
             let after = pids();
             let changed = [before[0] != after[0], before[1] != after[1]];
@@ -120,12 +131,9 @@ fn rolling_goes_back(suite: Suite) {
                 _ => [true, false],
             };
             assert_eq!(changed, expected, "{behaviour}: {before:?}, {after:?}");
-            assert_eq!(
-                load["codes"][&version].as_u64().unwrap_or(0) > 0,
-                expected == [true, true],
-                "{behaviour}: {load}"
-            );
-        }
+            assert_eq!(answers > 0, expected == [true, true], "{behaviour}: {answers} answers");
+            before = after;
+        });
         r.publish("3.0", "serve");
         r.nginx_refuses(&install("3.0"), "1.0");
         r.settled("1.0");
@@ -308,33 +316,21 @@ fn blue_green_goes_back(suite: Suite) {
         r.publish("1.0", "serve");
         r.m.ok("apt-get install -y -q acme=1.0");
         let before = r.m.ok("systemctl show -p MainPID --value acme@blue.service");
-        let mut failures = sample::one_of(
-            suite,
-            [
-                ("never-healthy", "acme@green.service did not become healthy"),
-                ("exit-at-once", "acme@green.service exited"),
-                ("every-third", "acme@green.service was healthy 1 times, then: "),
-                SMOKE,
-                MIGRATION,
-            ],
-        );
-        if sample::full() {
-            failures.push(("die-after-5s", "within 7 s of being healthy"));
-        }
-        for (number, (behaviour, says)) in failures.into_iter().enumerate() {
-            let version = format!("2.{number}");
-            publish_failing(&r, &version, behaviour, strategy);
-            let (said, load) = r.under_load_on(PORT, "", &install(&version), true);
-            said.expect_says(says).expect_says("acme 1.0 serves, as before.");
-            r.not_slower(&load);
-            assert_eq!(load["codes"][&version].as_u64(), None, "{behaviour}: {load}");
-            r.healed("1.0");
+        let failures = [
+            ("never-healthy", "acme@green.service did not become healthy"),
+            ("exit-at-once", "acme@green.service exited"),
+            ("every-third", "acme@green.service was healthy 1 times, then: "),
+            SMOKE,
+            MIGRATION,
+        ];
+        each_fails(&r, suite, strategy, failures, |behaviour, answers| {
+            assert_eq!(answers, 0, "{behaviour}");
             assert_eq!(r.one_serves("1.0"), "blue");
             assert_eq!(
                 r.m.ok("systemctl show -p MainPID --value acme@blue.service").text(),
                 before.text()
             );
-        }
+        });
         publish_smoking(&r, "3.0", strategy, "[ \"$(id -un) $PORT\" = 'acme 3001' ]");
         r.nginx_refuses(&install("3.0"), "1.0");
         assert_eq!(r.one_serves("1.0"), "blue");
@@ -396,6 +392,7 @@ fn a_canary_is_watched(suite: Suite) {
         "apt-get install -y -q -o DPkg::Lock::Timeout=30 acme=3.0 & upgrade=$!; \
          until grep -q weight= /etc/nginx/conf.d/relpack-acme.conf; do sleep 0.2; done; \
          cp /etc/nginx/conf.d/relpack-acme.conf /root/soaking; \
+         until curl -sS http://127.0.0.1:8080/ | grep -q '^3.0 '; do :; done; \
          curl -sS \"http://127.0.0.1:8080/?[1-200]\" | grep -c '^3.0 ' >/root/share; \
          cd /opt/acme && cat current/body instances/blue/body instances/green/body >/root/releases; wait $upgrade",
         false,

@@ -19,6 +19,7 @@ fn socketed(r: &Site, version: &str, behaviour: &str, more: &str) {
     let config = format!(
         "{}[units.\"acme.socket\"]\nSocket.ListenStream = \"127.0.0.1:3000\"\n\n\
          [units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\nService.TimeoutStopSec = \"30s\"\n\
+         Service.LimitNOFILE = 8192\n\
          X-Relpack.Health = \"http://127.0.0.1:3000/healthz\"\n\n{more}\n\
          [deploy]\nsettle = \"{}\"\nhealth_timeout = \"8s\"\n",
         head(version),

@@ -2,7 +2,7 @@
 
 load.py PORT RATE KEEP_ALIVE SHORT STOP_FILE LEAST [static]: prints one JSON object. It goes on until LEAST requests are out. Of every
 KEEP_ALIVE + SHORT requests KEEP_ALIVE go over kept connections, at first as many; where all of them are busy, one more is opened
-and kept. Times count from when a request was due. From a `static` server, which computes nothing, a slow answer is /slow, and
+and kept, but no more than four times as many wait for work. Times count from when a request was due. From a `static` server, which computes nothing, a slow answer is /slow, and
 nothing is uploaded.
 """
 
@@ -85,10 +85,11 @@ async def exchange(reader, writer, number, keep):
 
 async def on_kept(number):
     """As clients do (RFC 9112 9.3.1): a connection that the server has closed meanwhile is not used again, and a GET that met
-    the closing is sent once more. It has met it where the connection had been idle, and ended at once, without a byte."""
+    the closing is sent once more. It has met it where the connection had been idle, and ended at once, without a byte. An
+    upload, which nobody may send twice, begins on a new connection."""
     global reopened, retried
     used = None
-    while idle and not used:
+    while request(number)[0] == "GET" and idle and not used:
         used = idle.popleft()
         # What has come meanwhile is read in the next round of the loop.
         await asyncio.sleep(0)
@@ -103,7 +104,7 @@ async def on_kept(number):
             return await kept(used, number)
         except Unanswered:
             used[1].close()
-            if request(number)[0] != "GET" or time.monotonic() - began > AT_ONCE:
+            if time.monotonic() - began > AT_ONCE:
                 raise
             retried += 1
     return await kept(await asyncio.open_connection("127.0.0.1", PORT), number)
@@ -111,8 +112,10 @@ async def on_kept(number):
 
 async def kept(connection, number):
     quick, again = await exchange(*connection, number, True)
-    if again:
+    if again and len(idle) < 4 * KEEP:
         idle.append(connection)
+    else:
+        connection[1].close()
     return quick
 
 
