@@ -114,6 +114,10 @@ last_log() {
     if [ -n "$_inv" ]; then
         # What it said last may not have been written yet.
         timeout 5 journalctl --sync 2>/dev/null || :
-        journalctl --no-pager -q -o cat -n 8 "_SYSTEMD_INVOCATION_ID=$_inv" 2>/dev/null || :
+        last_lines "_SYSTEMD_INVOCATION_ID=$_inv" | grep -a . ||
+            # systemd may have started it again since, and that run has said nothing yet.
+            last_lines --since "-$(($(now) - ${began:-$(now)} + 1))s" "_SYSTEMD_UNIT=$1"
     fi
 }
+
+last_lines() { journalctl --no-pager -q -o cat -n 8 "$@" 2>/dev/null || :; }

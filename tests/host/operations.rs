@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::app::{self, Built};
 use crate::support::document;
+use crate::support::root::say;
 use crate::support::tamper::{FAIL, Tampered, tampered};
 use crate::support::{App, Host, Migration, Suite};
 
@@ -325,7 +326,7 @@ fn every_command(suite: Suite) {
         cast.scene(name, commands);
         held += 1;
     }
-    eprintln!("{suite}: held {held} of {} blocks of commands", blocks.len());
+    say(&format!("{suite}: held {held} of {} blocks of commands", blocks.len()));
     let names: BTreeSet<_> = blocks.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), blocks.len(), "two blocks have one name");
     assert!(blocks.len() >= 20, "only {} blocks were found", blocks.len());

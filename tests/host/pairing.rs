@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::app::Built;
+use crate::support::root::say;
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
 
 on_each_suite![sampled: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host];
@@ -163,12 +164,12 @@ fn a_boot_in_every_state(suite: Suite) {
         eprintln!("{suite}: {state:?} at {} → {}", serving.version, next.version);
         serving = boot_in(&mut host, *state, serving, next);
     }
-    eprintln!(
+    say(&format!(
         "{suite}: a boot in every state: held {} of {} (of {} that there are)",
         states.len(),
         states.len(),
         all.len()
-    );
+    ));
     assert!(states.len() >= STATES_SAMPLED);
 }
 

@@ -2,6 +2,7 @@
 //! that are to undo it. What dpkg then records, what serves, and the one command that gets out.
 
 use crate::on_each_suite;
+use crate::support::root::say;
 use crate::support::stage::Asked::{
     self, Back, Breaker, Downgrade, Install, InstallAfterRemove, OtherHelper, Purge, PurgeAfterRemove, Reinstall,
     Remove, Rival, Upgrade,
@@ -225,7 +226,10 @@ fn every_call_fails(suite: Suite) {
         }
     }
     let held = picked.len() - failed.len();
-    eprintln!("{suite}: held {held} of {} ways to fail and to get out", picked.len());
+    say(&format!(
+        "{suite}: held {held} of {} ways to fail and to get out",
+        picked.len()
+    ));
     assert!(picked.len() >= FLOOR.min(points.len()));
     assert!(failed.is_empty(), "{failed:#?}");
 }

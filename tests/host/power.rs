@@ -8,6 +8,7 @@ use crate::kill;
 use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::process::Running;
+use crate::support::root::say;
 use crate::support::{App, Host, Machine, Migration, Suite, Transport, faults, sample};
 
 on_each_suite![sampled: init_is_killed, power_is_cut];
@@ -156,7 +157,7 @@ impl Sweep {
     }
 
     fn report(&self, what: &str, rounds: usize) {
-        eprintln!(
+        say(&format!(
             "{}: {what} (RELPACK_SEED={}): held {} of {rounds}; {} inside the run, {} after apt had reported success; the old release served at {}",
             self.host.m.suite(),
             sample::seed(),
@@ -164,7 +165,7 @@ impl Sweep {
             self.inside,
             self.after,
             self.old
-        );
+        ));
         assert_eq!(self.lost, 0, "a success that apt had reported was lost");
         assert!(
             self.inside * 3 >= rounds,

@@ -2,6 +2,7 @@
 //! rerun finishes.
 
 use crate::on_each_suite;
+use crate::support::root::say;
 use crate::support::stage::Asked::{self, Downgrade, Install, Purge, Reinstall, Remove, Rival, Upgrade};
 use crate::support::stage::Stage;
 use crate::support::{Suite, sample};
@@ -119,7 +120,7 @@ fn every_step_fails(suite: Suite) {
         }
     }
     let held = picked.len() - failed.len();
-    eprintln!("{suite}: held {held} of {} steps that failed", picked.len());
+    say(&format!("{suite}: held {held} of {} steps that failed", picked.len()));
     assert!(picked.len() >= FLOOR.min(points.len()));
     assert!(failed.is_empty(), "{failed:#?}");
 }

@@ -216,6 +216,6 @@ fn key(parts: &[&str]) -> String {
 }
 
 /// Tells a person at once, past the capturing of a test's output: making a root takes a while.
-fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "host tests: {line}");
 }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;
 
-use super::root::Suite;
+use super::root::{Suite, say};
 
 /// True where every point of a sweep has to run.
 pub fn full() -> bool {
@@ -13,11 +13,15 @@ pub fn full() -> bool {
 /// The seed of all samples of this run.
 pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
-    *SEED.get_or_init(|| match std::env::var("RELPACK_SEED") {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|e| panic!("RELPACK_SEED={text} is no number: {e}")),
-        Err(_) => RandomState::new().build_hasher().finish() % 1_000_000,
+    *SEED.get_or_init(|| {
+        let seed = match std::env::var("RELPACK_SEED") {
+            Ok(text) => text
+                .parse()
+                .unwrap_or_else(|e| panic!("RELPACK_SEED={text} is no number: {e}")),
+            Err(_) => RandomState::new().build_hasher().finish() % 1_000_000,
+        };
+        say(&format!("RELPACK_SEED={seed} repeats the samples of this run"));
+        seed
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::app::Answer;
 use super::machine::Machine;
 use super::process::Output;
+use super::root::say;
 use super::sample;
 
 /// Traces a command with its children and breaks it at a point; strace's counters are of one process each.
@@ -215,7 +216,7 @@ impl Tally {
     #[track_caller]
     pub fn expect(self, what: &str, floor: usize) {
         let all = self.held + self.broken.len();
-        eprintln!("{what}: held {} of {all}", self.held);
+        say(&format!("{what}: held {} of {all}", self.held));
         assert!(self.broken.is_empty(), "{what}:\n{}", self.broken.join("\n"));
         assert!(
             all >= floor || std::env::var_os("RELPACK_AT").is_some(),
