@@ -350,6 +350,27 @@ fn an_elf_file_that_a_unit_runs_decides_the_architecture() {
             said.contains("warning: 1 ELF file(s) are for another architecture"),
             "{said}"
         );
+        // What the configuration says goes before what the files say, and has to be true of what runs.
+        let config = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+        let declare = |arch: &str| {
+            let line = format!("[package]\narchitecture = \"{arch}\"");
+            fs::write(dir.join("relpack.toml"), config.replacen("[package]", &line, 1)).unwrap();
+            relpack()
+                .arg("build")
+                .arg("-C")
+                .arg(&dir)
+                .args(["--plan", "--json"])
+                .output()
+                .unwrap()
+        };
+        let said = String::from_utf8(declare(host.trim()).stderr).unwrap();
+        assert!(
+            said.contains("warning: 1 ELF file(s) are for another architecture"),
+            "{said}"
+        );
+        let refused = declare("arm64");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && said.contains("bin/serve"), "{said}");
     }
 }
 

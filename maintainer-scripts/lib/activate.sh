@@ -134,7 +134,14 @@ activation_deferred() {
         for _u in $(units_startable "$1"); do
             if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
             policy_allows "$_u" start || continue
-            if was_running "$_u"; then _verb=restart; else _verb=start; fi
+            _verb=start
+            if was_running "$_u"; then _verb=$(start_verb "$1" "$_u"); fi
+            case $_verb in
+            '') continue ;; # it is to go on
+            start) ;;
+            reload) _verb=reload-or-restart ;;
+            *) _verb=restart ;;
+            esac
             systemctl --no-block "$_verb" "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
         done
         ;;

@@ -20,32 +20,18 @@ pub fn detect(
 ) -> Result<Arch, PlanError> {
     let found = elf_files(tree)?;
     let own: Vec<&(TreePath, Arch)> = found.iter().filter(|(path, _)| run.contains(path.as_str())).collect();
-    if let Some(declared) = declared {
-        if let Some((path, found)) = own.iter().find(|(_, arch)| *arch != declared).copied() {
-            return Err(PlanError::WrongArchitecture {
-                declared,
-                path: path.clone(),
-                found: *found,
-            });
-        }
-        return Ok(declared);
-    }
-    let distinct = |files: &mut dyn Iterator<Item = &(TreePath, Arch)>| -> BTreeSet<Arch> {
-        files.map(|(_, arch)| *arch).collect()
-    };
-    let (own, all) = (distinct(&mut own.into_iter()), distinct(&mut found.iter()));
-    let arch = match (own.len(), all.len()) {
-        (1, _) => own.first().copied().unwrap_or(Arch::All),
-        (0, 0) => Arch::All,
-        (0, 1) => all.first().copied().unwrap_or(Arch::All),
-        (0, _) => {
-            warnings.push(format!(
-                "the release holds ELF files for {} and no unit executes one: the package is for all architectures (hint: set package.architecture if it is not)",
-                list(&all)
-            ));
-            Arch::All
-        }
-        _ => return Err(PlanError::SeveralArchitectures(list(&own))),
+    let arch = match declared {
+        Some(declared) => match own.iter().find(|(_, arch)| *arch != declared) {
+            None => declared,
+            Some((path, found)) => {
+                return Err(PlanError::WrongArchitecture {
+                    declared,
+                    path: path.clone(),
+                    found: *found,
+                });
+            }
+        },
+        None => found_out(&own, &found, warnings)?,
     };
     let foreign: Vec<&(TreePath, Arch)> = found
         .iter()
@@ -58,6 +44,29 @@ pub fn detect(
         ));
     }
     Ok(arch)
+}
+
+/// That of `own`, the ELF files which units execute, else the only one of all.
+fn found_out(
+    own: &[&(TreePath, Arch)],
+    found: &[(TreePath, Arch)],
+    warnings: &mut Vec<String>,
+) -> Result<Arch, PlanError> {
+    let own: BTreeSet<Arch> = own.iter().map(|(_, arch)| *arch).collect();
+    let all: BTreeSet<Arch> = found.iter().map(|(_, arch)| *arch).collect();
+    match (own.len(), all.len()) {
+        (1, _) => Ok(own.first().copied().unwrap_or(Arch::All)),
+        (0, 0) => Ok(Arch::All),
+        (0, 1) => Ok(all.first().copied().unwrap_or(Arch::All)),
+        (0, _) => {
+            warnings.push(format!(
+                "the release holds ELF files for {} and no unit executes one: the package is for all architectures (hint: set package.architecture if it is not)",
+                list(&all)
+            ));
+            Ok(Arch::All)
+        }
+        _ => Err(PlanError::SeveralArchitectures(list(&own))),
+    }
 }
 
 fn list(architectures: &BTreeSet<Arch>) -> String {

@@ -227,6 +227,9 @@ fn installs_at_boot(m: &Machine, name: &str, version: &str, unit: &str, target: 
 
 fn while_the_host_comes_up_and_goes_down(suite: Suite) {
     let mut host = Host::boot_with(suite, Transport::File);
+    let cache = "[units.\"acme-cache.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n\
+                 X-Relpack.OnUpgrade = \"none\"\n";
+    let app = |version| app(version).extra(cache);
     let built = host.publish(&[
         app("1.0"),
         app("2.0"),
@@ -264,7 +267,8 @@ fn while_the_host_comes_up_and_goes_down(suite: Suite) {
          Before=basic.target shutdown.target\nConflicts=shutdown.target",
         "basic.target",
     );
-    installs_at_boot(&host.m, "among", "4.0", "After=acme.service", "multi-user.target");
+    let after = "After=acme.service acme-cache.service";
+    installs_at_boot(&host.m, "among", "4.0", after, "multi-user.target");
     host.m.reboot();
     let times = host
         .m
@@ -276,6 +280,12 @@ fn while_the_host_comes_up_and_goes_down(suite: Suite) {
     let mut expected = each_in_order(&["1.0", "2.0", "3.0", "4.0"]);
     assert_eq!(host.migrations(), expected);
     host.all_well(&built[3], "4.0");
+    let starts = "journalctl --no-pager -b -o cat -u acme-cache.service | grep -c '^Started '";
+    assert_eq!(
+        host.m.ok(starts).text(),
+        "1",
+        "an upgrade at boot restarted what it is to leave alone"
+    );
 
     // A shutdown in the middle of an activation stops its migration. That is nobody's failure: the next boot goes on.
     let apt = host.m.spawn(

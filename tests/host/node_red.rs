@@ -13,7 +13,7 @@ use crate::support::machine::Machine;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
 
-on_each_suite![is_deployed_upgraded_and_rolled_back];
+on_each_suite![sampled: is_deployed_upgraded_and_rolled_back];
 
 const URL: &str = "http://127.0.0.1:1880";
 

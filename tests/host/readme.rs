@@ -9,7 +9,7 @@ use crate::support::document::{self, Packages};
 use crate::support::machine::Machine;
 use crate::support::root::Suite;
 
-on_each_suite![the_tour];
+on_each_suite![sampled: the_tour];
 
 /// A checkout with only the example in it, so that the tour changes nothing here.
 fn checkout(dir: &Path) {
