@@ -134,15 +134,15 @@ activation_deferred() {
         for _u in $(units_startable "$1"); do
             if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
             policy_allows "$_u" start || continue
-            _verb=start
-            if was_running "$_u"; then _verb=$(start_verb "$1" "$_u"); fi
-            case $_verb in
+            _how=start
+            if was_running "$_u"; then _how=$(start_verb "$1" "$_u"); fi
+            case $_how in
             '') continue ;; # it is to go on
             start) ;;
-            reload) _verb=reload-or-restart ;;
-            *) _verb=restart ;;
+            reload) _how=reload-or-restart ;;
+            *) _how=restart ;;
             esac
-            systemctl --no-block "$_verb" "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
+            systemctl --no-block "$_how" "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
         done
         ;;
     esac
