@@ -17,6 +17,7 @@ unitstore=$root/usr/lib/relpack/$name
 unitdir=$root/usr/lib/systemd/system
 pinfile=$root/etc/apt/preferences.d/relpack-$name.pref
 facts=$root/etc/relpack/$name.conf
+proxy_conf=$root/etc/nginx/conf.d/relpack-$name.conf
 migrate_unit=$name-migrate.service
 # By the generator, at the boot after an activation that ended with the host.
 resume_unit=relpack-resume-$name.service

@@ -1,6 +1,5 @@
 # The proxy: one upstream of nginx is ours, in a file of ours. It is changed by a rename, tested before every reload, and
 # put back when the test fails. Nobody stops an instance before the last request that was sent to it has ended.
-proxy_conf=$root/etc/nginx/conf.d/relpack-$name.conf
 
 proxy_used() { [ "$(setting "$1" proxy)" = nginx ]; }
 

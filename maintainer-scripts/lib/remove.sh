@@ -90,6 +90,7 @@ purge() {
         rmdir "$root${env_file%/*}" 2>/dev/null || :
     fi
     purge_files
+    purge_proxy
     # Deepest first; what is not empty is the user's.
     printf '%s\n' "$made_dirs" | sort -r | while IFS= read -r _d; do
         [ -z "$_d" ] || rmdir "$root$_d" 2>/dev/null || :
@@ -108,6 +109,23 @@ purge_files() {
         _d=${_f%/*}
         while [ "${_d%/*}" != "" ] && rmdir "$root$_d" 2>/dev/null; do _d=${_d%/*}; done
     done
+}
+
+# nginx would not even start where a site names an upstream that is gone.
+purge_proxy() {
+    _aside=$proxy_conf.relpack-old
+    [ ! -e "$_aside" ] || mv "$_aside" "$proxy_conf"
+    [ -e "$proxy_conf" ] || return 0
+    mv "$proxy_conf" "$_aside"
+    if ! command -v nginx >/dev/null || nginx -t >/dev/null 2>&1; then
+        rm -f "$_aside"
+        if systemd_runs && systemctl -q is-active nginx.service; then
+            systemctl reload nginx.service || say "warning: nginx could not be reloaded (hint: systemctl reload nginx)"
+        fi
+    else
+        mv "$_aside" "$proxy_conf"
+        say "$proxy_conf is kept: nginx refuses its configuration without it (hint: remove what names the upstream $name, then this file)"
+    fi
 }
 
 # A user that we made goes, unless something on this host still belongs to it.

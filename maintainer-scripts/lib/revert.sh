@@ -112,6 +112,7 @@ revert_to() {
 revert_start() {
     _sockets=
     _again=
+    _calm=
     _later=
     _gate=
     for _u in $j_running; do
@@ -123,9 +124,9 @@ revert_start() {
         if unit_masked "$_u" || ! policy_allows "$_u" restart; then continue; fi
         case $_u in
         *.service)
-            # One that was not reached yet runs on.
+            # One that was not reached yet runs on; so does one that crashed until systemd found this release.
             if [ "$(unit_show "$_u" ActiveState)" = active ] && [ "$(unit_release "$_u")" = "$1" ]; then
-                :
+                _calm="$_calm $_u"
             elif nobody_waits "$1" "$_u"; then
                 _later="$_later $_u"
             else
@@ -142,6 +143,9 @@ revert_start() {
         systemctl reset-failed "$_u" 2>/dev/null || :
         systemctl --no-block restart "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
     done
+    # Its restarts so far are not this release's.
+    # shellcheck disable=SC2086
+    [ -z "$_calm" ] || systemctl reset-failed $_calm 2>/dev/null || :
     [ -n "$_again$_sockets" ] || return 0
     # shellcheck disable=SC2086
     {

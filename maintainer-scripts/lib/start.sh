@@ -1,7 +1,7 @@
 # Starting what is meant to run, by the policy of each unit.
 
-# running_units ID: which of its units are meant to run now: they run, or they are enabled and have failed. Enabled but
-# stopped is an admin's choice.
+# running_units ID: which of its units are meant to run now: they run, or they are enabled and have failed (but not
+# those that are only ever restarted). Enabled but stopped is an admin's choice.
 running_units() {
     _names=$(units_of "$1" | unit_instances | sort -u)
     [ -n "$_names" ] || return 0
@@ -20,7 +20,9 @@ running_units() {
         Id=*) _u=$_v ;;
         ActiveState=active | ActiveState=activating | ActiveState=reloading | ActiveState=refreshing | ActiveState=deactivating)
             printf '%s ' "$_u" ;;
-        ActiveState=failed) if unit_enabled "$_u"; then printf '%s ' "$_u"; fi ;;
+        ActiveState=failed)
+            if unit_enabled "$_u" && [ "$(unit_setting "$1" "$_u" policy)" != try-restart ]; then printf '%s ' "$_u"; fi
+            ;;
         esac
     done <<EOF
 $_shown

@@ -145,8 +145,14 @@ fn a_host_names_instances(suite: Suite) {
     r.m.ok("! ls /etc/systemd/system/*/acme* && apt-get install -y -q acme=3.0");
     r.m.ok("systemctl is-active acme@blue.service && systemctl is-enabled acme@blue.service");
     r.m.ok("! systemctl -q is-active acme@green.service && ! systemctl -q is-enabled acme@green.service");
-    r.m.ok("apt-get purge -y -q acme && ! ls /etc/systemd/system/*/acme* /var/lib/relpack");
+    // Without the upstream that the site names, nginx would not start any more.
+    let ours = "/etc/nginx/conf.d/relpack-acme.conf";
+    r.m.ok("apt-get purge -y -q acme && ! ls /etc/systemd/system/*/acme* /var/lib/relpack")
+        .expect_says(&format!("{ours} is kept: nginx refuses its configuration without it"));
+    r.m.ok(&format!("nginx -t && [ -e {ours} ] && ! ls {ours}.*"));
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
+    r.m.ok("rm /etc/nginx/sites-enabled/acme && apt-get install -y -q acme=3.0 && apt-get purge -y -q acme");
+    r.m.ok(&format!("! ls {ours}* && nginx -t && systemctl is-active nginx.service"));
 }
 
 /// Executes itself anew on SIGHUP, from the live release; where systemd wants to hear of it, it does.

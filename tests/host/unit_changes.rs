@@ -217,6 +217,7 @@ fn policies(version: &str) -> App {
         for which in ["runs", "idle"] {
             app = app
                 .extra(&worker(&format!("acme-{policy}-{which}.service")))
+                .extra("Service.Restart = \"no\"")
                 .extra(&format!("X-Relpack.OnUpgrade = \"{policy}\""));
         }
     }
@@ -231,7 +232,9 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     let host = Host::boot(suite);
     let m = &host.m;
     host.deploy(&policies("1.0"));
-    m.ok("systemctl stop 'acme-*-idle.service'");
+    m.ok("systemctl stop 'acme-*-idle.service' && systemctl start acme-try-restart-idle.service");
+    m.ok("systemctl kill -s SEGV acme-try-restart-idle.service");
+    m.wait_for("systemctl is-failed acme-try-restart-idle.service", Duration::from_secs(10));
     let pids = || -> Vec<u64> {
         ["restart", "try-restart", "no-block", "none"]
             .iter()
