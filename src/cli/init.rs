@@ -113,7 +113,8 @@ fn answers(args: &Args, seen: &mut Seen) -> Result<Answers, Failure> {
     let description = match &seen.description {
         Some(text) => text.clone(),
         None => {
-            let guess = format!("{name}, a {} application", seen.runtime.word());
+            // Developer's Reference 6.2.2: neither the name nor an article comes first.
+            let guess = format!("{} application {name}", seen.runtime.word());
             let asked = match terminal {
                 true => ask("Description in one line", &guess, |text| {
                     init::description(text).ok_or_else(|| "it is empty".to_owned())

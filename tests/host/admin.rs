@@ -6,8 +6,8 @@ use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
 on_each_suite![
-    every_choice_survives;
     sampled:
+    every_choice_survives,
     starts_are_forbidden_and_migrations_too,
 ];
 

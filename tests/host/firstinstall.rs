@@ -8,9 +8,9 @@ use crate::support::{App, Behaviour, Host, Machine, Migration, Repo, Suite, Tran
 
 on_each_suite![
     a_variable_is_missing,
-    without_systemd,
     the_example_hello;
     sampled:
+    without_systemd,
     a_variable_is_set_beforehand,
     a_variable_is_missing_at_a_reboot,
     a_variable_is_missing_for_two_versions,

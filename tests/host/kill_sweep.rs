@@ -9,7 +9,7 @@ use crate::support::sweep::{self, Break, Look, Tally};
 use crate::support::{App, Host, Machine, Migration, Suite, Transport, sample};
 use crate::{hold, on_each_suite};
 
-on_each_suite![sampled: install, upgrade, rollback, remove];
+on_each_suite![rotated: install, upgrade, rollback, remove];
 
 /// Points of a sample, and of all, all of which have to hold.
 const FLOORS: [usize; 2] = [10, 130];

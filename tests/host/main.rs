@@ -50,5 +50,6 @@ mod tarball;
 mod tarball_kills;
 mod together;
 mod traffic;
+mod unattended;
 mod unit_changes;
 mod upgrade;

@@ -8,7 +8,7 @@ use crate::support::app::Built;
 use crate::support::root::say;
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
 
-on_each_suite![sampled: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host];
+on_each_suite![rotated: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host];
 
 fn app(version: &str) -> App {
     App::new(version).migration(Migration::Ok).timer().settle("0s")
@@ -73,6 +73,8 @@ enum Operation {
     Remove,
     /// Afterwards the person wants to keep it.
     KeepAfterAll,
+    /// The first one: what was there before is purged.
+    Install,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,10 +124,15 @@ const POINTS: &[(Operation, &[&str])] = &[
     ]),
     (Operation::Remove, &["before-remove", "after-remove"]),
     (Operation::KeepAfterAll, &["before-remove", "after-remove"]),
+    (Operation::Install, &[
+        "before-prepare", "after-prepare", "before-stage", "after-stage", "stage-renamed", "before-store", "after-store",
+        "before-migrate", "after-migrate", "before-switch", "after-switch", "switched", "reloaded", "before-start",
+        "after-start", "started", "before-finish", "after-finish", "before-idle", "after-idle",
+    ]),
 ];
 
 /// On each suite.
-const STATES_SAMPLED: usize = 6;
+const STATES_SAMPLED: usize = 10;
 
 fn a_boot_in_every_state(suite: Suite) {
     let all: Vec<State> = POINTS
@@ -170,7 +177,7 @@ fn a_boot_in_every_state(suite: Suite) {
         states.len(),
         all.len()
     ));
-    assert!(states.len() >= STATES_SAMPLED);
+    assert!(states.len() >= if sample::full() { all.len() } else { STATES_SAMPLED });
 }
 
 /// Goes through one state; returns the release that serves in the end.
@@ -185,6 +192,10 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
             "acme-release rollback".to_owned()
         }
         Operation::Remove | Operation::KeepAfterAll => "apt-get remove -y -q acme".to_owned(),
+        Operation::Install => {
+            host.m.ok("apt-get purge -y -q acme && [ ! -e /opt/acme/releases ]");
+            by_apt
+        }
     };
     faults::arm(&host.m, state.point, faults::HOLD);
     let running = host
@@ -202,6 +213,9 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
     running.wait(Duration::from_secs(30));
 
     host.resumed();
+    if state.operation == Operation::Install && state.is_left_alone() {
+        return begun_anew(host, state, new, &context);
+    }
     let answer = host.whole(&[old, new], &context);
     if !state.is_left_alone() {
         return went_on(host, state, old, new, &context);
@@ -251,6 +265,7 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
             host.all_well(new, &new.version);
             new
         }
+        Operation::Install => unreachable!("begun_anew looks after it"),
         Operation::KeepAfterAll => {
             m.ok(&format!("dpkg -i /srv/apt/acme_{}_*.deb", old.version));
             host.all_well(old, &old.version);
@@ -259,10 +274,23 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
     }
 }
 
+/// A first install that nobody has gone on with: what it brought serves whole, or nothing does, until a person goes on.
+fn begun_anew<'a>(host: &Host, state: State, new: &'a Built, context: &str) -> &'a Built {
+    let serves = host.m.sh("curl -s http://127.0.0.1:3000/").succeeded();
+    if serves {
+        host.whole(&[new], context);
+    }
+    assert!(serves || state.point != "after-idle", "{context}: nothing serves");
+    host.no_unit_failed();
+    host.m.ok("dpkg --configure -a");
+    host.all_well(new, &new.version);
+    new
+}
+
 /// Nobody has typed anything.
 fn went_on<'a>(host: &Host, state: State, old: &'a Built, new: &'a Built, context: &str) -> &'a Built {
     let ends_with = match state.operation {
-        Operation::Upgrade => new,
+        Operation::Upgrade | Operation::Install => new,
         _ => old,
     };
     let healed = format!(

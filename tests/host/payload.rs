@@ -13,7 +13,7 @@ use crate::tarball::{script, unpacked};
 const LARGE: u64 = 9 << 30;
 
 on_each_suite![
-    sampled:
+    rotated:
     as_files,
     every_archive,
     odd_files_are_installed_right,

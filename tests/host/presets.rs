@@ -15,7 +15,7 @@ use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
 use crate::support::{sample, sandbox};
 
-on_each_suite![python, rust; sampled: node];
+on_each_suite![rotated: python, rust, node];
 
 /// A program and how it is packed.
 struct Program {

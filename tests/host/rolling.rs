@@ -7,7 +7,7 @@ use crate::support::site::{PORT, Site, Upstream, install};
 use crate::support::{Suite, sample};
 
 on_each_suite![
-    sampled:
+    rotated:
     rolling_drops_nothing,
     rolling_goes_back,
     admins_instances_take_part,

@@ -152,7 +152,9 @@ fn a_host_names_instances(suite: Suite) {
     r.m.ok(&format!("nginx -t && [ -e {ours} ] && ! ls {ours}.*"));
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
     r.m.ok("rm /etc/nginx/sites-enabled/acme && apt-get install -y -q acme=3.0 && apt-get purge -y -q acme");
-    r.m.ok(&format!("! ls {ours}* && nginx -t && systemctl is-active nginx.service"));
+    r.m.ok(&format!(
+        "! ls {ours}* && nginx -t && systemctl is-active nginx.service"
+    ));
 }
 
 /// Executes itself anew on SIGHUP, from the live release; where systemd wants to hear of it, it does.

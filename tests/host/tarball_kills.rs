@@ -7,10 +7,10 @@ use crate::support::app::Built;
 use crate::support::{Machine, Suite, sample};
 use crate::tarball::{script, unpacked};
 
-on_each_suite![sampled: install, upgrade, rollback, uninstall];
+on_each_suite![rotated: install, upgrade, rollback, uninstall];
 
 /// Of a sample only the upgrade, whose points are those of all the others too; and of all.
-const FLOORS: [usize; 2] = [6, 100];
+const FLOORS: [usize; 2] = [10, 100];
 
 /// A host, and both versions unpacked on it; the first so many are installed.
 fn host(suite: Suite, installed: usize) -> (Machine, [Built; 2]) {

@@ -8,7 +8,7 @@ use crate::support::site::{PORT, Site, Upstream, head, install};
 use crate::support::{Suite, sample};
 
 on_each_suite![
-    sampled:
+    rotated:
     a_socket_listens_through_everything,
     a_server_of_somebody_else,
     a_websocket_lives_until_the_drain,

@@ -234,7 +234,10 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     host.deploy(&policies("1.0"));
     m.ok("systemctl stop 'acme-*-idle.service' && systemctl start acme-try-restart-idle.service");
     m.ok("systemctl kill -s SEGV acme-try-restart-idle.service");
-    m.wait_for("systemctl is-failed acme-try-restart-idle.service", Duration::from_secs(10));
+    m.wait_for(
+        "systemctl is-failed acme-try-restart-idle.service",
+        Duration::from_secs(10),
+    );
     let pids = || -> Vec<u64> {
         ["restart", "try-restart", "no-block", "none"]
             .iter()

@@ -49,6 +49,11 @@ impl Packages {
             }
         }
     }
+
+    /// Those that a host has.
+    pub fn copied(&self) -> Vec<PathBuf> {
+        self.copied.iter().cloned().collect()
+    }
 }
 
 /// The packages in all `dist` directories below `dir`, at most four levels deep; a release's own tree is deeper.

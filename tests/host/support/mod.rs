@@ -44,20 +44,27 @@ pub fn expect_same(before: &str, after: &str, context: &str) {
 
 /// One `#[test]` a suite for each function named: `bookworm::name` and `trixie::name`, so that
 /// `cargo test --test host -- rollback::bookworm` picks one file on one suite. Those after `sampled:` take long: the seed
-/// says on which suite each of them runs, see [`sample::elsewhere`].
+/// says on which suite each of them runs, see [`sample::run`]. Those after `rotated:` take longest: of them only half run
+/// at all, see [`sample::in_turn`].
 ///
 /// Each function takes a [`Suite`].
 #[macro_export]
 macro_rules! on_each_suite {
-    (sampled: $($long:ident),+ $(,)?) => { $crate::on_each_suite![; sampled: $($long),+]; };
-    ($($name:ident),* $(,)? $(; sampled: $($long:ident),+ $(,)?)?) => {
+    (sampled: $($more:tt)+) => { $crate::on_each_suite![; sampled: $($more)+]; };
+    (rotated: $($more:tt)+) => { $crate::on_each_suite![; rotated: $($more)+]; };
+    ($($name:ident),* $(,)? $(; sampled: $($long:ident),+ $(,)?)? $(; rotated: $($turn:ident),+ $(,)?)?) => {
+        $(const TURNS: &[&str] = &[$(stringify!($turn)),+];)?
         mod bookworm {
-            $(#[test] fn $name() { super::$name($crate::support::Suite::Bookworm) })*
-            $($(#[test] fn $long() { $crate::support::sample::run(stringify!($long), $crate::support::Suite::Bookworm, super::$long) })+)?
+            const HERE: $crate::support::Suite = $crate::support::Suite::Bookworm;
+            $(#[test] fn $name() { super::$name(HERE) })*
+            $($(#[test] fn $long() { $crate::support::sample::run(stringify!($long), HERE, super::$long) })+)?
+            $($(#[test] fn $turn() { $crate::support::sample::in_turn(super::TURNS, stringify!($turn), HERE, super::$turn) })+)?
         }
         mod trixie {
-            $(#[test] fn $name() { super::$name($crate::support::Suite::Trixie) })*
-            $($(#[test] fn $long() { $crate::support::sample::run(stringify!($long), $crate::support::Suite::Trixie, super::$long) })+)?
+            const HERE: $crate::support::Suite = $crate::support::Suite::Trixie;
+            $(#[test] fn $name() { super::$name(HERE) })*
+            $($(#[test] fn $long() { $crate::support::sample::run(stringify!($long), HERE, super::$long) })+)?
+            $($(#[test] fn $turn() { $crate::support::sample::in_turn(super::TURNS, stringify!($turn), HERE, super::$turn) })+)?
         }
     };
 }

@@ -38,17 +38,35 @@ fn elsewhere(suite: Suite, name: &str) -> bool {
     let number: u64 = name.bytes().map(u64::from).sum();
     let other = !full() && (seed() + number) % 2 != suite as u64;
     if other {
-        eprintln!(
-            "{suite}: not in the sample of RELPACK_SEED={}, RELPACK_FULL=1 runs it",
-            seed()
-        );
+        not_here(suite);
     }
     other
 }
 
+fn not_here(suite: Suite) {
+    eprintln!(
+        "{suite}: not in the sample of RELPACK_SEED={}, RELPACK_FULL=1 runs it",
+        seed()
+    );
+}
+
+/// Runs one of the longest tests, unless it is not its turn: of four that follow each other in `turns`, a run has one on
+/// each suite, so that four runs with seeds in a row have them all on both. In full, all run on both.
+pub fn in_turn(turns: &[&str], name: &str, suite: Suite, test: fn(Suite)) {
+    let Some(position) = turns.iter().position(|turn| *turn == name) else {
+        panic!("{name} is not among {turns:?}");
+    };
+    if full() || (seed() + position as u64) % 4 == 2 * suite as u64 {
+        test(suite);
+    } else {
+        not_here(suite);
+    }
+}
+
 /// All of them in full, else one by the seed.
 pub fn one_of<T, const N: usize>(suite: Suite, all: [T; N]) -> Vec<T> {
-    let chosen = usize::try_from(seed() / 2).unwrap_or(0) + suite as usize;
+    // Whose turn it is has used up the seed's lowest two bits.
+    let chosen = usize::try_from(seed() / 4).unwrap_or(0) + suite as usize;
     let of_all = all.into_iter().enumerate();
     of_all
         .filter(|(number, _)| full() || number % N == chosen % N)

@@ -12,6 +12,7 @@ use super::machine::Machine;
 use super::process::{self, Output};
 use super::root::{self, Suite};
 use super::{sample, sandbox};
+use crate::common::lintian;
 
 /// Requests, one after the other in each of four lanes, until /run/load.stop is there. A line each: when, status, how curl ended, time.
 const LOAD: &str = r#"
@@ -81,6 +82,7 @@ impl Start {
             }
         }
         self.look_at(&host);
+        lintian::expect_silent(&packages.copied());
         host
     }
 
