@@ -13,7 +13,7 @@ use crate::support::process;
 use crate::support::repo::{Repo, Transport};
 use crate::support::root::Suite;
 
-on_each_suite![sampled: takes_over_from_cargo_deb];
+on_each_suite![rotated: takes_over_from_cargo_deb];
 
 const MANIFEST: &str = r#"
 [package]

@@ -8,7 +8,7 @@ use crate::support::{App, Host, Machine, Migration, Repo, Suite, Transport, expe
 
 on_each_suite![
     with_needrestart;
-    sampled:
+    rotated:
     in_a_chroot_of_a_running_host,
     in_a_container_without_systemd,
     into_a_foreign_root,

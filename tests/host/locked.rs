@@ -9,7 +9,7 @@ use crate::support::app::relpack;
 use crate::support::repo::PlainDeb;
 use crate::support::{App, Host, Suite};
 
-on_each_suite![sampled: apt_brings_what_the_lock_says];
+on_each_suite![rotated: apt_brings_what_the_lock_says];
 
 /// The library in two versions, the second with one more function.
 const LIBRARY: [(&str, &str); 2] = [

@@ -12,7 +12,7 @@ use crate::support::process;
 use crate::support::root::Suite;
 
 on_each_suite![
-    sampled:
+    rotated:
     a_host_of_an_earlier_version_goes_forward_and_back,
 ];
 

@@ -13,7 +13,7 @@ use crate::support::process;
 use crate::support::root::{self, Suite};
 
 on_each_suite![
-    sampled:
+    rotated:
     the_example_leaves_nothing_behind,
 ];
 

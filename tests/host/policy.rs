@@ -11,7 +11,7 @@ use crate::support::stage::Stage;
 use crate::support::tamper::{CALLS, FAIL, tampered};
 use crate::support::{App, Host, Suite, app, sample};
 
-on_each_suite![sampled: every_call_fails, rare_calls];
+on_each_suite![rotated: every_call_fails, rare_calls];
 
 /// Of each suite's points, at least so many run.
 const FLOOR: usize = 16;

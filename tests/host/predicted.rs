@@ -9,7 +9,7 @@ use crate::support::app::{Built, relpack};
 use crate::support::site::Site;
 use crate::support::{Suite, sample};
 
-on_each_suite![sampled: each_unit_does_what_was_said];
+on_each_suite![rotated: each_unit_does_what_was_said];
 
 /// Whether it runs, and since which start.
 type State = (bool, String);

@@ -7,7 +7,7 @@ use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::{App, Behaviour, Host, Machine, Suite};
 
-on_each_suite![sampled: healing_and_rollback, both_releases_are_sick, two_builds_of_one_version];
+on_each_suite![rotated: healing_and_rollback, both_releases_are_sick, two_builds_of_one_version];
 
 /// A start of this one takes some seconds while /etc/slow exists.
 fn app(version: &str) -> App {

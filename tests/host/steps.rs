@@ -7,7 +7,7 @@ use crate::support::stage::Asked::{self, Downgrade, Install, Purge, Reinstall, R
 use crate::support::stage::Stage;
 use crate::support::{Suite, sample};
 
-on_each_suite![sampled: every_step_fails];
+on_each_suite![rotated: every_step_fails];
 
 /// Of each suite's points, at least so many run.
 const FLOOR: usize = 10;

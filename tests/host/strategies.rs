@@ -8,7 +8,7 @@ use crate::support::Suite;
 use crate::support::site::{Site, head};
 
 on_each_suite![
-    sampled:
+    rotated:
     a_lame_duck_says_so_before_it_stops,
     a_host_names_instances,
     the_strategy_reload,

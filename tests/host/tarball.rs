@@ -8,7 +8,7 @@ use crate::support::app::{Built, artifact_as, expect_serves, relpack};
 use crate::support::site::Site;
 use crate::support::{App, Behaviour, Machine, Migration, Suite, sample};
 
-on_each_suite![sampled: whole_life];
+on_each_suite![rotated: whole_life];
 
 fn app(version: &str) -> App {
     App::new(version).settle("0s").migration(Migration::Ok)

@@ -8,7 +8,7 @@ use crate::support::app::{Built, ask_on};
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, expect_same};
 
 on_each_suite![
-    sampled:
+    rotated:
     two_activations_at_once,
     a_process_keeps_its_release,
     what_is_left_running_blocks_nobody,

@@ -6,7 +6,7 @@ use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
 on_each_suite![
-    sampled:
+    rotated:
     renamed_and_of_another_kind,
     on_upgrade_says_what_happens,
     what_only_the_failed_release_has_never_starts,
