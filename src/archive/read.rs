@@ -14,6 +14,7 @@ use super::control::parse_paragraph;
 use super::digest::DigestReader;
 use super::limit::{Bounded, is_limit};
 use super::release::ReleaseBuilder;
+use super::tarball;
 use super::untar::{TarError, TarReader};
 use super::{ControlFile, Digests, Md5};
 use crate::model::{Compression, ReleaseId, TreePath};
@@ -448,6 +449,7 @@ impl Artifact {
     fn release_of_tarball(&self) -> Result<Release, ArtifactError> {
         let mut builder = ReleaseBuilder::default();
         let mut delivered = None;
+        let mut identity = None;
         let mut top: Option<String> = None;
         self.walk(&mut |entry, body| {
             let (first, below) = entry.path.as_str().split_once('/').unwrap_or((entry.path.as_str(), ""));
@@ -461,6 +463,9 @@ impl Artifact {
                 builder.add(self, "the tarball", entry, inside, body)?;
             } else if below == "release.manifest" && entry.kind == InfoKind::File {
                 delivered = Some(self.small(entry, body, self.limits.manifest_bytes)?);
+            } else if below == "install" && entry.kind == InfoKind::File {
+                let script = self.small(entry, body, self.limits.control_bytes)?;
+                identity = tarball::identity(first, &String::from_utf8_lossy(&script));
             }
             Ok(())
         })?;
@@ -469,6 +474,7 @@ impl Artifact {
             return Err(self.bad("the tarball", "has no release in it"));
         }
         release.delivered = delivered;
+        release.identity = identity;
         Ok(release)
     }
 

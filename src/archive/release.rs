@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256 as Hasher};
 
 use super::Digests;
 use super::read::{Artifact, ArtifactError};
+use super::tarball::Identity;
 use super::untar::{EntryInfo, InfoKind};
 use crate::model::{ReleaseId, Sha256, TreePath};
 use crate::tree::{EntryKind, Manifest, ManifestBuilder};
@@ -16,6 +17,8 @@ use crate::tree::{EntryKind, Manifest, ManifestBuilder};
 pub struct Release {
     /// The id in the payload's name; a tarball has none.
     pub named: Option<ReleaseId>,
+    /// What a tarball is of, where it says so; a `.deb` has its control file.
+    pub identity: Option<Identity>,
     /// The manifest delivered beside it.
     pub delivered: Option<Vec<u8>>,
     /// The manifest of what is really there.
@@ -170,6 +173,7 @@ impl ReleaseBuilder {
         let Self { metadata, oddities, .. } = self;
         Ok(Release {
             named: None,
+            identity: None,
             delivered: None,
             manifest: manifest.finish(),
             sizes,

@@ -8,7 +8,7 @@ use super::digest::{ArtifactDigest, ArtifactState};
 use super::payload::{tree_len, write_tree};
 use super::tar::{END, TarWriter};
 use super::{ArchiveError, DigestWriter, Progress, check_mtime, zst};
-use crate::model::{Packing, TreePath};
+use crate::model::{DebVersion, PackageName, Packing, TreePath};
 use crate::tree::{Manifest, Tree};
 
 /// A file beside the release, known once the release's manifest is.
@@ -95,6 +95,34 @@ fn write_entries<W: Write>(
     Ok((manifest, tar.finish().map_err(&failed)?))
 }
 
+/// What a tarball says it is of. It has no control file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The package.
+    pub name: PackageName,
+    /// With its epoch, which the top directory's name leaves out.
+    pub version: DebVersion,
+    /// Of the top directory's name.
+    pub architecture: String,
+}
+
+/// Reads it from the top directory's name and the script `install`, which have to agree.
+pub(super) fn identity(top: &str, install: &str) -> Option<Identity> {
+    let value = |key: &str| {
+        let text = install.lines().find_map(|line| line.strip_prefix(key))?;
+        text.strip_prefix('\'')?.strip_suffix('\'')
+    };
+    let name: PackageName = value("name=")?.parse().ok()?;
+    let version: DebVersion = value("version=")?.parse().ok()?;
+    let rest = top.strip_prefix(name.as_str())?.strip_prefix('-')?;
+    let architecture = rest.strip_prefix(version.without_epoch())?.strip_prefix('-')?;
+    (!architecture.is_empty()).then(|| Identity {
+        architecture: architecture.to_owned(),
+        name,
+        version,
+    })
+}
+
 fn write_beside<W: Write>(tar: &mut TarWriter<W>, top: &TreePath, beside: &Tree) -> io::Result<()> {
     use crate::tree::{Node, Source};
     for (path, node) in beside.iter() {
@@ -110,4 +138,26 @@ fn write_beside<W: Write>(tar: &mut TarWriter<W>, top: &TreePath, beside: &Tree)
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tarball_says_what_it_is_of() {
+        let install = "#!/bin/sh\nname='acme-2'\nprefix='/opt/acme-2'\nversion='1:2.0-1'\nname=x\n";
+        let found = identity("acme-2-2.0-1-amd64", install).unwrap();
+        let said = (found.name.as_str(), found.version.as_str(), found.architecture.as_str());
+        assert_eq!(said, ("acme-2", "1:2.0-1", "amd64"));
+        for (top, install) in [
+            ("acme-2-2.0-2-amd64", install),
+            ("acme-2-2.0-1-", install),
+            ("other-2.0-1-amd64", install),
+            ("acme-2-2.0-1-amd64", "name='acme-2'\n"),
+            ("acme-2-2.0-1-amd64", "name='Acme'\nversion='1:2.0-1'\n"),
+        ] {
+            assert_eq!(identity(top, install), None, "{top}");
+        }
+    }
 }

@@ -73,16 +73,19 @@ impl Contents {
             },
             size: artifact.size(),
             id: release.manifest.id().to_string(),
-            control: artifact
-                .control()
-                .map(|control| {
-                    control
-                        .fields
-                        .iter()
-                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                        .collect()
-                })
-                .unwrap_or_default(),
+            control: match (artifact.control(), &release.identity) {
+                (Some(control), _) => control
+                    .fields
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+                (None, Some(identity)) => vec![
+                    ("Package".to_owned(), identity.name.to_string()),
+                    ("Version".to_owned(), identity.version.to_string()),
+                    ("Architecture".to_owned(), identity.architecture.clone()),
+                ],
+                (None, None) => Vec::new(),
+            },
             units: units(release),
             files: count,
             bytes,

@@ -185,7 +185,11 @@ fn at_point(
         (way, 1, _) => way.to_owned(),
         (way, 2, true) => format!("{way}, as apt says"),
         (way, _, true) => format!("{CONFIGURE}, as apt says, then {way}"),
-        (way, _, false) => format!("{way}, after apt said something else than {CONFIGURE}"),
+        (way, _, false) => {
+            return Err(format!(
+                "{way}, after apt said something else than {CONFIGURE}\n{finished}"
+            ));
+        }
     };
     *ways.entry(way).or_default() += 1;
 
