@@ -4,7 +4,7 @@
 //! where the file system lacks that, a hidden temporary file is used, and removed unless the process is killed.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 /// Why an artifact can't be put in place.
 #[derive(Debug, thiserror::Error)]
-#[error("can't {action} {path:?} (hint: check the space and the permissions there)")]
+#[error("can't {action} {path:?} (hint: {})", self.hint())]
 pub struct OutputError {
     action: &'static str,
     path: PathBuf,
@@ -27,6 +27,17 @@ impl OutputError {
             action,
             path: path.to_owned(),
             source,
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self.source.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                "a file is in its place: move it away, or name another directory"
+            }
+            ErrorKind::IsADirectory => "a directory is in its place: move it away, or name another directory",
+            ErrorKind::InvalidFilename => "the name is too long for this file system",
+            _ => "check the space and the permissions there",
         }
     }
 }

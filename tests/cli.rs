@@ -246,8 +246,46 @@ fn a_full_or_forbidden_output_is_status_4_and_leaves_nothing() {
     let dir = application(temp.path());
     write(&dir.join("dist"), "a file is in the way", 0o644);
     let said = fails(relpack().arg("build").arg("-C").arg(&dir), 4);
-    assert!(said.contains("dist"), "{said}");
+    assert!(
+        said.contains("dist") && said.contains("a file is in its place"),
+        "{said}"
+    );
     assert_eq!(fs::read_to_string(dir.join("dist")).unwrap(), "a file is in the way");
+    fs::create_dir_all(dir.join("out/acme_1.4.0_all.deb")).unwrap();
+    let said = fails(
+        relpack()
+            .args(["build", "--out", "out", "-C"])
+            .arg(&dir)
+            .current_dir(&dir),
+        4,
+    );
+    assert!(said.contains("a directory is in its place"), "{said}");
+}
+
+#[test]
+fn a_configuration_that_leads_nowhere_is_status_1() {
+    let temp = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("relpack.toml", temp.path().join("relpack.toml")).unwrap();
+    let said = fails(relpack().arg("build").arg("-C").arg(temp.path()), 1);
+    assert!(
+        said.contains("relpack.toml") && said.contains("help: check the path"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_version_that_no_file_can_be_called_after_is_told_at_its_line() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let text = crate::common::CONFIG.replace("1.4.0", &"1".repeat(250));
+    write(&dir.join("relpack.toml"), &text, 0o644);
+    let said = fails(relpack().arg("build").arg("-C").arg(&dir), 1);
+    assert!(
+        said.contains("relpack.toml:4") && said.contains("too long for the name of a file"),
+        "{said}"
+    );
+    let checked = relpack().arg("check").arg("-C").arg(&dir).output().unwrap();
+    assert_eq!(checked.status.code(), Some(1));
 }
 
 #[test]
@@ -280,6 +318,13 @@ fn verify_tells_a_changed_or_damaged_artifact_by_status_3() {
     );
     fs::write(&deb, &bytes[..bytes.len() / 2]).unwrap();
     fails(relpack().arg("verify").arg(&deb), 3);
+    let damaged = relpack().arg("verify").arg("--json").arg(&deb).output().unwrap();
+    let object = json(&String::from_utf8_lossy(&damaged.stdout));
+    assert_eq!(damaged.status.code(), Some(3));
+    assert!(
+        object["release_id"].is_null() && object["mismatches"][0].is_string(),
+        "{object}"
+    );
     fails(relpack().arg("inspect").arg(&deb), 1);
     fails(relpack().arg("verify").arg(dir.join("nowhere.deb")), 1);
 }

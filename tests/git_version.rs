@@ -112,6 +112,62 @@ fn versions_rise_with_the_commits() {
 }
 
 #[test]
+fn in_a_repository_of_several_packages_the_tags_of_others_do_not_count() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = temp.path();
+    let dir = repository.join("services/web");
+    fs::create_dir_all(&dir).unwrap();
+    application(&dir);
+    let text = crate::common::CONFIG.replace("version = \"1.4.0\"", "version = \"git\"");
+    fs::write(dir.join("relpack.toml"), text).unwrap();
+    git(repository, &["init", "-q"]);
+    commit(&dir, "first");
+    for tag in ["worker-v9.1.0", "worker/v9.0.0", "lib/web/v8.0", "webs-v7.0"] {
+        git(repository, &["tag", tag]);
+    }
+    let said = fails(&mut plan(&dir), 1);
+    assert!(said.contains("git tag v1.0.0 or acme-v1.0.0"), "{said}");
+    let tags = [
+        "services/web/v1.0",
+        "web-v1.1",
+        "web/v1.2",
+        "acme/v1.3",
+        "acme-v1.4",
+        "v1.5",
+        "services/web-v1.6",
+    ];
+    for (number, tag) in tags.into_iter().enumerate() {
+        git(repository, &["tag", tag]);
+        assert_eq!(version(&dir), format!("1.{number}"), "{tag}");
+    }
+}
+
+#[test]
+fn a_pre_release_that_dpkg_would_sort_behind_its_release_is_told() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let said = |version: &str| {
+        let output = plan(&dir).args(["--version", version]).output().unwrap();
+        assert!(output.status.success());
+        crate::common::both(&output)
+    };
+    let warned = said("1.0.0-rc.1");
+    assert!(warned.contains("write 1.0.0~rc.1"), "{warned}");
+    assert!(!said("1.0.0~rc.1").contains("a tilde"));
+    fs::write(
+        dir.join("relpack.toml"),
+        crate::common::CONFIG.replace("\"1.4.0\"", "\"1.4.0rc1\""),
+    )
+    .unwrap();
+    let output = plan(&dir).output().unwrap();
+    let warned = crate::common::both(&output);
+    assert!(
+        warned.contains("relpack.toml:4") && warned.contains("write 1.4.0~rc1"),
+        "{warned}"
+    );
+}
+
+#[test]
 fn uncommitted_changes_are_told() {
     let temp = tempfile::tempdir().unwrap();
     checkout(temp.path());

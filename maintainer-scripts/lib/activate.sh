@@ -170,11 +170,29 @@ activation_same() {
     for _u in $j_running; do
         case $(unit_show "$_u" ActiveState) in
         failed)
+            _with=
+            case $_u in *.socket) _with=$(socket_caller "$1" "$_u") || continue ;; esac
             systemctl reset-failed "$_u"
-            systemctl --no-block start "$_u" || say "warning: $_u has failed and could not be started (hint: systemctl start $_u)"
+            # shellcheck disable=SC2086
+            systemctl --no-block start "$_u" $_with || say "warning: $_u has failed and could not be started (hint: systemctl start $_u)"
             ;;
         esac
     done
+}
+
+# socket_caller ID SOCKET: systemd refuses to start a socket whose service runs. One that crashes for want of it is stopped
+# for it, and printed, to be started with it; of one that runs well, the socket stays down.
+socket_caller() {
+    _served=$(socket_service "$1" "$2")
+    was_running "$_served" || return 0
+    unit_show_all "$_served"
+    if [ "$u_state" = active ] && [ "${u_restarts:-0}" = 0 ]; then
+        socket_left "$2" "$_served"
+        return 1
+    fi
+    bounded systemctl stop "$_served" || :
+    systemctl reset-failed "$_served" 2>/dev/null || :
+    printf '%s\n' "$_served"
 }
 
 # activation_postpone: the host goes down in the middle of an activation. systemd stops what was started for it, refuses

@@ -100,6 +100,8 @@ swap_start() {
     # Just rolled back from, and not drained yet: it still is what is wanted.
     if [ "$(unit_show "$2" ActiveState)" != active ] || [ "$(unit_release "$2")" != "$1" ]; then
         bounded systemctl stop "$2"
+        # It may have crashed once more until then.
+        systemctl reset-failed "$2" 2>/dev/null || :
         instance_point "$2" "$1"
         mark_serving "$2"
         daemon_reload
@@ -123,6 +125,8 @@ swap_back() {
         instance_point "$_serves" "$1"
         if [ "$(unit_show "$_serves" ActiveState)" != active ]; then
             daemon_reload
+            # Between two crashes a start would only wait for the next one, which would then count against it.
+            bounded systemctl stop "$_serves" || :
             systemctl reset-failed "$_serves" 2>/dev/null || :
             if bounded systemctl start "$_serves" && healthy "$1" "$_serves"; then :; else _sick=y; fi
         fi

@@ -35,10 +35,14 @@ host_instances() {
         *) if ! unit_enabled "$name@$_n.service"; then _ours=$_ours$_n$nl; fi ;;
         esac
     done
-    printf '%s' "$_ours" | write_file "$named_record" 0644
+    _gone=
     for _n in $_before; do
-        case $nl$_ours in *"$nl$_n$nl"*) ;; *) host_end "$name@$_n.service" ;; esac
+        case $nl$_ours in *"$nl$_n$nl"*) ;; *) _gone=$_gone$_n$nl ;; esac
     done
+    # Until they have ended they stay in it: a run that is killed meanwhile must not leave them as an admin's own.
+    printf '%s' "$_ours$_gone" | write_file "$named_record" 0644
+    for _n in $_gone; do host_end "$name@$_n.service"; done
+    [ -z "$_gone" ] || printf '%s' "$_ours" | write_file "$named_record" 0644
     for _n in $_ours; do host_begin "$1" "$name@$_n.service"; done
     [ -n "$_ours" ] || rm -f "$named_record"
 }

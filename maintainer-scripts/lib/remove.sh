@@ -111,21 +111,27 @@ purge_files() {
     done
 }
 
-# nginx would not even start where a site names an upstream that is gone.
+# nginx would not even start where a site names an upstream that is gone. Never moved away to try that: the power may fail.
 purge_proxy() {
-    _aside=$proxy_conf.relpack-old
-    [ ! -e "$_aside" ] || mv "$_aside" "$proxy_conf"
     [ -e "$proxy_conf" ] || return 0
-    mv "$proxy_conf" "$_aside"
-    if ! command -v nginx >/dev/null || nginx -t >/dev/null 2>&1; then
-        rm -f "$_aside"
-        if systemd_runs && systemctl -q is-active nginx.service; then
-            systemctl reload nginx.service || say "warning: nginx could not be reloaded (hint: systemctl reload nginx)"
+    if command -v nginx >/dev/null; then
+        _sites=$(nginx -T 2>/dev/null) || _sites=
+        if [ -z "$_sites" ] || printf '%s\n' "$_sites" | proxy_named; then
+            say "$proxy_conf is kept: nginx's sites may name its upstream (hint: nginx -T; remove what names $name, then this file)"
+            return 0
         fi
-    else
-        mv "$_aside" "$proxy_conf"
-        say "$proxy_conf is kept: nginx refuses its configuration without it (hint: remove what names the upstream $name, then this file)"
     fi
+    rm -f "$proxy_conf"
+    if systemd_runs && systemctl -q is-active nginx.service; then
+        systemctl reload nginx.service || say "warning: nginx could not be reloaded (hint: systemctl reload nginx)"
+    fi
+}
+
+# proxy_named: whether what "nginx -T" prints names the upstream, in another file than ours.
+proxy_named() {
+    _word=$(printf '%s\n' "$name" | sed 's/[.+]/[&]/g')
+    awk -v ours="# configuration file $proxy_conf:" '/^# configuration file / { skip = ($0 == ours) } !skip { sub(/#.*/, ""); print }' |
+        grep -E "(^|[^A-Za-z0-9.+_-])$_word([^A-Za-z0-9.+_-]|\$)" >/dev/null
 }
 
 # A user that we made goes, unless something on this host still belongs to it.

@@ -48,6 +48,7 @@ nothing_to_revert() {
     say "$name $j_to_version is live, but: $_reason"
     more "(hint: $name-release status)"
     history_add "$event" failed "$_reason" || :
+    rm -rf "$ducks" || :
     j_touched=
     journal_step idle || :
     # dpkg's record is in order: it was activated once, and nothing else is there.
@@ -85,6 +86,8 @@ revert_finish() {
 }
 
 revert_to() {
+    # What was about to stop serves on, or comes back.
+    rm -rf "$ducks" || :
     switch_to "$1"
     instances_follow "$1"
     attempt files_deliver "$1" "$j_to_id"
@@ -100,13 +103,18 @@ revert_to() {
     daemon_reload
     fault revert-reloaded
     [ -n "$j_touched" ] || return 0
+    # One that does not come back must not keep the others from it.
+    _failed=
     if rolls "$j_to_id"; then
-        roll_back "$1"
+        attempt roll_back "$1"
+        [ "$rc" = 0 ] || _failed=y
     elif changes_over "$j_to_id"; then
-        swap_back "$1"
+        attempt swap_back "$1"
+        [ "$rc" = 0 ] || _failed=y
     fi
     for _u in $_dropped; do systemctl reset-failed "$_u" 2>/dev/null || :; done
-    revert_start "$1"
+    attempt revert_start "$1"
+    [ "$rc" = 0 ] && [ -z "$_failed" ]
 }
 
 revert_start() {
@@ -133,7 +141,7 @@ revert_start() {
                 _again="$_again $_u"
             fi
             ;;
-        *.socket) if unit_changed "$_u" "$j_to_id" "$1" && ! socket_waits "$1" "$_u"; then _sockets="$_sockets $_u"; fi ;;
+        *.socket) if socket_moves "$_u" "$j_to_id" "$1" && ! socket_waits "$1" "$_u"; then _sockets="$_sockets $_u"; fi ;;
         *) if unit_changed "$_u" "$j_to_id" "$1"; then _again="$_again $_u"; fi ;;
         esac
         [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
@@ -143,22 +151,36 @@ revert_start() {
         systemctl reset-failed "$_u" 2>/dev/null || :
         systemctl --no-block restart "$_u" || say "warning: $_u could not be queued (hint: systemctl start $_u)"
     done
+    revert_sockets "$1"
     # Its restarts so far are not this release's.
     # shellcheck disable=SC2086
     [ -z "$_calm" ] || systemctl reset-failed $_calm 2>/dev/null || :
     [ -n "$_again$_sockets" ] || return 0
+    # Whatever one of them does, all are started: nobody else starts what was stopped here.
+    _down=
     # shellcheck disable=SC2086
     {
-        # systemd refuses to start a socket whose service runs, and a call would start it.
-        [ -z "$_sockets" ] || bounded systemctl stop $_sockets
-        [ -z "$_again" ] || bounded systemctl stop $_again
+        [ -z "$_sockets" ] || bounded systemctl stop $_sockets || :
+        [ -z "$_again" ] || bounded systemctl stop $_again || :
         # Not before: what crashes again and again would have crashed once more, and that would count against this release.
         systemctl reset-failed $_again $_sockets 2>/dev/null || :
-        [ -z "$_sockets" ] || bounded systemctl start $_sockets
-        [ -z "$_again" ] || bounded systemctl start $_again
-        lame_duck_over $_again
-        for _u in $_gate; do healthy "$1" "$_u"; done
+        [ -z "$_sockets" ] || bounded systemctl start $_sockets || _down=y
+        # What is still stopping is started when it has ended.
+        [ -z "$_again" ] || bounded systemctl start $_again || _down=y
     }
+    for _u in $_gate; do healthy "$1" "$_u" || _down=y; done
+    [ -z "$_down" ]
+}
+
+# revert_sockets ID: systemd refuses to start a socket whose service runs, and a call would start it.
+revert_sockets() {
+    _callers=
+    for _u in $_sockets; do _callers="$_callers $(socket_service "$1" "$_u")"; done
+    _runs=$_calm
+    _calm=
+    for _u in $_runs; do
+        case " $_callers " in *" $_u "*) _again="$_again $_u" ;; *) _calm="$_calm $_u" ;; esac
+    done
 }
 
 first_install_failed() {

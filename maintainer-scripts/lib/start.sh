@@ -154,8 +154,13 @@ socket_waits() {
     *) return 1 ;;
     esac
     case $(unit_show "$_served" ActiveState) in inactive | failed | '') return 1 ;; esac
-    say "$2 is left as it is: $_served, which it starts, runs on"
-    more "(hint: systemctl stop $_served && systemctl restart $2 && systemctl start $_served)"
+    socket_left "$2" "$_served"
+}
+
+# socket_left SOCKET SERVICE
+socket_left() {
+    say "$1 is left as it is: $2, which it starts, runs on"
+    more "(hint: systemctl stop $2 && systemctl restart $1 && systemctl start $2)"
 }
 
 # start_allowed UNIT: what the admin forbids stays as it is, and goes on running if it runs.
@@ -197,14 +202,27 @@ start_verb() {
         esac
         return
     fi
-    if [ "$_kind" != service ] && release_kept "$j_from_id" && ! unit_changed "$2" "$j_from_id" "$1"; then
-        echo start
-        return
+    if release_kept "$j_from_id"; then
+        case $_kind in
+        service) _same= ;;
+        socket) if socket_moves "$2" "$j_from_id" "$1"; then _same=; else _same=y; fi ;;
+        *) if unit_changed "$2" "$j_from_id" "$1"; then _same=; else _same=y; fi ;;
+        esac
+        if [ -n "$_same" ]; then
+            echo start
+            return
+        fi
     fi
     case $(unit_setting "$1" "$2" policy) in
     restart | try-restart) if [ "$_kind" = socket ]; then echo socket; else echo restart; fi ;;
     # What was started from a release of its own finds no other by a reload.
-    reload) if [ "$(unit_setting "$j_from_id" "$2" policy)" = reload ]; then echo reload; else echo restart; fi ;;
+    reload)
+        # Nor is there one to be reloaded between two crashes.
+        case $(unit_setting "$j_from_id" "$2" policy)$(unit_show "$2" ActiveState) in
+        reloadactive | reloadreloading | reloadrefreshing) echo reload ;;
+        *) echo restart ;;
+        esac
+        ;;
     no-block) echo later ;;
     esac
 }

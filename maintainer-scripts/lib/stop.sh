@@ -72,7 +72,7 @@ stop_needed() {
     case $(unit_setting "$2" "$3" kind) in
     service) ;;
     socket)
-        unit_changed "$3" "$1" "$2" || return 1
+        socket_moves "$3" "$1" "$2" || return 1
         # Else a call would start the old service once more, and systemd refuses to start a socket whose service runs.
         case $(unit_setting "$2" "$(socket_service "$2" "$3")" policy) in restart | try-restart) return 0 ;; esac
         return 1
@@ -91,7 +91,7 @@ stop_needed() {
     for _s in $(units_of "$2"); do
         case $_s in *.socket) ;; *) continue ;; esac
         [ "$(socket_service "$2" "$_s")" = "$3" ] || continue
-        if { was_running "$_s" && unit_changed "$_s" "$1" "$2"; } ||
+        if { was_running "$_s" && socket_moves "$_s" "$1" "$2"; } ||
             { ! was_running "$_s" && enabled_anew "$2" "$_s"; }; then return 0; fi
     done
     return 1

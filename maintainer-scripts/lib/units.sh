@@ -37,6 +37,9 @@ units_deliver() {
 # unit_changed UNIT FROM TO
 unit_changed() { [ "$(unit_text "$2" "$1")" != "$(unit_text "$3" "$1")" ]; }
 
+# socket_moves SOCKET ID ID: it has to be started anew, also where systemd had closed it after too many starts of its service.
+socket_moves() { unit_changed "$@" || [ "$(unit_show "$1" ActiveState)" != active ]; }
+
 # unit_file ID UNIT|INSTANCE: what a release brings for it.
 unit_file() { printf '%s/units/%s/%s\n' "$unitstore" "$1" "$(template_of "$2")"; }
 

@@ -1,7 +1,7 @@
 //! `relpack verify`: recomputes what an artifact says of itself.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use serde_json::json;
@@ -25,18 +25,20 @@ pub struct Args {
 
 /// Carries the verb out.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let artifact = Artifact::open(&args.file).map_err(failure)?;
-    let release = artifact.release().map_err(failure)?;
-    let id = release.manifest.id();
-    let mut wrong = mismatches(&release, &id);
-    wrong.extend(artifact.check_md5sums().map_err(failure)?);
-    wrong.extend(units(&artifact, &release, &id)?);
-    wrong.extend(links(&artifact, &release));
-    wrong.extend(installed_size(&artifact, &release));
-    let files = release.sizes.len();
+    let (release, wrong) = match look(&args.file) {
+        Ok(found) => found,
+        Err(error @ ArtifactError::Io { .. }) => return Err(inspect::failure(error)),
+        // What can't be read as an artifact is not what it says it is either.
+        Err(error) => {
+            if args.json {
+                print(None, None, None, &[error.to_string()])?;
+            }
+            return Err(Failure::damaged(&error));
+        }
+    };
+    let (id, files) = (release.manifest.id(), release.sizes.len());
     if args.json {
-        let object = json!({"release_id": id.as_str(), "files": files, "bytes": release.sizes.iter().sum::<u64>(), "mismatches": wrong});
-        report::out(&format!("{object:#}\n"))?;
+        print(Some(id.as_str()), Some(files), Some(release.sizes.iter().sum()), &wrong)?;
     }
     if !wrong.is_empty() {
         return Err(Failure::mismatch(wrong));
@@ -45,6 +47,25 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         report::out(&format!("release {id}: {files} files, all as the manifest says\n"))?;
     }
     Ok(())
+}
+
+/// The release of an artifact, and what in it is not as it says.
+fn look(file: &Path) -> Result<(Release, Vec<String>), ArtifactError> {
+    let artifact = Artifact::open(file)?;
+    let release = artifact.release()?;
+    let id = release.manifest.id();
+    let mut wrong = mismatches(&release, &id);
+    wrong.extend(artifact.check_md5sums()?);
+    wrong.extend(units(&artifact, &release, &id)?);
+    wrong.extend(links(&artifact, &release));
+    wrong.extend(installed_size(&artifact, &release));
+    Ok((release, wrong))
+}
+
+/// The object that machines read; without a release, where none could be read.
+fn print(id: Option<&str>, files: Option<usize>, bytes: Option<u64>, wrong: &[String]) -> Result<(), Failure> {
+    let object = json!({"release_id": id, "files": files, "bytes": bytes, "mismatches": wrong});
+    report::out(&format!("{object:#}\n"))
 }
 
 fn mismatches(release: &Release, id: &ReleaseId) -> Vec<String> {
@@ -63,7 +84,7 @@ fn mismatches(release: &Release, id: &ReleaseId) -> Vec<String> {
 }
 
 /// The delivered unit files have to be the release's own, with the id filled in.
-fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<String>, Failure> {
+fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<String>, ArtifactError> {
     const LIMIT: u64 = 1 << 20;
     let unit_of = |path: &str| {
         let (dir, name) = path.rsplit_once('/')?;
@@ -76,9 +97,7 @@ fn units(artifact: &Artifact, release: &Release, id: &ReleaseId) -> Result<Vec<S
         (dir == "usr/lib/systemd/system" || dir.ends_with("/units") && !dir.contains("/release/"))
             .then(|| name.to_owned())
     };
-    let delivered = artifact
-        .read_files(&|path| unit_of(path.as_str()).is_some(), LIMIT)
-        .map_err(failure)?;
+    let delivered = artifact.read_files(&|path| unit_of(path.as_str()).is_some(), LIMIT)?;
     let mut found: BTreeMap<String, Vec<u8>> = delivered
         .into_iter()
         .filter_map(|(path, bytes)| Some((unit_of(path.as_str())?, bytes)))
@@ -132,12 +151,4 @@ fn installed_size(artifact: &Artifact, release: &Release) -> Option<String> {
     let payload = archive + release.manifest.as_str().len() as u64;
     let real = (payload + release.sizes.iter().sum::<u64>()).div_ceil(1024);
     (said != real.to_string()).then(|| format!("Installed-Size is {said}, the content has {real} KiB"))
-}
-
-/// What can't be read as an artifact is not what it says it is either.
-fn failure(error: ArtifactError) -> Failure {
-    match error {
-        ArtifactError::Io { .. } => inspect::failure(error),
-        _ => Failure::damaged(&error),
-    }
 }

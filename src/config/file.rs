@@ -16,9 +16,12 @@ pub(super) fn read_text(path: &Path) -> Result<String, Diagnostics> {
             printable_path(path)
         );
         let problem = Diagnostics::of_file(path, text);
-        // A wrong path is the user's, as one that leads nowhere.
+        // A wrong path is the user's, as one that leads nowhere; so is a link that leads to itself (ELOOP, whose kind is not
+        // stable yet).
+        let is_loop = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         match error.kind() {
             ErrorKind::NotADirectory | ErrorKind::PermissionDenied => problem,
+            _ if is_loop => problem,
             _ => problem.environment(),
         }
     };

@@ -13,17 +13,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::model::DebVersion;
+use crate::model::{DebVersion, PackageName};
 
-/// Tags that name a version: `1.4.0`, `v1.4.0`, `release-1.4.0`, `acme-v1.4.0`, `acme/v1.4.0`.
-const TAGS: [&str; 6] = [
-    "[0-9]*",
-    "v[0-9]*",
-    "release-[0-9]*",
-    "release/[0-9]*",
-    "*-v[0-9]*",
-    "*/v[0-9]*",
-];
+/// Tags that name the version of all that a repository holds: `1.4.0`, `v1.4.0`, `release-1.4.0`, `release/1.4.0`.
+const TAGS: [&str; 4] = ["[0-9]*", "v[0-9]*", "release-[0-9]*", "release/[0-9]*"];
 /// Digits of the commit's hash: a fixed number, since git's own choice depends on how large the clone is.
 const HASH: usize = 7;
 /// Words behind a version that say "before it".
@@ -48,8 +41,8 @@ pub(super) enum GitError {
     NoCheckout(String),
     #[error("there is no commit yet (hint: git commit, and git tag v1.0.0; or write the version)")]
     NoCommit,
-    #[error("no tag names a version before this commit (hint: git tag v1.0.0, or git fetch --tags)")]
-    NoTag,
+    #[error("no tag names a version before this commit (hint: git tag v1.0.0{0}, or git fetch --tags)")]
+    NoTag(String),
     #[error(
         "this is a shallow clone without the commits down to the newest tag (hint: git fetch --unshallow --tags; in CI, fetch-depth: 0)"
     )]
@@ -60,16 +53,26 @@ pub(super) enum GitError {
     Unexpected(String),
 }
 
-/// The version of the checkout that `dir` lies in.
-pub(super) fn version(dir: &Path) -> Result<Found, GitError> {
+/// The version of the checkout that `dir` lies in. Where a repository holds several packages, the tags that begin with the
+/// name of another one are not this one's: of `acme` in `services/web` count `acme-v1.4.0`, `acme/v1.4.0`, `web-v1.4.0` and
+/// `services/web/v1.4.0`.
+pub(super) fn version(dir: &Path, package: Option<&PackageName>) -> Result<Found, GitError> {
     let shallow = asked(dir, &["rev-parse", "--is-shallow-repository"])?;
     let shallow = succeeded(&shallow).map_err(GitError::NoCheckout)? == "true";
+    let below = succeeded(&asked(dir, &["rev-parse", "--show-prefix"])?).map_err(GitError::NoCheckout)?;
+    let own = own_tags(below.trim_end_matches('/'), package);
+    let tags: Vec<&str> = TAGS.into_iter().chain(own.iter().map(String::as_str)).collect();
     let mut describe = vec!["describe", "--tags", "--long", "--dirty", "--abbrev=40"];
-    TAGS.iter().for_each(|tag| describe.extend(["--match", tag]));
+    tags.iter().for_each(|tag| describe.extend(["--match", tag]));
     let Ok(text) = succeeded(&asked(dir, &describe)?) else {
         let commit = asked(dir, &["rev-parse", "--verify", "HEAD"])?;
         succeeded(&commit).map_err(|_| GitError::NoCommit)?;
-        return Err(if shallow { GitError::Shallow } else { GitError::NoTag });
+        let or = package.map_or_else(String::new, |package| format!(" or {package}-v1.0.0"));
+        return Err(if shallow {
+            GitError::Shallow
+        } else {
+            GitError::NoTag(or)
+        });
     };
     let described = Described::parse(&text).ok_or_else(|| GitError::Unexpected(text.clone()))?;
     // In a shallow clone, the way to the tag may be cut off in places, and then the number differs from clone to clone.
@@ -78,13 +81,39 @@ pub(super) fn version(dir: &Path) -> Result<Found, GitError> {
     }
     let commit = format!("{}^{{commit}}", described.tag);
     let mut at_commit = vec!["tag", "--points-at", &commit, "--list"];
-    at_commit.extend(TAGS);
+    at_commit.extend(&tags);
     let tags = succeeded(&asked(dir, &at_commit)?).map_err(GitError::Unexpected)?;
     let version = described.version(&tags)?;
     Ok(Found {
         version,
         dirty: described.dirty,
     })
+}
+
+/// Patterns of the tags that name the version of this package alone, in the directory `below` the checkout's top.
+fn own_tags(below: &str, package: Option<&PackageName>) -> Vec<String> {
+    let last = below.rsplit('/').next().unwrap_or_default();
+    let mut names: Vec<&str> = package
+        .map(PackageName::as_str)
+        .into_iter()
+        .chain([last, below])
+        .collect();
+    names.retain(|name| !name.is_empty());
+    names.dedup();
+    // A directory's name may hold what git would take for a pattern.
+    let literal = |name: &str| -> String {
+        name.chars()
+            .flat_map(|c| {
+                ['*', '?', '[', ']', '\\']
+                    .contains(&c)
+                    .then_some('\\')
+                    .into_iter()
+                    .chain([c])
+            })
+            .collect()
+    };
+    let both = |name: &str| ["-v", "/v"].map(|mark| format!("{}{mark}[0-9]*", literal(name)));
+    names.into_iter().flat_map(both).collect()
 }
 
 fn asked(dir: &Path, arguments: &[&str]) -> Result<Output, GitError> {
@@ -155,6 +184,22 @@ impl<'a> Described<'a> {
         }
         text.parse().map_err(|_| GitError::Unexpected(text.clone()))
     }
+}
+
+/// What somebody has meant who wrote a pre-release as semantic versioning or Python does: `1.4.0~rc.1` for `1.4.0-rc.1`, which
+/// dpkg has behind 1.4.0.
+pub(super) fn pre_release_meant(version: &DebVersion) -> Option<DebVersion> {
+    let text = version.as_str();
+    let without_epoch = version.without_epoch();
+    let meant = of_tag(without_epoch).ok()?;
+    let (_, word) = meant.as_str().split_once('~')?;
+    // 1.0.2a comes after 1.0.2 where it has no number of its own.
+    let is_letter = matches!(word.get(..2), None | Some("a." | "b."));
+    if without_epoch.contains('~') || is_letter {
+        return None;
+    }
+    let epoch = &text[..text.len() - without_epoch.len()];
+    format!("{epoch}{meant}").parse().ok()
 }
 
 /// A tag as Debian orders it: what semantic versioning calls a pre-release sorts before the release.
@@ -257,6 +302,49 @@ mod tests {
             let error = of_tag(tag).unwrap_err().to_string();
             assert!(error.contains(tag) && error.contains("(hint: "), "{error}");
         }
+    }
+
+    #[test]
+    fn a_pre_release_is_known_by_its_word() {
+        for (text, meant) in [
+            ("1.0.0-rc.1", Some("1.0.0~rc.1")),
+            ("1.0.0rc1", Some("1.0.0~rc1")),
+            ("2:1.0-beta2", Some("2:1.0~beta2")),
+            ("1.0.dev3", Some("1.0~dev3")),
+            ("1.0a1", Some("1.0~a1")),
+            ("1.0.2a", None),
+            ("1.0.2b.3", None),
+            ("1.0.0~rc1", None),
+            ("1.0.0~~rc1-2", None),
+            ("1.0.0-1", None),
+            ("1.0.0+git1", None),
+            ("20240101", None),
+            ("1.0-rcs1", None),
+        ] {
+            let version: DebVersion = text.parse().unwrap();
+            assert_eq!(
+                pre_release_meant(&version).as_ref().map(DebVersion::as_str),
+                meant,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn tags_of_this_package_alone() {
+        let name: PackageName = "acme".parse().unwrap();
+        let all = own_tags("services/w*b", Some(&name));
+        let expected = [
+            "acme-v[0-9]*",
+            "acme/v[0-9]*",
+            "w\\*b-v[0-9]*",
+            "w\\*b/v[0-9]*",
+            "services/w\\*b-v[0-9]*",
+            "services/w\\*b/v[0-9]*",
+        ];
+        assert_eq!(all, expected);
+        assert_eq!(own_tags("acme", Some(&name)).len(), 2);
+        assert!(own_tags("", None).is_empty());
     }
 
     #[test]

@@ -14,13 +14,17 @@ const SYNOPSIS_MAX: usize = 80;
 /// What `package.priority` may be.
 pub const PRIORITIES: [&str; 4] = ["required", "important", "standard", "optional"];
 
+/// Of the package's name and its version: file systems have 255 bytes for a file's name, in which the architecture, what the
+/// format ends in, and what apt puts before it while it downloads have to fit as well.
+const LENGTH_MAX: usize = 200;
+
 /// The package as read; fields that are wrong hold a stand-in, and the problem is recorded.
 pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Option<Package> {
     table.need("name", "\"acme\"");
     table.need("maintainer", "\"Acme Ops <ops@acme.example>\"");
     table.need("description", "\"what it is, in a few words\"");
     let name = table.parsed::<PackageName>("name");
-    let version = version(table, dir, overrides);
+    let version = version(table, dir, name.as_ref().map(|name| &name.value), overrides);
     let maintainer = table.string("maintainer").filter(|m| is_maintainer(table, m));
     let (synopsis, description) = description(table);
     let architecture = table.parsed::<Arch>("architecture").map(|a| a.value);
@@ -51,7 +55,7 @@ pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Opti
     })
 }
 
-fn version(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Option<DebVersion> {
+fn version(table: &Table<'_>, dir: &Path, package: Option<&PackageName>, overrides: &Overrides) -> Option<DebVersion> {
     let text = table.string("version");
     let (asked, what, span) = match (&overrides.version, text) {
         (Some(version), text) => {
@@ -64,10 +68,24 @@ fn version(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Option<DebVe
         }
         (None, None) => return None,
     };
+    let length = package.map_or(0, |name| name.as_str().len());
+    if let Version::Exactly(version) = &asked
+        && length + version.as_str().len() > LENGTH_MAX
+    {
+        let message = format!("{what}: with the package's name it is too long for the name of a file");
+        let help = format!("both together may have {LENGTH_MAX} characters");
+        table.doc.push(Problem::new(span, message).help(help));
+        return None;
+    }
     if let Version::Exactly(version) = asked {
+        if let Some(meant) = git::pre_release_meant(&version) {
+            let message = format!("{what}: dpkg sorts {version} behind the release that it comes before");
+            let help = format!("write {meant}: a tilde sorts before everything, even the end");
+            table.doc.push(Problem::new(span, message).help(help).warning());
+        }
         return Some(version);
     }
-    match git::version(dir) {
+    match git::version(dir, package) {
         Ok(found) => {
             if found.dirty {
                 let message = format!(

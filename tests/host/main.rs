@@ -53,3 +53,4 @@ mod traffic;
 mod unattended;
 mod unit_changes;
 mod upgrade;
+mod way_back;

@@ -148,7 +148,7 @@ fn a_host_names_instances(suite: Suite) {
     // Without the upstream that the site names, nginx would not start any more.
     let ours = "/etc/nginx/conf.d/relpack-acme.conf";
     r.m.ok("apt-get purge -y -q acme && ! ls /etc/systemd/system/*/acme* /var/lib/relpack")
-        .expect_says(&format!("{ours} is kept: nginx refuses its configuration without it"));
+        .expect_says(&format!("{ours} is kept: nginx's sites may name its upstream"));
     r.m.ok(&format!("nginx -t && [ -e {ours} ] && ! ls {ours}.*"));
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
     r.m.ok("rm /etc/nginx/sites-enabled/acme && apt-get install -y -q acme=3.0 && apt-get purge -y -q acme");
