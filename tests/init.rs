@@ -201,6 +201,92 @@ fn what_the_files_tell_is_in_it() {
     assert!(text.contains("name = \"acme\""), "{text}");
 }
 
+/// Writes a configuration; gives it, and what was said.
+fn written(dir: &Path, args: &[&str]) -> (toml::Table, String) {
+    let output = init(dir).args(args).env_remove("CARGO_TARGET_DIR").output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let text = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+    let config = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+    (config, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Builds the package; gives its path.
+fn build(dir: &Path) -> String {
+    let built = ok(relpack().args(["build", "--json", "-C"]).arg(dir));
+    let built: Value = serde_json::from_str(&built).unwrap();
+    built["artifacts"][0]["path"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_pre_release_sorts_below_its_release() {
+    for version in ["1.0.0rc1", "1.0.0-rc.1", "1.0.0b2", "1.0.0.dev3", "1.0.0a1"] {
+        let temp = tempfile::tempdir().unwrap();
+        let project = format!("[project]\nname = \"acme\"\nversion = \"{version}\"\n");
+        write(&temp.path().join("pyproject.toml"), &project, 0o644);
+        write(&temp.path().join("server.py"), "\n", 0o644);
+        let (config, _) = written(temp.path(), &[]);
+        let found = config["package"]["version"].as_str().unwrap();
+        assert!(found.starts_with("1.0.0~"), "{version}: {found}");
+        let compared = Command::new("dpkg")
+            .args(["--compare-versions", found, "lt", "1.0.0"])
+            .status()
+            .unwrap();
+        assert!(compared.success(), "{version}: {found}");
+        assert!(build(temp.path()).contains(&format!("acme_{found}_")), "{version}");
+    }
+}
+
+/// A package's name may hold more than a user's.
+#[test]
+fn a_name_that_no_user_can_have_is_no_obstacle() {
+    for (name, package, user) in [
+        ("chat.js", "chat.js", "chat-js"),
+        ("@acme/acme.io", "acme.io", "acme-io"),
+        (
+            "customer-notification-preferences-service",
+            "customer-notification-preferences-service",
+            "customer-notification-preferenc",
+        ),
+        ("1x", "1x", "app-1x"),
+        ("root", "root", "app-root"),
+        ("a+b", "a-b", ""),
+    ] {
+        for make in [node as Make, go, rust, site] {
+            let temp = tempfile::tempdir().unwrap();
+            let dir = temp.path().join(package);
+            make(&dir);
+            let json = format!("{{\"name\": \"{name}\", \"scripts\": {{\"start\": \"node server.js\"}}}}");
+            let args: &[&str] = if dir.join("package.json").exists() {
+                fs::write(dir.join("package.json"), json).unwrap();
+                &[]
+            } else {
+                &["--name", package]
+            };
+            let (config, said) = written(&dir, args);
+            assert_eq!(said, "");
+            assert_eq!(config["package"]["name"].as_str(), Some(package));
+            let found = config.get("user").and_then(|user| user["name"].as_str());
+            assert_eq!(found, Some(user).filter(|user| !user.is_empty()), "{name}");
+            let output = relpack().args(["check", "-C"]).arg(&dir).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", both(&output));
+            build(&dir);
+        }
+    }
+    // Without the table the reason is said.
+    let temp = tempfile::tempdir().unwrap();
+    site(temp.path());
+    written(temp.path(), &["--name", "chat.js"]);
+    let file = temp.path().join("relpack.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("[user]\nname = \"chat-js\"\n", "")).unwrap();
+    let said = fails(relpack().args(["build", "-C"]).arg(temp.path()), 1);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("can't be a user's name: it contains a character other than"),
+        "{said}"
+    );
+}
+
 /// As npm would start it, as far as that takes no shell; the rest is said.
 #[test]
 fn what_a_start_script_says_is_kept_or_said() {

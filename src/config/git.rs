@@ -158,7 +158,7 @@ impl<'a> Described<'a> {
 }
 
 /// A tag as Debian orders it: what semantic versioning calls a pre-release sorts before the release.
-fn of_tag(tag: &str) -> Result<DebVersion, GitError> {
+pub(super) fn of_tag(tag: &str) -> Result<DebVersion, GitError> {
     let wrong = |problem: String, hint: String| GitError::Tag {
         tag: tag.to_owned(),
         problem,
