@@ -92,6 +92,8 @@ pub struct Seen {
     pub guessed: Option<String>,
     /// What it is started with, besides its port.
     pub environment: Vec<(EnvName, String)>,
+    /// Where Python's modules lie below a directory of the release and not at its top: that directory.
+    pub modules: Option<&'static str>,
     /// The port that it listens on unless told otherwise, where that could be read.
     pub port: Option<u16>,
     /// It answers on `/` for certain.
@@ -133,6 +135,7 @@ impl Seen {
             exec: String::new(),
             guessed: None,
             environment: Vec::new(),
+            modules: None,
             port: None,
             answers: false,
             notes: Vec::new(),
@@ -179,6 +182,10 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         .iter()
         .map(|(name, value)| format!("Service.Environment.{name} = {}\n", quoted(value)))
         .collect();
+    let modules = seen.modules.map_or(String::new(), |place| {
+        let value = quoted(&format!("{{app}}/{place}"));
+        format!("# The modules lie in {place}/, where Python does not look by itself.\nService.Environment.PYTHONPATH = {value}\n")
+    });
     let version = seen.version.as_ref().map_or("0.1.0", |version| version.as_str());
     let tokens = Tokens::default()
         .raw("NAME", quoted(name))
@@ -194,6 +201,7 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         .raw("GUESSED", guessed)
         .raw("EXEC", quoted(&seen.exec))
         .raw("ENVIRONMENT", environment)
+        .raw("MODULES", modules)
         .raw("PORT", quoted(&port.to_string()))
         .raw("HEALTH", health);
     match &seen.cargo {
@@ -295,6 +303,20 @@ fn is_plain(text: &str) -> bool {
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('{', "\\x7b");
     text.replace('%', "%%").replace('$', "$$")
+}
+
+/// Text of a project on one line of a comment or a terminal.
+fn shown(text: &str) -> String {
+    let keep = |c: char| matches!(c, '"' | '\'' | '\\');
+    text.chars()
+        .map(|c| {
+            if keep(c) {
+                c.to_string()
+            } else {
+                c.escape_debug().to_string()
+            }
+        })
+        .collect()
 }
 
 /// The nearest name that a package may have whose unit is named like it: a unit's name holds no '+'.

@@ -120,6 +120,8 @@ fn every_runtime_gets_a_configuration_that_builds_as_it_stands() {
         let dir = temp.path().join("acme-web");
         fs::create_dir(&dir).unwrap();
         make(&dir);
+        // The directory of the packages is a part of a release that is all of this one, and only the first build makes it.
+        fs::create_dir(dir.join("dist")).unwrap();
         let output = init(&dir).output().unwrap();
         assert!(output.status.success(), "{runtime}: {}", both(&output));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{runtime}");
@@ -210,11 +212,22 @@ fn written(dir: &Path, args: &[&str]) -> (toml::Table, String) {
     (config, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// Starts anew: init changes no configuration.
+fn forget(dir: &Path) {
+    fs::remove_file(dir.join("relpack.toml")).unwrap();
+    let _ = fs::remove_file(dir.join("relpack.lock"));
+}
+
 /// Builds the package; gives its path.
 fn build(dir: &Path) -> String {
     let built = ok(relpack().args(["build", "--json", "-C"]).arg(dir));
     let built: Value = serde_json::from_str(&built).unwrap();
     built["artifacts"][0]["path"].as_str().unwrap().to_owned()
+}
+
+/// The files of the release that is built.
+fn packed(dir: &Path) -> String {
+    ok(relpack().args(["inspect", "--manifest"]).arg(build(dir)))
 }
 
 #[test]
@@ -234,6 +247,80 @@ fn a_pre_release_sorts_below_its_release() {
         assert!(compared.success(), "{version}: {found}");
         assert!(build(temp.path()).contains(&format!("acme_{found}_")), "{version}");
     }
+}
+
+/// What is built once the configuration is there is delivered too, and packages of earlier builds are not.
+#[test]
+fn what_is_built_into_dist_later_is_packed() {
+    for make in [node as Make, python] {
+        let temp = tempfile::tempdir().unwrap();
+        make(temp.path());
+        written(temp.path(), &["--name", "acme"]);
+        assert!(!packed(temp.path()).contains("app.css"));
+        write(&temp.path().join("dist/assets/app.css"), "a {}\n", 0o644);
+        write(&temp.path().join("dist/other_1.0_all.deb"), "x", 0o644);
+        let first = build(temp.path());
+        let shown = ok(relpack().args(["inspect", "--manifest"]).arg(&first));
+        assert!(
+            shown.contains("dist/assets/app.css") && !shown.contains(".deb"),
+            "{shown}"
+        );
+        let tarball = ["build", "--format", "tar.gz", "-C"];
+        ok(relpack().args(tarball).arg(temp.path()));
+        assert_eq!(packed(temp.path()), shown, "nor a tarball");
+    }
+}
+
+/// Python finds the modules of a `src` layout, in the release as it is built.
+#[test]
+fn modules_in_src_are_found() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    let project = "[project]\nname = \"acme\"\n[project.scripts]\nacme = \"acme.main:main\"\n";
+    write(&dir.join("pyproject.toml"), project, 0o644);
+    write(&dir.join("src/acme/__init__.py"), "", 0o644);
+    let main = "def main():\n    print('it runs')\n";
+    write(&dir.join("src/acme/main.py"), main, 0o644);
+    let (config, said) = written(dir, &[]);
+    assert!(
+        said.contains("python3 -m venv venv && venv/bin/pip install .`, not with -e"),
+        "{said}"
+    );
+    let service = &config["units"]["acme.service"]["Service"];
+    let path = service["Environment"]["PYTHONPATH"].as_str().unwrap();
+    assert_eq!(path, "{app}/src");
+    let out = dir.join("out");
+    ok(Command::new("dpkg-deb").arg("-x").args([Path::new(&build(dir)), &out]));
+    let payload = fs::read_dir(out.join("opt/acme/payload")).unwrap();
+    let release = payload.map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+    let release = release.unwrap();
+    // Nothing in it is systemd's alone, so a shell splits it alike.
+    let run = |path: &str| {
+        let path = path.replace("{app}", release.to_str().unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", service["ExecStart"].as_str().unwrap()]);
+        shell.env("PYTHONPATH", path).current_dir(&release).output().unwrap()
+    };
+    assert_eq!(String::from_utf8_lossy(&run(path).stdout), "it runs\n");
+    assert!(!run("").status.success(), "only by that path");
+
+    let has_path = |said: &str| {
+        forget(dir);
+        let (config, found) = written(dir, &[]);
+        assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found}");
+        let environment = &config["units"]["acme.service"]["Service"]["Environment"];
+        environment.get("PYTHONPATH").is_some()
+    };
+    // What was installed with -e is there by name only.
+    write(&dir.join("venv/pyvenv.cfg"), "home = /usr/bin\n", 0o644);
+    let packages = dir.join("venv/lib/python3.11/site-packages");
+    write(&packages.join("__editable__.acme.pth"), "/home/a/acme/src\n", 0o644);
+    assert!(has_path("(`venv/bin/pip install .`"));
+    write(&packages.join("acme/__init__.py"), "", 0o644);
+    assert!(!has_path(""));
+    fs::remove_dir_all(dir.join("venv")).unwrap();
+    write(&dir.join("acme.py"), "", 0o644);
+    assert!(!has_path(""));
 }
 
 /// A package's name may hold more than a user's.
