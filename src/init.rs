@@ -1,6 +1,7 @@
 //! Owns `init`: what a directory tells of its application becomes a commented `relpack.toml`.
 
 mod cargo;
+mod go;
 mod look;
 mod node;
 mod others;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Runtime, Seen, node, others, python};
+use super::{Runtime, Seen, go, node, others, python};
 
 /// Why a directory tells nothing.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ impl Dir {
         match runtime {
             Runtime::Node => node::look(self),
             Runtime::Python => python::look(self),
-            Runtime::Go => others::go(self).map_err(|hint| self.nothing(runtime, hint)),
+            Runtime::Go => go::look(self).map_err(|hint| self.nothing(runtime, hint)),
             Runtime::Rust => others::rust(self),
             Runtime::Java => others::java(self).map_err(|hint| self.nothing(runtime, hint)),
             Runtime::Static => others::site(self),
@@ -176,7 +176,7 @@ impl Dir {
         } else if node::look(self).is_ok() {
             Some(Runtime::Node)
         } else {
-            others::go(self).ok().map(|_| Runtime::Go)
+            go::look(self).ok().map(|_| Runtime::Go)
         }
     }
 

@@ -1,44 +1,7 @@
-//! What projects of Go, Rust and Java tell, and static sites: above all, where their builds leave what is delivered.
+//! What projects of Rust and Java tell, and static sites: above all, where their builds leave what is delivered.
 
 use super::look::{Dir, LookError};
 use super::{Runtime, Seen, cargo, description, exec_word, leave_out, package_name, version};
-
-/// Where Go programs are usually built to.
-const BUILD_DIRS: &[&str] = &["build", "bin", "out"];
-
-pub(super) fn go(dir: &Dir) -> Result<Seen, &'static str> {
-    let mut seen = Seen::new(Runtime::Go);
-    let module = dir.text("go.mod").unwrap_or_default();
-    let path = module.lines().find_map(|line| line.trim().strip_prefix("module "));
-    // "example.com/acme/v2" is the second version of acme.
-    let named = path.and_then(|path| {
-        let mut parts = path.trim().rsplit('/');
-        let is_version = |part: &str| part.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
-        parts.find(|part| !is_version(part)).map(str::to_owned)
-    });
-    seen.name = named.as_deref().and_then(package_name);
-    let mut built = BUILD_DIRS.iter().flat_map(|place| {
-        let names = dir.names(place).into_iter();
-        names.map(|name| ((*place).to_owned(), name))
-    });
-    let found = built.find(|(place, name)| dir.is_program(&format!("{place}/{name}")));
-    match found {
-        Some((place, name)) => {
-            seen.exec = exec_word(&name);
-            seen.source = place;
-        }
-        None if named.is_none() => return Err("build the program into build/, or start where go.mod lies"),
-        None => {
-            let name = named.unwrap_or_default();
-            seen.notes.push(format!(
-                "build/{name} is not there yet: run `go build -o build/{name} .` before `relpack build`"
-            ));
-            seen.exec = exec_word(&name);
-            seen.source = "build".to_owned();
-        }
-    }
-    Ok(seen)
-}
 
 pub(super) fn rust(dir: &Dir) -> Result<Seen, LookError> {
     let mut seen = Seen::new(Runtime::Rust);
