@@ -6,6 +6,7 @@ mod look;
 mod node;
 mod others;
 mod python;
+mod rust;
 mod start;
 
 use std::path::Path;
@@ -87,6 +88,8 @@ pub struct Seen {
     pub source: String,
     /// What of the build does not belong into a release.
     pub exclude: Vec<String>,
+    /// Where more is left out than what a build needs for itself: why, in one line.
+    pub left_out: Option<String>,
     /// The command line of the service, in systemd's words.
     pub exec: String,
     /// Where `exec` is a guess: what was not understood.
@@ -133,6 +136,7 @@ impl Seen {
             depends: Vec::new(),
             source: ".".to_owned(),
             exclude: Vec::new(),
+            left_out: None,
             exec: String::new(),
             guessed: None,
             environment: Vec::new(),
@@ -172,12 +176,12 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
     };
     let exclude = match seen.exclude.is_empty() {
         true => String::new(),
-        false => format!("exclude = {}\n", list(&seen.exclude)),
+        false => format!(
+            "{}exclude = {}\n",
+            comment(seen.left_out.as_deref()),
+            list(&seen.exclude)
+        ),
     };
-    let guessed = seen
-        .guessed
-        .as_ref()
-        .map_or(String::new(), |text| format!("# {text}\n"));
     let environment: String = seen
         .environment
         .iter()
@@ -199,7 +203,7 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         .raw("SOURCE", quoted(&seen.source))
         .raw("EXCLUDE", exclude)
         .raw("USER", user(&answers.name))
-        .raw("GUESSED", guessed)
+        .raw("GUESSED", comment(seen.guessed.as_deref()))
         .raw("EXEC", quoted(&seen.exec))
         .raw("ENVIRONMENT", environment)
         .raw("MODULES", modules)
@@ -241,6 +245,10 @@ fn render_cargo(package: &CargoPackage, answers: &Answers, tokens: &Tokens, port
         .raw("CARGO", quoted(&package.package))
         .raw("UNITS", units.trim_end());
     scripts::render(template::INIT_CARGO, &tokens)
+}
+
+fn comment(text: Option<&str>) -> String {
+    text.map_or(String::new(), |text| format!("# {text}\n"))
 }
 
 /// `[user]`, where the name that the user has without it is none that a build takes.

@@ -329,6 +329,98 @@ fn programs(dir: &Path, names: &[&str]) {
 }
 
 #[test]
+fn a_member_of_a_workspace_is_packed_from_the_workspaces_builds() {
+    const ROOT: &str = "[workspace]\nmembers = [\"crates/*\", \"tool\"]\nexclude = [\"crates/apart\", \"old\"]\n\
+        [workspace.package]\nversion = \"2.5.0-rc.1\"\ndescription = \"Acme's web app\"\nauthors = [\"A <a@b.example>\"]\n";
+    const WEB: &str = "[package]\nname = \"acme-web\"\nversion.workspace = true\ndescription = { workspace = true }\n\
+        authors.workspace = true\ndefault-run = \"web\"\n";
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    write(&root.join("Cargo.toml"), ROOT, 0o644);
+    let dir = root.join("crates/web");
+    write(&dir.join("Cargo.toml"), WEB, 0o644);
+    for name in ["src/bin/web.rs", "src/bin/migrate/main.rs"] {
+        write(&dir.join(name), "fn main() {}\n", 0o644);
+    }
+    let tool = "[package]\nname = \"tool\"\n";
+    write(&root.join("tool/Cargo.toml"), tool, 0o644);
+    write(&root.join("tool/src/main.rs"), "fn main() {}\n", 0o644);
+    let release = root.join("target/release");
+    programs(&release, &["web", "migrate", "tool"]);
+    write(&release.join("web.d"), "x\n", 0o644);
+    write(&release.join("deps/libx.rlib"), "x\n", 0o644);
+    let (config, said) = written(&dir, &[]);
+    assert_eq!(said, "");
+    assert_eq!(config["release"]["source"].as_str(), Some("../../target/release"));
+    assert_eq!(config["package"]["version"].as_str(), Some("2.5.0~rc.1"));
+    assert_eq!(config["package"]["description"].as_str(), Some("Acme's web app"));
+    let start = |config: &toml::Table| {
+        let (_, unit) = config["units"].as_table().unwrap().iter().next().unwrap();
+        unit["Service"]["ExecStart"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(start(&config), "web");
+    let shown = packed(&dir);
+    assert!(shown.contains(" ./web\n") && shown.contains(" ./migrate\n"), "{shown}");
+    assert!(
+        !shown.contains("tool") && !shown.contains("web.d") && !shown.contains("deps"),
+        "{shown}"
+    );
+
+    // With metadata, only what neither manifest says is left to the configuration.
+    forget(&dir);
+    write(
+        &dir.join("Cargo.toml"),
+        &format!("{WEB}[package.metadata.deb]\nassets = [[\"target/release/web\", \"usr/bin/\", \"755\"]]\n"),
+        0o644,
+    );
+    let (config, said) = written(&dir, &[]);
+    assert!(!config.contains_key("package") && said.is_empty(), "{config:?} {said}");
+    assert_eq!(start(&config), "bin/web");
+
+    // A package that the workspace leaves out has builds of its own.
+    let apart = root.join("old/apart");
+    write(&apart.join("Cargo.toml"), tool, 0o644);
+    let (config, said) = written(&apart, &[]);
+    assert_eq!(config["release"]["source"].as_str(), Some("target/release"));
+    assert!(said.contains("target/release/tool is not there yet"), "{said}");
+}
+
+#[test]
+fn cargos_own_words_tell_the_program() {
+    const NAMED: &str = "[package]\nname = \"acme-web\"\n";
+    let cases: [(&str, &[&str], &str, &str); 7] = [
+        ("", &["src/main.rs", "src/bin/migrate.rs"], "acme-web", ""),
+        ("default-run = \"b\"\n", &["src/bin/a.rs", "src/bin/b.rs"], "b", ""),
+        ("", &["src/lib.rs", "src/bin/webd.rs"], "webd", ""),
+        ("", &["src/bin/webd/main.rs"], "webd", ""),
+        ("", &["src/bin/acme-web.rs", "src/bin/a.rs"], "acme-web", ""),
+        ("", &["src/bin/a.rs", "src/bin/b.rs"], "a", "other programs too (b)"),
+        (
+            "[[bin]]\nname = \"migrate\"\npath = \"src/bin/m.rs\"\n",
+            &["src/main.rs", "src/bin/m.rs"],
+            "acme-web",
+            "",
+        ),
+    ];
+    for (more, files, exec, told) in cases {
+        let temp = tempfile::tempdir().unwrap();
+        write(&temp.path().join("Cargo.toml"), &format!("{NAMED}{more}"), 0o644);
+        for file in files {
+            write(&temp.path().join(file), "fn main() {}\n", 0o644);
+        }
+        programs(&temp.path().join("target/release"), &[exec]);
+        let (config, said) = written(temp.path(), &[]);
+        let service = &config["units"]["acme-web.service"]["Service"];
+        assert_eq!(service["ExecStart"].as_str(), Some(exec), "{files:?}");
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{files:?}: {said}"
+        );
+        build(temp.path());
+    }
+}
+
+#[test]
 fn a_go_project_tells_its_program() {
     const WEB: &str = "module github.com/acme/web // Deprecated: use y\n";
     const QUOTED: &str = "module \"github.com/acme/web\"\n";

@@ -1,58 +1,7 @@
-//! What projects of Rust and Java tell, and static sites: above all, where their builds leave what is delivered.
+//! What a Java project tells, and a static site: above all, where the build leaves what is delivered.
 
 use super::look::{Dir, LookError};
-use super::{Runtime, Seen, cargo, description, exec_word, leave_out, package_name, version};
-
-pub(super) fn rust(dir: &Dir) -> Result<Seen, LookError> {
-    let mut seen = Seen::new(Runtime::Rust);
-    let Some(root) = dir.toml("Cargo.toml")? else {
-        return Err(dir.nothing(
-            Runtime::Rust,
-            "start where the Cargo.toml with the program's [package] lies",
-        ));
-    };
-    let manifest = match cargo::has_metadata(&root) {
-        true => root,
-        false => cargo::of_workspace(dir, &root)?.unwrap_or(root),
-    };
-    let package = manifest.get("package").and_then(|package| package.as_table());
-    let package = package.ok_or_else(|| {
-        let hint = "start where the Cargo.toml of the program lies";
-        dir.silent("Cargo.toml", "it has no [package]", hint)
-    })?;
-    let text = |key: &str| package.get(key).and_then(|value| value.as_str());
-    seen.name = text("name").and_then(package_name);
-    seen.version = text("version").and_then(version);
-    seen.description = text("description").and_then(description);
-    let first = manifest
-        .get("bin")
-        .and_then(|bins| bins.as_array()?.first()?.get("name")?.as_str());
-    let program = first
-        .or(text("name"))
-        .ok_or_else(|| {
-            dir.silent(
-                "Cargo.toml",
-                "it has no package.name",
-                "write name = \"…\" below [package]",
-            )
-        })?
-        .to_owned();
-    seen.source = "target/release".to_owned();
-    seen.exec = exec_word(&program);
-    // One pattern, so that it is no warning when a part of it matches nothing.
-    seen.exclude = vec!["{build,deps,examples,incremental,.fingerprint,.cargo-lock,*.d,*.rlib,*.rmeta}".to_owned()];
-    if !dir.is_program(&format!("target/release/{program}")) {
-        seen.notes.push(format!(
-            "target/release/{program} is not there yet: run `cargo build --release` before `relpack build`"
-        ));
-    }
-    seen.cargo = cargo::package(&manifest, &program);
-    if let Some(package) = &seen.cargo {
-        seen.name = package.name.clone().or(seen.name);
-        seen.exec = exec_word(&package.program);
-    }
-    Ok(seen)
-}
+use super::{Runtime, Seen, description, exec_word, leave_out, package_name, version};
 
 pub(super) fn java(dir: &Dir) -> Result<Seen, &'static str> {
     let mut seen = Seen::new(Runtime::Java);
