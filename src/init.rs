@@ -1,15 +1,18 @@
 //! Owns `init`: what a directory tells of its application becomes a commented `relpack.toml`.
 
 mod cargo;
+mod go;
 mod look;
 mod node;
 mod others;
 mod python;
+mod rust;
 mod start;
 
 use std::path::Path;
 
-use crate::model::{DebVersion, EnvName, PackageName};
+use crate::config;
+use crate::model::{DebVersion, EnvName, PackageName, UserName};
 use crate::scripts::{self, ScriptError, Template, Tokens, template};
 
 pub use look::{LookError, look};
@@ -85,12 +88,16 @@ pub struct Seen {
     pub source: String,
     /// What of the build does not belong into a release.
     pub exclude: Vec<String>,
+    /// Where more is left out than what a build needs for itself: why, in one line.
+    pub left_out: Option<String>,
     /// The command line of the service, in systemd's words.
     pub exec: String,
     /// Where `exec` is a guess: what was not understood.
     pub guessed: Option<String>,
     /// What it is started with, besides its port.
     pub environment: Vec<(EnvName, String)>,
+    /// Where Python's modules lie below a directory of the release and not at its top: that directory.
+    pub modules: Option<&'static str>,
     /// The port that it listens on unless told otherwise, where that could be read.
     pub port: Option<u16>,
     /// It answers on `/` for certain.
@@ -129,9 +136,11 @@ impl Seen {
             depends: Vec::new(),
             source: ".".to_owned(),
             exclude: Vec::new(),
+            left_out: None,
             exec: String::new(),
             guessed: None,
             environment: Vec::new(),
+            modules: None,
             port: None,
             answers: false,
             notes: Vec::new(),
@@ -167,17 +176,21 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
     };
     let exclude = match seen.exclude.is_empty() {
         true => String::new(),
-        false => format!("exclude = {}\n", list(&seen.exclude)),
+        false => format!(
+            "{}exclude = {}\n",
+            comment(seen.left_out.as_deref()),
+            list(&seen.exclude)
+        ),
     };
-    let guessed = seen
-        .guessed
-        .as_ref()
-        .map_or(String::new(), |text| format!("# {text}\n"));
     let environment: String = seen
         .environment
         .iter()
         .map(|(name, value)| format!("Service.Environment.{name} = {}\n", quoted(value)))
         .collect();
+    let modules = seen.modules.map_or(String::new(), |place| {
+        let value = quoted(&format!("{{app}}/{place}"));
+        format!("# The modules lie in {place}/, where Python does not look by itself.\nService.Environment.PYTHONPATH = {value}\n")
+    });
     let version = seen.version.as_ref().map_or("0.1.0", |version| version.as_str());
     let tokens = Tokens::default()
         .raw("NAME", quoted(name))
@@ -189,9 +202,11 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         .raw("DEPENDS", list(&seen.depends))
         .raw("SOURCE", quoted(&seen.source))
         .raw("EXCLUDE", exclude)
-        .raw("GUESSED", guessed)
+        .raw("USER", user(&answers.name))
+        .raw("GUESSED", comment(seen.guessed.as_deref()))
         .raw("EXEC", quoted(&seen.exec))
         .raw("ENVIRONMENT", environment)
+        .raw("MODULES", modules)
         .raw("PORT", quoted(&port.to_string()))
         .raw("HEALTH", health);
     match &seen.cargo {
@@ -232,6 +247,37 @@ fn render_cargo(package: &CargoPackage, answers: &Answers, tokens: &Tokens, port
     scripts::render(template::INIT_CARGO, &tokens)
 }
 
+fn comment(text: Option<&str>) -> String {
+    text.map_or(String::new(), |text| format!("# {text}\n"))
+}
+
+/// `[user]`, where the name that the user has without it is none that a build takes.
+fn user(package: &PackageName) -> String {
+    let name = package.as_str();
+    if name.parse::<UserName>().is_ok() && !ON_EVERY_HOST.contains(&name) {
+        return String::new();
+    }
+    format!(
+        "\n# The services' user: the package's name can't be one. A better name is best chosen before the first installation.\n[user]\nname = {}\n",
+        quoted(&user_name(name))
+    )
+}
+
+/// Users that a package must not take for its own.
+const ON_EVERY_HOST: [&str; 2] = ["root", "nobody"];
+
+/// The nearest name that a user may have.
+fn user_name(package: &str) -> String {
+    let plain = package.replace(['.', '+'], "-");
+    let fits = plain.starts_with(|c: char| c.is_ascii_alphabetic()) && !ON_EVERY_HOST.contains(&package);
+    let whole = if fits { plain } else { format!("app-{plain}") };
+    let cut: String = whole.chars().take(USER_NAME_MAX).collect();
+    cut.trim_end_matches('-').to_owned()
+}
+
+/// As `UserName` has it.
+const USER_NAME_MAX: usize = 31;
+
 fn default_port(runtime: Runtime) -> u16 {
     match runtime {
         Runtime::Node => 3000,
@@ -268,14 +314,28 @@ fn escaped(text: &str) -> String {
     text.replace('%', "%%").replace('$', "$$")
 }
 
-/// The nearest name that a package may have.
+/// Text of a project on one line of a comment or a terminal.
+fn shown(text: &str) -> String {
+    let keep = |c: char| matches!(c, '"' | '\'' | '\\');
+    text.chars()
+        .map(|c| {
+            if keep(c) {
+                c.to_string()
+            } else {
+                c.escape_debug().to_string()
+            }
+        })
+        .collect()
+}
+
+/// The nearest name that a package may have whose unit is named like it: a unit's name holds no '+'.
 fn package_name(text: &str) -> Option<PackageName> {
     // "@acme/web" is an npm scope and a name.
     let text = text.rsplit('/').next().unwrap_or(text).to_lowercase();
     let fixed: String = text
         .chars()
         .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-') {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') {
                 c
             } else {
                 '-'
@@ -291,9 +351,17 @@ pub fn name_of(dir: &Path) -> Option<PackageName> {
     package_name(&full.file_name()?.to_string_lossy())
 }
 
-/// A version as dpkg orders it: `1.0.0-rc.1` comes before `1.0.0`.
+/// A version as dpkg orders it: `1.0.0-rc.1` and `1.0.0rc1` come before `1.0.0`.
 fn version(text: &str) -> Option<DebVersion> {
-    text.trim_start_matches('v').replace('-', "~").parse().ok()
+    let text = text.trim_start_matches('v');
+    // In a tag a number behind a hyphen is a revision; to npm and Cargo it comes before, as all behind a hyphen does.
+    let number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let before = text.split_once('-').is_some_and(|(_, rest)| number(rest));
+    match config::version_of_tag(text) {
+        Some(version) if number(text) && !before => Some(version),
+        // A word that no tag has: "1.0.0-final" comes before to them too, "1.0.0.post1" after to Python and to dpkg.
+        _ => text.replace('-', "~").parse().ok(),
+    }
 }
 
 /// A description as the control file wants it.
@@ -348,11 +416,48 @@ mod tests {
 
     #[test]
     fn names_versions_and_descriptions_become_what_debian_takes() {
-        for (text, expected) in [("@acme/Web_App", Some("web-app")), ("x", None), ("_a.b_", Some("a.b"))] {
+        for (text, expected) in [
+            ("@acme/Web_App", Some("web-app")),
+            ("x", None),
+            ("_a.b_", Some("a.b")),
+            ("a+b", Some("a-b")),
+        ] {
             assert_eq!(package_name(text).as_ref().map(PackageName::as_str), expected, "{text}");
         }
-        assert_eq!(version("v1.0.0-rc.1").unwrap().as_str(), "1.0.0~rc.1");
-        assert!(version("latest").is_none());
+        for (text, expected) in [
+            ("v1.0.0-rc.1", "1.0.0~rc.1"),
+            ("1.0.0rc1", "1.0.0~rc1"),
+            ("1.0.0a1", "1.0.0~a1"),
+            ("1.0.0b2", "1.0.0~b2"),
+            ("1.0.0.dev3", "1.0.0~dev3"),
+            ("1.2-SNAPSHOT", "1.2~SNAPSHOT"),
+            ("1.0.0-0", "1.0.0~0"),
+            ("1.0.0-foo.3", "1.0.0~foo.3"),
+            ("1.0.0.post1", "1.0.0.post1"),
+            ("1.0.0+build.5", "1.0.0+build.5"),
+            ("1.0.0", "1.0.0"),
+        ] {
+            assert_eq!(version(text).unwrap().as_str(), expected, "{text}");
+        }
+        for text in ["latest", "", "${revision}", "acme-1.0"] {
+            assert!(version(text).is_none(), "{text}");
+        }
+        for (text, expected) in [
+            ("chat.js", "chat-js"),
+            ("1x", "app-1x"),
+            ("0.a", "app-0-a"),
+            ("root", "app-root"),
+            (
+                "customer-notification-preferences-service",
+                "customer-notification-preferenc",
+            ),
+            ("a-service-whose-name-is-so-lon-g", "a-service-whose-name-is-so-lon"),
+        ] {
+            assert_eq!(user_name(text), expected);
+            assert!(user_name(text).parse::<UserName>().is_ok());
+            assert!(user(&text.parse().unwrap()).contains(expected));
+        }
+        assert_eq!(user(&"acme-web".parse().unwrap()), "");
         assert_eq!(description("  A\nweb \u{1b} app. ").as_deref(), Some("A web app"));
         assert_eq!(description(&"word ".repeat(40)).unwrap().len(), 79);
         assert_eq!(description(" . "), None);

@@ -120,6 +120,8 @@ fn every_runtime_gets_a_configuration_that_builds_as_it_stands() {
         let dir = temp.path().join("acme-web");
         fs::create_dir(&dir).unwrap();
         make(&dir);
+        // The directory of the packages is a part of a release that is all of this one, and only the first build makes it.
+        fs::create_dir(dir.join("dist")).unwrap();
         let output = init(&dir).output().unwrap();
         assert!(output.status.success(), "{runtime}: {}", both(&output));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{runtime}");
@@ -199,6 +201,343 @@ fn what_the_files_tell_is_in_it() {
         "{text}"
     );
     assert!(text.contains("name = \"acme\""), "{text}");
+}
+
+/// Writes a configuration; gives it, and what was said.
+fn written(dir: &Path, args: &[&str]) -> (toml::Table, String) {
+    let output = init(dir).args(args).env_remove("CARGO_TARGET_DIR").output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let text = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+    let config = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+    (config, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Starts anew: init changes no configuration.
+fn forget(dir: &Path) {
+    fs::remove_file(dir.join("relpack.toml")).unwrap();
+    let _ = fs::remove_file(dir.join("relpack.lock"));
+}
+
+/// Builds the package; gives its path.
+fn build(dir: &Path) -> String {
+    let built = ok(relpack().args(["build", "--json", "-C"]).arg(dir));
+    let built: Value = serde_json::from_str(&built).unwrap();
+    built["artifacts"][0]["path"].as_str().unwrap().to_owned()
+}
+
+/// The files of the release that is built.
+fn packed(dir: &Path) -> String {
+    ok(relpack().args(["inspect", "--manifest"]).arg(build(dir)))
+}
+
+#[test]
+fn a_pre_release_sorts_below_its_release() {
+    for version in ["1.0.0rc1", "1.0.0-rc.1", "1.0.0b2", "1.0.0.dev3", "1.0.0a1"] {
+        let temp = tempfile::tempdir().unwrap();
+        let project = format!("[project]\nname = \"acme\"\nversion = \"{version}\"\n");
+        write(&temp.path().join("pyproject.toml"), &project, 0o644);
+        write(&temp.path().join("server.py"), "\n", 0o644);
+        let (config, _) = written(temp.path(), &[]);
+        let found = config["package"]["version"].as_str().unwrap();
+        assert!(found.starts_with("1.0.0~"), "{version}: {found}");
+        let compared = Command::new("dpkg")
+            .args(["--compare-versions", found, "lt", "1.0.0"])
+            .status()
+            .unwrap();
+        assert!(compared.success(), "{version}: {found}");
+        assert!(build(temp.path()).contains(&format!("acme_{found}_")), "{version}");
+    }
+}
+
+/// What is built once the configuration is there is delivered too, and packages of earlier builds are not.
+#[test]
+fn what_is_built_into_dist_later_is_packed() {
+    for make in [node as Make, python] {
+        let temp = tempfile::tempdir().unwrap();
+        make(temp.path());
+        written(temp.path(), &["--name", "acme"]);
+        assert!(!packed(temp.path()).contains("app.css"));
+        write(&temp.path().join("dist/assets/app.css"), "a {}\n", 0o644);
+        write(&temp.path().join("dist/other_1.0_all.deb"), "x", 0o644);
+        let first = build(temp.path());
+        let shown = ok(relpack().args(["inspect", "--manifest"]).arg(&first));
+        assert!(
+            shown.contains("dist/assets/app.css") && !shown.contains(".deb"),
+            "{shown}"
+        );
+        let tarball = ["build", "--format", "tar.gz", "-C"];
+        ok(relpack().args(tarball).arg(temp.path()));
+        assert_eq!(packed(temp.path()), shown, "nor a tarball");
+    }
+}
+
+/// Python finds the modules of a `src` layout, in the release as it is built.
+#[test]
+fn modules_in_src_are_found() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    let project = "[project]\nname = \"acme\"\n[project.scripts]\nacme = \"acme.main:main\"\n";
+    write(&dir.join("pyproject.toml"), project, 0o644);
+    write(&dir.join("src/acme/__init__.py"), "", 0o644);
+    let main = "def main():\n    print('it runs')\n";
+    write(&dir.join("src/acme/main.py"), main, 0o644);
+    let (config, said) = written(dir, &[]);
+    assert!(
+        said.contains("python3 -m venv venv && venv/bin/pip install .`, not with -e"),
+        "{said}"
+    );
+    let service = &config["units"]["acme.service"]["Service"];
+    let path = service["Environment"]["PYTHONPATH"].as_str().unwrap();
+    assert_eq!(path, "{app}/src");
+    let out = dir.join("out");
+    ok(Command::new("dpkg-deb").arg("-x").args([Path::new(&build(dir)), &out]));
+    let payload = fs::read_dir(out.join("opt/acme/payload")).unwrap();
+    let release = payload.map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+    let release = release.unwrap();
+    // Nothing in it is systemd's alone, so a shell splits it alike.
+    let run = |path: &str| {
+        let path = path.replace("{app}", release.to_str().unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", service["ExecStart"].as_str().unwrap()]);
+        shell.env("PYTHONPATH", path).current_dir(&release).output().unwrap()
+    };
+    assert_eq!(String::from_utf8_lossy(&run(path).stdout), "it runs\n");
+    assert!(!run("").status.success(), "only by that path");
+
+    let has_path = |said: &str| {
+        forget(dir);
+        let (config, found) = written(dir, &[]);
+        assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found}");
+        let environment = &config["units"]["acme.service"]["Service"]["Environment"];
+        environment.get("PYTHONPATH").is_some()
+    };
+    // What was installed with -e is there by name only.
+    write(&dir.join("venv/pyvenv.cfg"), "home = /usr/bin\n", 0o644);
+    let packages = dir.join("venv/lib/python3.11/site-packages");
+    write(&packages.join("__editable__.acme.pth"), "/home/a/acme/src\n", 0o644);
+    assert!(has_path("(`venv/bin/pip install .`"));
+    write(&packages.join("acme/__init__.py"), "", 0o644);
+    assert!(!has_path(""));
+    fs::remove_dir_all(dir.join("venv")).unwrap();
+    write(&dir.join("acme.py"), "", 0o644);
+    assert!(!has_path(""));
+}
+
+/// A program at least by its first bytes.
+fn programs(dir: &Path, names: &[&str]) {
+    names.iter().for_each(|name| program(&dir.join(name)));
+}
+
+#[test]
+fn a_member_of_a_workspace_is_packed_from_the_workspaces_builds() {
+    const ROOT: &str = "[workspace]\nmembers = [\"crates/*\", \"tool\"]\nexclude = [\"crates/apart\", \"old\"]\n\
+        [workspace.package]\nversion = \"2.5.0-rc.1\"\ndescription = \"Acme's web app\"\nauthors = [\"A <a@b.example>\"]\n";
+    const WEB: &str = "[package]\nname = \"acme-web\"\nversion.workspace = true\ndescription = { workspace = true }\n\
+        authors.workspace = true\ndefault-run = \"web\"\n";
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    write(&root.join("Cargo.toml"), ROOT, 0o644);
+    let dir = root.join("crates/web");
+    write(&dir.join("Cargo.toml"), WEB, 0o644);
+    for name in ["src/bin/web.rs", "src/bin/migrate/main.rs"] {
+        write(&dir.join(name), "fn main() {}\n", 0o644);
+    }
+    let tool = "[package]\nname = \"tool\"\n";
+    write(&root.join("tool/Cargo.toml"), tool, 0o644);
+    write(&root.join("tool/src/main.rs"), "fn main() {}\n", 0o644);
+    let release = root.join("target/release");
+    programs(&release, &["web", "migrate", "tool"]);
+    write(&release.join("web.d"), "x\n", 0o644);
+    write(&release.join("deps/libx.rlib"), "x\n", 0o644);
+    let (config, said) = written(&dir, &[]);
+    assert_eq!(said, "");
+    assert_eq!(config["release"]["source"].as_str(), Some("../../target/release"));
+    assert_eq!(config["package"]["version"].as_str(), Some("2.5.0~rc.1"));
+    assert_eq!(config["package"]["description"].as_str(), Some("Acme's web app"));
+    let start = |config: &toml::Table| {
+        let (_, unit) = config["units"].as_table().unwrap().iter().next().unwrap();
+        unit["Service"]["ExecStart"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(start(&config), "web");
+    let shown = packed(&dir);
+    assert!(shown.contains(" ./web\n") && shown.contains(" ./migrate\n"), "{shown}");
+    assert!(
+        !shown.contains("tool") && !shown.contains("web.d") && !shown.contains("deps"),
+        "{shown}"
+    );
+
+    // With metadata, only what neither manifest says is left to the configuration.
+    forget(&dir);
+    write(
+        &dir.join("Cargo.toml"),
+        &format!("{WEB}[package.metadata.deb]\nassets = [[\"target/release/web\", \"usr/bin/\", \"755\"]]\n"),
+        0o644,
+    );
+    let (config, said) = written(&dir, &[]);
+    assert!(!config.contains_key("package") && said.is_empty(), "{config:?} {said}");
+    assert_eq!(start(&config), "bin/web");
+
+    // A package that the workspace leaves out has builds of its own.
+    let apart = root.join("old/apart");
+    write(&apart.join("Cargo.toml"), tool, 0o644);
+    let (config, said) = written(&apart, &[]);
+    assert_eq!(config["release"]["source"].as_str(), Some("target/release"));
+    assert!(said.contains("target/release/tool is not there yet"), "{said}");
+}
+
+#[test]
+fn cargos_own_words_tell_the_program() {
+    const NAMED: &str = "[package]\nname = \"acme-web\"\n";
+    let cases: [(&str, &[&str], &str, &str); 7] = [
+        ("", &["src/main.rs", "src/bin/migrate.rs"], "acme-web", ""),
+        ("default-run = \"b\"\n", &["src/bin/a.rs", "src/bin/b.rs"], "b", ""),
+        ("", &["src/lib.rs", "src/bin/webd.rs"], "webd", ""),
+        ("", &["src/bin/webd/main.rs"], "webd", ""),
+        ("", &["src/bin/acme-web.rs", "src/bin/a.rs"], "acme-web", ""),
+        ("", &["src/bin/a.rs", "src/bin/b.rs"], "a", "other programs too (b)"),
+        (
+            "[[bin]]\nname = \"migrate\"\npath = \"src/bin/m.rs\"\n",
+            &["src/main.rs", "src/bin/m.rs"],
+            "acme-web",
+            "",
+        ),
+    ];
+    for (more, files, exec, told) in cases {
+        let temp = tempfile::tempdir().unwrap();
+        write(&temp.path().join("Cargo.toml"), &format!("{NAMED}{more}"), 0o644);
+        for file in files {
+            write(&temp.path().join(file), "fn main() {}\n", 0o644);
+        }
+        programs(&temp.path().join("target/release"), &[exec]);
+        let (config, said) = written(temp.path(), &[]);
+        let service = &config["units"]["acme-web.service"]["Service"];
+        assert_eq!(service["ExecStart"].as_str(), Some(exec), "{files:?}");
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{files:?}: {said}"
+        );
+        build(temp.path());
+    }
+}
+
+#[test]
+fn a_go_project_tells_its_program() {
+    const WEB: &str = "module github.com/acme/web // Deprecated: use y\n";
+    const QUOTED: &str = "module \"github.com/acme/web\"\n";
+    // The files, what is built, what the unit starts, and what is said.
+    type Names = &'static [&'static str];
+    let cases: [(&str, Names, Names, &str, &str); 8] = [
+        (WEB, &[], &["build/web"], "web", ""),
+        (
+            QUOTED,
+            &[],
+            &["bin/migrate", "bin/web"],
+            "web",
+            "bin/ is for other programs too (migrate)",
+        ),
+        (QUOTED, &["main.go"], &[], "web", "`go build -o build/web .`"),
+        (
+            WEB,
+            &["cmd/webd/main.go"],
+            &[],
+            "webd",
+            "`go build -o build/webd ./cmd/webd`",
+        ),
+        (
+            WEB,
+            &["lib.go", "cmd/webd/main.go"],
+            &[],
+            "webd",
+            "`go build -o build/webd ./cmd/webd`",
+        ),
+        (WEB, &["cmd/main.go"], &[], "web", "`go build -o build/web ./cmd`"),
+        (
+            WEB,
+            &["cmd/migrate/main.go", "cmd/web/main.go"],
+            &[],
+            "web",
+            "build/migrate and build/web are not there yet: run `go build -o build/ ./cmd/migrate ./cmd/web`",
+        ),
+        (WEB, &[], &[], "web", "`go build -o build/web .`"),
+    ];
+    for (module, files, built, exec, told) in cases {
+        let temp = tempfile::tempdir().unwrap();
+        write(&temp.path().join("go.mod"), module, 0o644);
+        for file in files {
+            let package = if *file == "lib.go" { "web" } else { "main" };
+            write(
+                &temp.path().join(file),
+                &format!("// A\npackage {package} // x\n"),
+                0o644,
+            );
+        }
+        programs(temp.path(), built);
+        let (config, said) = written(temp.path(), &[]);
+        let service = &config["units"]["web.service"]["Service"];
+        assert_eq!(service["ExecStart"].as_str(), Some(exec), "{files:?} {built:?}");
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{files:?}: {said}"
+        );
+        if built.len() > 1 {
+            let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();
+            assert!(text.contains(&format!("# {told}")), "{text}");
+        }
+        if !built.is_empty() {
+            build(temp.path());
+        }
+    }
+}
+
+/// A package's name may hold more than a user's.
+#[test]
+fn a_name_that_no_user_can_have_is_no_obstacle() {
+    for (name, package, user) in [
+        ("chat.js", "chat.js", "chat-js"),
+        ("@acme/acme.io", "acme.io", "acme-io"),
+        (
+            "customer-notification-preferences-service",
+            "customer-notification-preferences-service",
+            "customer-notification-preferenc",
+        ),
+        ("1x", "1x", "app-1x"),
+        ("root", "root", "app-root"),
+        ("a+b", "a-b", ""),
+    ] {
+        for make in [node as Make, go, rust, site] {
+            let temp = tempfile::tempdir().unwrap();
+            let dir = temp.path().join(package);
+            make(&dir);
+            let json = format!("{{\"name\": \"{name}\", \"scripts\": {{\"start\": \"node server.js\"}}}}");
+            let args: &[&str] = if dir.join("package.json").exists() {
+                fs::write(dir.join("package.json"), json).unwrap();
+                &[]
+            } else {
+                &["--name", package]
+            };
+            let (config, said) = written(&dir, args);
+            assert_eq!(said, "");
+            assert_eq!(config["package"]["name"].as_str(), Some(package));
+            let found = config.get("user").and_then(|user| user["name"].as_str());
+            assert_eq!(found, Some(user).filter(|user| !user.is_empty()), "{name}");
+            let output = relpack().args(["check", "-C"]).arg(&dir).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", both(&output));
+            build(&dir);
+        }
+    }
+    // Without the table the reason is said.
+    let temp = tempfile::tempdir().unwrap();
+    site(temp.path());
+    written(temp.path(), &["--name", "chat.js"]);
+    let file = temp.path().join("relpack.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("[user]\nname = \"chat-js\"\n", "")).unwrap();
+    let said = fails(relpack().args(["build", "-C"]).arg(temp.path()), 1);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("can't be a user's name: it contains a character other than"),
+        "{said}"
+    );
 }
 
 /// As npm would start it, as far as that takes no shell; the rest is said.

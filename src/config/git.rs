@@ -203,7 +203,7 @@ pub(super) fn pre_release_meant(version: &DebVersion) -> Option<DebVersion> {
 }
 
 /// A tag as Debian orders it: what semantic versioning calls a pre-release sorts before the release.
-fn of_tag(tag: &str) -> Result<DebVersion, GitError> {
+pub(super) fn of_tag(tag: &str) -> Result<DebVersion, GitError> {
     let wrong = |problem: String, hint: String| GitError::Tag {
         tag: tag.to_owned(),
         problem,

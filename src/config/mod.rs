@@ -50,6 +50,11 @@ pub use tree_places::ScanKey;
 use diagnostics::Source;
 use reader::Doc;
 
+/// The version that a tag of this name would give, where it gives one.
+pub(crate) fn version_of_tag(tag: &str) -> Option<DebVersion> {
+    git::of_tag(tag).ok()
+}
+
 /// What the command line says instead of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {

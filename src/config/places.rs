@@ -220,13 +220,17 @@ pub(super) fn user(doc: &Doc, table: Option<&Table<'_>>, layout: &Layout, packag
         .and_then(|text| layout.path(doc, "user.home", &text));
     let name = match (&given, &layout.name) {
         (Some(name), _) => name.value.clone(),
-        (None, Some(package)) if table.is_none_or(|t| !t.has("name")) => match package.as_str().parse() {
+        (None, Some(package)) if table.is_none_or(|t| !t.has("name")) => match package.as_str().parse::<UserName>() {
             Ok(name) => name,
-            Err(_) => {
+            Err(error) => {
+                let (message, text) = (error.message(), package.as_str());
+                let reason = message
+                    .strip_prefix(&format!("user name {text:?} "))
+                    .unwrap_or(&message);
                 doc.push(
                     Problem::new(
                         package_name,
-                        format!("the package's name {:?} can't be a user's name", package.as_str()),
+                        format!("the package's name {text:?} can't be a user's name: it {reason}"),
                     )
                     .help("choose the service's user: [user] name = \"…\" (letters, digits, _ and -)")
                     .contextual(),

@@ -1,4 +1,6 @@
-//! What `[package.metadata.deb]` tells of a Rust project: then the configuration only names it.
+//! What a `Cargo.toml` tells with its workspace's, and `[package.metadata.deb]`: then the configuration only names the package.
+
+use std::collections::BTreeSet;
 
 use toml::Table;
 
@@ -15,25 +17,175 @@ fn deb(manifest: &Table) -> Option<&Table> {
     package.get("metadata")?.as_table()?.get("deb")?.as_table()
 }
 
-/// The manifest of the only member of a workspace that has such metadata.
-pub(super) fn of_workspace(dir: &Dir, root: &Table) -> Result<Option<Table>, LookError> {
+/// A package, and what lies around it.
+pub(super) struct Project {
+    /// With what its workspace says for it.
+    pub(super) manifest: Table,
+    /// The directory of its manifest.
+    place: String,
+    workspace: Option<Workspace>,
+}
+
+/// What cargo builds together.
+struct Workspace {
+    /// The way to its directory: nothing, or "../" for each level.
+    way: String,
+    root: Table,
+}
+
+impl Project {
+    /// The package of this directory; of a workspace the only member that has metadata for cargo-deb.
+    pub(super) fn read(dir: &Dir) -> Result<Option<Self>, LookError> {
+        let Some(root) = dir.toml("Cargo.toml")? else {
+            return Ok(None);
+        };
+        let member = match has_metadata(&root) {
+            true => None,
+            false => with_metadata(dir, &root)?,
+        };
+        let (place, mut manifest, workspace) = match member {
+            Some((place, manifest)) => {
+                let way = String::new();
+                (place, manifest, Some(Workspace { way, root }))
+            }
+            None => {
+                let workspace = Workspace::of(dir, &root)?;
+                (".".to_owned(), root, workspace)
+            }
+        };
+        if let Some(workspace) = &workspace {
+            inherit(&mut manifest, &workspace.root);
+        }
+        Ok(Some(Self {
+            manifest,
+            place,
+            workspace,
+        }))
+    }
+
+    /// Where `cargo build --release` leaves programs: all of a workspace build into one directory.
+    pub(super) fn target(&self) -> String {
+        let way = self.workspace.as_ref().map_or("", |workspace| &workspace.way);
+        format!("{way}target/release")
+    }
+
+    /// The package's programs; the first is what `cargo run` would start, or the likeliest.
+    pub(super) fn programs(&self, dir: &Dir) -> Vec<String> {
+        programs(dir, &self.place, &self.manifest)
+    }
+
+    /// The programs of the workspace's other members.
+    pub(super) fn others(&self, dir: &Dir) -> Vec<String> {
+        let Some(workspace) = &self.workspace else {
+            return Vec::new();
+        };
+        let manifests = members(dir, &workspace.way, &workspace.root)
+            .into_iter()
+            .filter_map(|place| {
+                // A member that can't be read has no part in this package.
+                let manifest = dir.toml(&format!("{place}/Cargo.toml")).ok()??;
+                Some((place, manifest))
+            });
+        let root = (format!("{}.", workspace.way), workspace.root.clone());
+        let own = self.programs(dir);
+        let mut others: Vec<String> = manifests
+            .chain([root])
+            .flat_map(|(place, manifest)| programs(dir, &place, &manifest))
+            .filter(|name| !own.contains(name))
+            .collect();
+        others.sort();
+        others.dedup();
+        others
+    }
+}
+
+impl Workspace {
+    /// That of a package: it is the root itself, or names it, or lies below it.
+    fn of(dir: &Dir, manifest: &Table) -> Result<Option<Self>, LookError> {
+        let at = |way: String, root: Table| Some(Self { way, root });
+        if manifest.contains_key("workspace") {
+            return Ok(at(String::new(), manifest.clone()));
+        }
+        let package = manifest.get("package").and_then(|package| package.as_table());
+        if let Some(named) = package.and_then(|package| package.get("workspace")?.as_str()) {
+            let way = format!("{}/", named.trim_end_matches('/'));
+            let root = dir.toml(&format!("{way}Cargo.toml"))?;
+            return Ok(root.and_then(|root| at(way, root)));
+        }
+        let here = dir.way_here();
+        for up in 1..=here.len() {
+            let way = "../".repeat(up);
+            let Some(root) = dir.toml(&format!("{way}Cargo.toml"))? else {
+                continue;
+            };
+            let below = here[here.len() - up..].join("/");
+            if root
+                .get("workspace")
+                .is_some_and(|workspace| !excludes(workspace, &below))
+            {
+                return Ok(at(way, root));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// As cargo has it: a member is one also where it lies in a directory that is excluded.
+fn excludes(workspace: &toml::Value, below: &str) -> bool {
+    let covers = |key: &str| {
+        let places = workspace.get(key).and_then(|list| list.as_array());
+        let mut places = places.into_iter().flatten().filter_map(|place| place.as_str());
+        places.any(|place| {
+            let place = place.trim_start_matches("./").trim_end_matches('/');
+            below
+                .strip_prefix(place)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    covers("exclude") && !covers("members")
+}
+
+/// Fills in what `version.workspace = true` and its like refer to.
+fn inherit(manifest: &mut Table, root: &Table) {
+    let common = root
+        .get("workspace")
+        .and_then(|workspace| workspace.get("package")?.as_table());
+    let package = manifest.get_mut("package").and_then(|package| package.as_table_mut());
+    let (Some(common), Some(package)) = (common, package) else {
+        return;
+    };
+    for (key, value) in package.iter_mut() {
+        let inherits = value.get("workspace").and_then(|inherits| inherits.as_bool());
+        if let (Some(true), Some(given)) = (inherits, common.get(key)) {
+            *value = given.clone();
+        }
+    }
+}
+
+/// The directories of a workspace's members.
+fn members(dir: &Dir, way: &str, root: &Table) -> Vec<String> {
     let members = root
         .get("workspace")
         .and_then(|workspace| workspace.get("members")?.as_array());
+    let named = members.into_iter().flatten().filter_map(|member| member.as_str());
+    named
+        .flat_map(|member| match member.strip_suffix("/*") {
+            Some(parent) => {
+                let parent = format!("{way}{parent}");
+                let names = dir.names(&parent).into_iter();
+                names.map(|name| format!("{parent}/{name}")).collect()
+            }
+            None => vec![format!("{way}{member}")],
+        })
+        .collect()
+}
+
+/// The only member of a workspace that has metadata for cargo-deb: its directory and its manifest.
+fn with_metadata(dir: &Dir, root: &Table) -> Result<Option<(String, Table)>, LookError> {
     let mut found = Vec::new();
-    for member in members.into_iter().flatten().filter_map(|member| member.as_str()) {
-        let places = match member.strip_suffix("/*") {
-            Some(parent) => dir
-                .names(parent)
-                .into_iter()
-                .map(|name| format!("{parent}/{name}"))
-                .collect(),
-            None => vec![member.to_owned()],
-        };
-        for place in places {
-            let manifest = dir.toml(&format!("{place}/Cargo.toml"))?;
-            found.extend(manifest.filter(has_metadata));
-        }
+    for place in members(dir, "", root) {
+        let manifest = dir.toml(&format!("{place}/Cargo.toml"))?;
+        found.extend(manifest.filter(has_metadata).map(|manifest| (place, manifest)));
     }
     match found.len() {
         0 | 1 => Ok(found.pop()),
@@ -43,6 +195,72 @@ pub(super) fn of_workspace(dir: &Dir, root: &Table) -> Result<Option<Table>, Loo
             "write a relpack.toml with [release] cargo = \"…\" for each",
         )),
     }
+}
+
+/// The programs of a package: those that it lists, `src/main.rs`, and what lies in `src/bin`. First comes `default-run`, then
+/// what is named like the package, then what is listed first.
+fn programs(dir: &Dir, place: &str, manifest: &Table) -> Vec<String> {
+    let package = manifest.get("package").and_then(|package| package.as_table());
+    let text = |key: &str| {
+        package
+            .and_then(|package| package.get(key)?.as_str())
+            .map(str::to_owned)
+    };
+    let bins = manifest.get("bin").and_then(|bins| bins.as_array());
+    let listed: Vec<(String, String)> = bins
+        .into_iter()
+        .flatten()
+        .filter_map(|bin| {
+            let name = bin.get("name")?.as_str()?;
+            let code = bin.get("path").and_then(|path| path.as_str());
+            let code = code.map_or_else(|| code_of(dir, place, name), str::to_owned);
+            Some((name.to_owned(), code))
+        })
+        .collect();
+    let is_listed = |code: &str| listed.iter().any(|(_, known)| known == code);
+    let own = text("name").filter(|_| !is_listed(MAIN));
+    let mut names: Vec<String> = listed.iter().map(|(name, _)| name.clone()).collect();
+    if dir.has_file(&format!("{place}/{MAIN}")) {
+        names.extend(own.clone());
+    }
+    if package.and_then(|package| package.get("autobins")?.as_bool()) != Some(false) {
+        let found = found_in_bin(dir, place).into_iter();
+        names.extend(found.filter(|name| !is_listed(&code_of(dir, place, name))));
+    }
+    names.extend(text("default-run"));
+    if names.is_empty() {
+        names.extend(own.clone());
+    }
+    // What is neither stays as it is listed, behind them.
+    let first = [text("default-run"), own];
+    let rank = |name: &String| first.iter().position(|first| first.as_ref() == Some(name));
+    names.sort_by_key(|name| rank(name).unwrap_or(first.len()));
+    let mut known = BTreeSet::new();
+    names.retain(|name| known.insert(name.clone()));
+    names
+}
+
+const MAIN: &str = "src/main.rs";
+
+/// The code of a program that doesn't say where it is.
+fn code_of(dir: &Dir, place: &str, name: &str) -> String {
+    let usual = [format!("src/bin/{name}.rs"), format!("src/bin/{name}/main.rs")];
+    let mut usual = usual.into_iter();
+    usual
+        .find(|code| dir.has_file(&format!("{place}/{code}")))
+        .unwrap_or_else(|| MAIN.to_owned())
+}
+
+/// What cargo makes a program without being told: `NAME.rs` and `NAME/main.rs`.
+fn found_in_bin(dir: &Dir, place: &str) -> Vec<String> {
+    let place = format!("{place}/src/bin");
+    let names = dir.names(&place).into_iter();
+    names
+        .filter_map(|name| match name.strip_suffix(".rs") {
+            Some(stem) => Some(stem.to_owned()),
+            None => dir.has_file(&format!("{place}/{name}/main.rs")).then_some(name),
+        })
+        .collect()
 }
 
 /// What it tells; `program` is the name of the first program.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Runtime, Seen, node, others, python};
+use super::{Runtime, Seen, go, node, others, python, rust};
 
 /// Why a directory tells nothing.
 #[derive(Debug, thiserror::Error)]
@@ -116,8 +116,8 @@ impl Dir {
         match runtime {
             Runtime::Node => node::look(self),
             Runtime::Python => python::look(self),
-            Runtime::Go => others::go(self).map_err(|hint| self.nothing(runtime, hint)),
-            Runtime::Rust => others::rust(self),
+            Runtime::Go => go::look(self).map_err(|hint| self.nothing(runtime, hint)),
+            Runtime::Rust => rust::look(self),
             Runtime::Java => others::java(self).map_err(|hint| self.nothing(runtime, hint)),
             Runtime::Static => others::site(self),
         }
@@ -176,7 +176,7 @@ impl Dir {
         } else if node::look(self).is_ok() {
             Some(Runtime::Node)
         } else {
-            others::go(self).ok().map(|_| Runtime::Go)
+            go::look(self).ok().map(|_| Runtime::Go)
         }
     }
 
@@ -249,6 +249,15 @@ impl Dir {
             .collect();
         names.sort();
         names
+    }
+
+    /// The names on the way from the root directory to this one, without links.
+    pub(super) fn way_here(&self) -> Vec<String> {
+        let real = fs::canonicalize(&self.path).unwrap_or_default();
+        let names = real.components().skip(1);
+        names
+            .map(|name| name.as_os_str().to_string_lossy().into_owned())
+            .collect()
     }
 
     /// Whether a file is a program for Linux that may be executed.

@@ -2,7 +2,7 @@
 
 use super::look::{Dir, LookError};
 use super::start::{self, Start};
-use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, version};
+use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, shown, version};
 
 /// Where programs usually begin.
 const COMMON: &[&str] = &[
@@ -53,9 +53,8 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         }
     };
     seen.port = seen.port.or_else(|| dir.text(&script).as_deref().and_then(port));
-    // The built program may lie where `relpack build` leaves its packages.
-    let packages = if dir.has_dir("dist") { "dist/*.deb" } else { "dist" };
-    seen.exclude = vec![leave_out(&[packages, "node_modules/.cache", ".npmrc"])];
+    // Bundlers build to where `relpack build` leaves its packages, maybe only later: what else is there belongs to the release.
+    seen.exclude = vec![leave_out(&["dist/*.deb", "node_modules/.cache", ".npmrc"])];
     let needs_modules = package["dependencies"].as_object().is_some_and(|list| !list.is_empty());
     if needs_modules && !dir.has_dir("node_modules") {
         seen.notes
@@ -98,20 +97,6 @@ fn with_port(mut start: Start) -> Result<(Start, Option<u16>), String> {
         _ => Err(format!("PORT={value} is no port")),
     });
     Ok((start, port.transpose()?))
-}
-
-/// Text of a project on one line of a comment or a terminal.
-fn shown(text: &str) -> String {
-    let keep = |c: char| matches!(c, '"' | '\'' | '\\');
-    text.chars()
-        .map(|c| {
-            if keep(c) {
-                c.to_string()
-            } else {
-                c.escape_debug().to_string()
-            }
-        })
-        .collect()
 }
 
 /// `process.env.PORT || 3000` and its like.

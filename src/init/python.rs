@@ -2,7 +2,7 @@
 
 use super::look::{Dir, LookError};
 use super::node::port;
-use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, version};
+use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, shown, version};
 
 /// Where a virtual environment usually lies.
 const ENVIRONMENTS: &[&str] = &["venv", ".venv", "env"];
@@ -49,6 +49,9 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     } else if let Some(target) = module.and_then(|name| callable(dir, name)).filter(|_| has("uvicorn")) {
         format!("-m uvicorn --host 127.0.0.1 --port ${{PORT}} {target}")
     } else if let Some((module, function)) = script.and_then(|script| script.split_once(':')) {
+        seen.modules = in_src(dir, environment, module).then_some("src");
+        seen.notes
+            .extend(seen.modules.map(|_| instead_of_src(environment, module)));
         // The scripts of a virtual environment name the directory in which it was made.
         exec_call(module, function)
     } else {
@@ -61,8 +64,11 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         exec_word(file)
     };
     seen.exec = format!("{python} {arguments}");
+    // Python's own builds and `relpack build` leave packages there; what else is there belongs to the release.
     seen.exclude = vec![leave_out(&[
-        "dist",
+        "dist/*.deb",
+        "dist/*.whl",
+        "dist/*.tar.gz",
         "**/__pycache__",
         ".pytest_cache",
         ".mypy_cache",
@@ -102,13 +108,36 @@ fn nothing_to_start(dir: &Dir, environment: Option<&str>, django: bool) -> LookE
     }
 }
 
+/// Whether a module lies in `src` and nowhere where Python looks. What was installed with `-e` is only named by the environment.
+fn in_src(dir: &Dir, environment: Option<&str>, module: &str) -> bool {
+    let first = first_part(module);
+    let lies_in = |place: &str| dir.has_dir(&format!("{place}{first}")) || dir.has_file(&format!("{place}{first}.py"));
+    lies_in("src/") && !lies_in("") && !environment.is_some_and(|name| installed(dir, name, first))
+}
+
+fn first_part(module: &str) -> &str {
+    module.split('.').next().unwrap_or(module)
+}
+
+fn instead_of_src(environment: Option<&str>, module: &str) -> String {
+    let name = environment.unwrap_or("venv");
+    let make = match environment {
+        Some(_) => String::new(),
+        None => format!("/usr/bin/python3 -m venv {name} && "),
+    };
+    format!(
+        "{} lies in src/, so Service.Environment.PYTHONPATH names that; or install the project into the virtual environment (`{make}{name}/bin/pip install .`, not with -e) and run init again",
+        shown(first_part(module))
+    )
+}
+
 /// Whether a virtual environment has a package.
 fn installed(dir: &Dir, environment: &str, package: &str) -> bool {
     let lib = format!("{environment}/lib");
     let versions = dir.names(&lib).into_iter();
     versions
         .map(|version| format!("{lib}/{version}/site-packages/{package}"))
-        .any(|place| dir.has_dir(&place))
+        .any(|place| dir.has_dir(&place) || dir.has_file(&format!("{place}.py")))
 }
 
 fn has_requirements(dir: &Dir, project: &toml::Table) -> bool {
