@@ -120,8 +120,6 @@ fn every_runtime_gets_a_configuration_that_builds_as_it_stands() {
         let dir = temp.path().join("acme-web");
         fs::create_dir(&dir).unwrap();
         make(&dir);
-        // The directory of the packages is a part of a release that is all of this one, and only the first build makes it.
-        fs::create_dir(dir.join("dist")).unwrap();
         let output = init(&dir).output().unwrap();
         assert!(output.status.success(), "{runtime}: {}", both(&output));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{runtime}");

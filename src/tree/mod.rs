@@ -1,6 +1,7 @@
 //! Owns the tree of a release: what is read from the disk, the nodes in memory, and the manifest that names them.
 
 mod exclude;
+mod found;
 mod links;
 mod manifest;
 mod scan;

@@ -13,13 +13,11 @@ use rayon::prelude::*;
 use rustix::fs::{Access, AtFlags, CWD};
 
 use super::exclude::{Excludes, is_artifact};
+use super::found::{Found, capped};
 use super::links::{self, Checker};
 use super::secrets::{self, Allowed, Kind};
 use super::{FileNode, Fingerprint, Node, ReadError, Source, Tree};
 use crate::model::{AbsPath, PackageName, TreePath};
-
-/// Errors shown at once; more are counted.
-const MAX_ERRORS: usize = 50;
 
 /// What to scan for.
 #[derive(Debug, Clone, Copy)]
@@ -162,8 +160,11 @@ pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning
             found.nodes.append(&mut part.nodes);
             found.errors.append(&mut part.errors);
             found.warnings.append(&mut part.warnings);
+            found.made.append(&mut part.made);
         }
     }
+    // Else the second build would pack another tree than the first.
+    found.nodes.retain(|(path, _)| !found.made.contains(path));
     found.nodes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut tree = Tree::from_sorted(found.nodes);
     add_shared_links(&mut tree, options, &mut found.errors);
@@ -192,45 +193,6 @@ pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning
         ))
     } else {
         Err(capped(found.errors))
-    }
-}
-
-fn capped(mut errors: Vec<(String, ScanError)>) -> Vec<ScanError> {
-    errors.sort_by(|a, b| a.0.cmp(&b.0));
-    let more = errors.len().saturating_sub(MAX_ERRORS);
-    let mut errors: Vec<ScanError> = errors.into_iter().take(MAX_ERRORS).map(|(_, error)| error).collect();
-    if more > 0 {
-        errors.push(ScanError::More { count: more });
-    }
-    errors
-}
-
-/// Errors and warnings carry the path they are sorted by.
-#[derive(Default)]
-struct Found {
-    nodes: Vec<(TreePath, Node)>,
-    subdirs: Vec<TreePath>,
-    errors: Vec<(String, ScanError)>,
-    warnings: Vec<(String, Warning)>,
-}
-
-impl Found {
-    fn refuse(&mut self, path: &str, problem: impl Into<String>, hint: impl Into<String>) {
-        let error = ScanError::Refused {
-            path: path.to_owned(),
-            problem: problem.into(),
-            hint: hint.into(),
-        };
-        self.errors.push((path.to_owned(), error));
-    }
-
-    fn fail(&mut self, action: &'static str, path: &str, source: io::Error) {
-        let error = ScanError::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        };
-        self.errors.push((path.to_owned(), error));
     }
 }
 
@@ -266,6 +228,9 @@ impl Context<'_> {
             }
         }
         names.sort_unstable();
+        let has_artifacts = names
+            .iter()
+            .any(|name| name.to_str().is_some_and(|name| is_artifact(name, self.package)));
         let mut by_case: HashMap<String, TreePath> = HashMap::new();
         for name in names {
             if let Some(path) = self.entry(dir, &on_disk, &name, &mut found) {
@@ -277,6 +242,9 @@ impl Context<'_> {
                     by_case.insert(lower, path);
                 }
             }
+        }
+        if has_artifacts && found.nodes.is_empty() {
+            found.made.extend(dir.cloned());
         }
         found
     }
