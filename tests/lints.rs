@@ -516,6 +516,50 @@ fn drop_ins_name_no_place_that_no_host_has() {
 }
 
 #[test]
+fn what_only_a_shell_understands_is_told_wherever_no_shell_reads() {
+    let unit = |lines: &str| format!("[units.\"acme.service\"]\n{lines}\n");
+    let serve = unit("Service.ExecStart = \"bin/serve\"");
+    let migrate = |exec: &str| format!("{serve}[migrate]\nexec = '{exec}'\nlike = \"acme.service\"\n");
+    for (text, word, hint) in [
+        (
+            unit("Service.ExecStart = \"bin/serve && echo > x\""),
+            "&&",
+            "/bin/sh -c",
+        ),
+        (unit("Service.ExecStart = \"bin/serve | tee x\""), "|", "/bin/sh -c"),
+        (
+            unit("Service.ExecStart = \"bin/serve > /x 2>&1\""),
+            ">",
+            "StandardOutput",
+        ),
+        (unit("Service.ExecStart = \"bin/serve &\""), "&", "remove it"),
+        (
+            unit("Service.ExecStart = \"bin/serve\"\nX-Relpack.Health = \"exec:bin/serve --check || x\""),
+            "||",
+            "script of the release",
+        ),
+        (migrate("bin/serve up && bin/serve seed"), "&&", "/bin/sh -c"),
+    ] {
+        let (status, found) = check_text(&text);
+        let own = named(&found, Lint::ExecShellSyntax);
+        assert_eq!((status, own.len()), (0, 1), "{text}\n{found:#?}");
+        let message = own[0]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("{word:?}")), "{own:#?}");
+        assert!(own[0]["hint"].as_str().unwrap().contains(hint), "{own:#?}");
+        assert!(own[0]["line"].is_u64(), "{own:#?}");
+    }
+    for text in [
+        unit("Service.ExecStart = \"/bin/sh -c 'bin/serve && echo > x'\""),
+        unit("Service.ExecStart = \"bin/serve '&&' >=1 a|b\""),
+        unit("Service.Type = \"oneshot\"\nService.ExecStart = \"bin/serve a ; bin/serve b\""),
+        migrate("/bin/sh -c \"bin/serve up && bin/serve seed\""),
+    ] {
+        let (_, found) = check_text(&text);
+        assert!(named(&found, Lint::ExecShellSyntax).is_empty(), "{text}\n{found:#?}");
+    }
+}
+
+#[test]
 fn a_lint_is_allowed_by_name_with_a_reason() {
     let unit = "[units.\"acme.service\"]\nService.ExecStart = \"bin/serve\"\nService.User = \"root\"\n";
     let with = |allow: &str| check_text(&format!("[lints]\nallow = {{ {allow} }}\n{unit}"));
