@@ -47,9 +47,22 @@ fn check(dir: &Path) -> (i32, Vec<Value>) {
     (status, found)
 }
 
+/// An environment into which `pip install -e .` has put its path.
+fn editable(dir: &Path) {
+    let environment = dir.join("build/editable");
+    let path = "lib/python3.11/site-packages/_acme.pth";
+    write(&environment.join(path), "/home/ci/acme/src\n", 0o644);
+    fs::create_dir(environment.join("bin")).unwrap();
+    symlink("/usr/bin/python3", environment.join("bin/python3")).unwrap();
+}
+
 fn check_text(config: &str) -> (i32, Vec<Value>) {
     let temp = tempfile::tempdir().unwrap();
     release(temp.path());
+    // It is found in a release whichever unit uses it, so only those have it that speak of it.
+    if config.contains("editable/") {
+        editable(temp.path());
+    }
     write(&temp.path().join("relpack.toml"), &format!("{BASE}{config}"), 0o644);
     check(temp.path())
 }
@@ -557,6 +570,31 @@ fn what_only_a_shell_understands_is_told_wherever_no_shell_reads() {
         let (_, found) = check_text(&text);
         assert!(named(&found, Lint::ExecShellSyntax).is_empty(), "{text}\n{found:#?}");
     }
+}
+
+/// The finding stands at the command that uses the environment, or may lead to it.
+#[test]
+fn an_editable_install_is_told_at_the_command_that_uses_it() {
+    let serve = "Service.ExecStart = \"bin/serve\"";
+    let python = "Service.ExecStart = \"editable/bin/python3 -m acme\"";
+    let both = format!("[units.\"acme-a.service\"]\n{serve}\n[units.\"acme-b.service\"]\n{python}\n");
+    let alone = format!("[units.\"acme-a.service\"]\n{serve} # editable/\n");
+    let base = BASE.lines().count() as u64;
+    for (text, line) in [(both, base + 4), (alone, base + 2)] {
+        let (status, found) = check_text(&text);
+        let own = named(&found, Lint::PythonEditableInstall);
+        assert_eq!((status, own.len()), (0, 1), "{text}\n{found:#?}");
+        assert_eq!(own[0]["line"], line, "{own:#?}");
+        let message = own[0]["message"].as_str().unwrap();
+        assert!(
+            message.contains("_acme.pth") && message.contains("/home/ci/acme/src"),
+            "{message}"
+        );
+    }
+    let allow = "[lints]\nallow = { \"python-editable-install\" = \"found in {app}\" }\n";
+    let (_, found) = check_text(&format!("{allow}[units.\"acme.service\"]\n{python}\n"));
+    let silent = named(&found, Lint::PythonEditableInstall).is_empty() && named(&found, Lint::AllowUnused).is_empty();
+    assert!(silent, "{found:#?}");
 }
 
 #[test]
