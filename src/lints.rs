@@ -3,6 +3,7 @@
 //! What can't work at all is refused by the build itself; it bears a lint's name where it is found.
 
 pub mod analyze;
+mod editable;
 mod env_file;
 mod health_port;
 mod jit;
@@ -31,6 +32,7 @@ const RULES: &[(Lint, Rule)] = &[
     (Lint::EnvFileDollar, env_file::find),
     (Lint::HealthPortUnset, health_port::find),
     (Lint::NetworkOnlineNotWanted, network::find),
+    (Lint::PythonEditableInstall, editable::find),
     (Lint::ServiceAsRoot, root::find),
     (Lint::WritableElsewhere, writable::find),
     (Lint::WriteExecuteJit, jit::find),

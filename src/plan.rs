@@ -1,6 +1,7 @@
 //! Owns the plan: config + tree → all that will be built, decided before anything is written.
 
 mod architecture;
+mod below_prefix;
 mod control;
 mod documents;
 mod elf_needs;
@@ -11,6 +12,7 @@ mod links;
 mod needs;
 mod settings;
 mod shebang;
+mod surroundings;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +21,8 @@ use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing,
 use crate::scripts::{Packager, ScriptError};
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
 use crate::tree::{Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
+
+use below_prefix::BelowPrefix;
 
 pub use control::Control;
 pub use form::Form;
@@ -333,10 +337,13 @@ impl Plan {
 /// The programs of the release that units execute or links name, as paths in it; and what is wrong with them.
 fn programs(config: &Config, tree: &Tree) -> (BTreeSet<String>, Vec<PlanError>) {
     let executed = executed::executed(&config.units, &config.drop_ins, &config.release.prefix);
-    let mut errors = executed::check(&executed, tree, &config.release.prefix);
+    let places = BelowPrefix::of(config);
+    let mut errors = executed::check(&executed, tree, &places);
     let judging = executed::judging(config);
-    errors.extend(executed::check(&judging, tree, &config.release.prefix));
+    errors.extend(executed::check(&judging, tree, &places));
+    errors.extend(executed::nowhere(config, tree));
     errors.extend(executed::missing(config, tree));
+    errors.extend(surroundings::check(config, tree));
     errors.extend(links::check(config, tree));
     let linked = links::programs(config).map(TreePath::to_string);
     let run = executed

@@ -59,6 +59,10 @@ lints! {
     HealthNeverAsked = "health-never-asked", Doubtful;
     /// A `$` in an environment file, where systemd expands nothing.
     EnvFileDollar = "env-file-dollar", Doubtful;
+    /// A command line holds what only a shell would understand.
+    ExecShellSyntax = "exec-shell-syntax", Doubtful;
+    /// A Python environment imports from where it was built.
+    PythonEditableInstall = "python-editable-install", Doubtful;
     /// `After=network-online.target` alone.
     NetworkOnlineNotWanted = "network-online-not-wanted", Doubtful;
     /// A directive or value that the target's systemd doesn't know yet.

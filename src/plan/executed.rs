@@ -5,6 +5,7 @@ use crate::model::{AbsPath, Lint, TreePath};
 use crate::systemd::{DropIn, Entry, Health, Origin, Section, Unit, UnitError, UnitFile, exec, quoted_words};
 use crate::tree::{Node, Tree};
 
+use super::below_prefix::{BelowPrefix, meant};
 use super::{PlanError, shebang};
 
 /// One command of a unit.
@@ -19,38 +20,66 @@ pub struct Executed {
 /// Every program below `{app}` that a unit names as the first word of an `Exec…=` line.
 pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Executed> {
     let mut found = Vec::new();
-    let added = drop_ins
-        .iter()
-        .map(|drop_in| (Origin::DropIn(drop_in.path()), &drop_in.file));
-    for (origin, file) in units.iter().map(origin).chain(added) {
-        let Some(service) = file.section("Service") else {
+    for command in commands(units, drop_ins) {
+        let Some(path) = exec::in_release(command.program, prefix) else {
             continue;
         };
-        for (at, entry, word) in programs(service) {
-            if let Some(path) = exec::in_release(word, prefix) {
-                if path.contains('%') {
-                    continue; // only the host knows what a specifier becomes
-                }
-                let index = service.entries[..at]
-                    .iter()
-                    .filter(|other| other.key == entry.key)
-                    .count();
-                let place = UnitError::of(&origin, "", "");
-                let command = Executed {
-                    found: match origin {
-                        Origin::Migrate => place.at_key("exec"),
-                        _ => place.at_entry("Service", entry, index),
-                    },
-                    path: path.to_owned(),
-                };
-                // A migration has two units.
-                if !found.contains(&command) {
-                    found.push(command);
-                }
-            }
+        if path.contains('%') {
+            continue; // only the host knows what a specifier becomes
+        }
+        let command = Executed {
+            found: command.place,
+            path: path.to_owned(),
+        };
+        // A migration has two units.
+        if !found.contains(&command) {
+            found.push(command);
         }
     }
     found
+}
+
+/// One `Exec…=` line.
+struct Command<'a> {
+    /// Where it is said.
+    place: UnitError,
+    entry: &'a Entry,
+    program: &'a str,
+    /// The unit's directory; a drop-in is not asked for that of its unit.
+    work: Option<&'a str>,
+}
+
+fn commands<'a>(units: &'a [Unit], drop_ins: &'a [DropIn]) -> Vec<Command<'a>> {
+    let texts = units.iter().map(origin).map(|(origin, file)| {
+        let work = file.get("Service", "WorkingDirectory");
+        (origin, file, work)
+    });
+    let added = drop_ins
+        .iter()
+        .map(|drop_in| (Origin::DropIn(drop_in.path()), &drop_in.file, None));
+    let mut found = Vec::new();
+    for (origin, file, work) in texts.chain(added) {
+        let Some(service) = file.section("Service") else {
+            continue;
+        };
+        found.extend(programs(service).map(|(at, entry, program)| Command {
+            place: place(&origin, service, at, entry),
+            entry,
+            program,
+            work,
+        }));
+    }
+    found
+}
+
+/// Where the entry, the section's `at`th, is said.
+fn place(origin: &Origin, service: &Section, at: usize, entry: &Entry) -> UnitError {
+    let place = UnitError::of(origin, "", "");
+    if *origin == Origin::Migrate {
+        return place.at_key("exec");
+    }
+    let before = service.entries[..at].iter();
+    place.at_entry("Service", entry, before.filter(|other| other.key == entry.key).count())
 }
 
 fn origin(unit: &Unit) -> (Origin, &UnitFile) {
@@ -102,30 +131,93 @@ fn programs(service: &Section) -> impl Iterator<Item = (usize, &Entry, &str)> {
 
 /// The programs of the release by which a deploy judges a unit: `Health = "exec:…"` and `[deploy] check`.
 pub fn judging(config: &Config) -> Vec<Executed> {
-    let prefix = &config.release.prefix;
+    let of_release = judges(config).into_iter().filter_map(|(found, word)| {
+        let path = exec::in_release(&word, &config.release.prefix)?.to_owned();
+        Some(Executed { found, path })
+    });
+    of_release.collect()
+}
+
+/// All such programs, wherever they lie: where each is said, and its absolute path.
+fn judges(config: &Config) -> Vec<(UnitError, String)> {
     let mut found = Vec::new();
     for unit in &config.units {
         if let Some(Health::Exec { command }) = &unit.relpack.health
-            && let Some(path) = quoted_words(command)
-                .first()
-                .and_then(|word| exec::in_release(word, prefix))
+            && let Some(word) = quoted_words(command).into_iter().next()
         {
-            found.push(Executed {
-                found: UnitError::of(&Origin::Unit(unit.name.clone()), "", "").at("X-Relpack", "Health"),
-                path: path.to_owned(),
-            });
+            let place = UnitError::of(&Origin::Unit(unit.name.clone()), "", "");
+            found.push((place.at("X-Relpack", "Health"), word));
         }
     }
     if let Some(Check::Command(command)) = &config.deploy.check
-        && let Some(word) = quoted_words(command).first()
-        && !word.starts_with('/')
+        && let Some(word) = quoted_words(command).into_iter().next()
     {
-        found.push(Executed {
-            found: UnitError::of(&Origin::Deploy, "", "").at_key("check"),
-            path: word.trim_start_matches("./").to_owned(),
-        });
+        let path = match word.starts_with('/') {
+            true => word,
+            false => format!("{}/app/{}", config.release.prefix, word.trim_start_matches("./")),
+        };
+        found.push((UnitError::of(&Origin::Deploy, "", "").at_key("check"), path));
     }
     found
+}
+
+/// The programs below the prefix, and what interpreters are given of there, that no host has.
+pub fn nowhere(config: &Config, tree: &Tree) -> Vec<PlanError> {
+    let places = BelowPrefix::of(config);
+    let mut found: Vec<UnitError> = Vec::new();
+    let mut program = |place: UnitError, path: &str| {
+        let error = places.nowhere(path).map(|below| {
+            let app = format!("{}/app", places.prefix);
+            let hint = match meant(tree, &below) {
+                Some(own) => format!("write \"{own}\": units see the release at {app}"),
+                None => {
+                    format!("units see the release at {app}: write the program's path in it, without a leading \"/\"")
+                }
+            };
+            no_host_has(place, "runs", path, hint)
+        });
+        add(&mut found, error);
+    };
+    for command in commands(&config.units, &config.drop_ins) {
+        program(command.place, command.program);
+    }
+    for (place, path) in judges(config) {
+        program(place, &path);
+    }
+    for command in commands(&config.units, &config.drop_ins) {
+        let error = given(&command, &places).and_then(|path| {
+            let below = places.nowhere(&path)?;
+            Some(no_host_has(command.place, "runs", &path, in_app(tree, &below)))
+        });
+        add(&mut found, error);
+    }
+    plan_errors(found)
+}
+
+/// The whole path of the file that a command's interpreter is given, where the unit's directory tells it.
+fn given(command: &Command<'_>, places: &BelowPrefix<'_>) -> Option<String> {
+    let script = script(command.entry, command.program)?;
+    if script.starts_with('/') {
+        return Some(script);
+    }
+    // What is wrong with the directory is said of the directory.
+    let work = command.work.filter(|work| places.nowhere(work).is_none())?;
+    Some(format!("{work}/{script}"))
+}
+
+/// That a directive names what no host has.
+pub fn no_host_has(place: UnitError, verb: &str, path: &str, hint: String) -> UnitError {
+    let key = place.key.as_deref().unwrap_or_default();
+    UnitError {
+        message: format!("{key}= {verb} {path}, which no host has"),
+        hint,
+        ..place.named(Lint::ExecMissing)
+    }
+}
+
+pub fn plan_errors(found: Vec<UnitError>) -> Vec<PlanError> {
+    let errors = found.into_iter().map(|error| PlanError::Unit(Box::new(error)));
+    errors.collect()
 }
 
 /// What interpreters are given to run, and the directories in which units run, where the release doesn't have them.
@@ -146,14 +238,18 @@ pub fn missing(config: &Config, tree: &Tree) -> Vec<PlanError> {
             None => continue,
         };
         if !work.is_empty() && !is_there(tree, &work, &[""]) {
-            found.push(not_there(
-                UnitError::of(
-                    &origin,
-                    format!("WorkingDirectory= is {work}, which is not in the release"),
-                    "",
+            // That of a migration is the unit's that it is like.
+            let own = (!unit.generated).then(|| {
+                not_there(
+                    UnitError::of(
+                        &origin,
+                        format!("WorkingDirectory= is {work}, which is not in the release"),
+                        "",
+                    )
+                    .at("Service", "WorkingDirectory"),
                 )
-                .at("Service", "WorkingDirectory"),
-            ));
+            });
+            found.extend(own);
             continue;
         }
         for (at, entry, program) in programs(service) {
@@ -177,32 +273,33 @@ pub fn missing(config: &Config, tree: &Tree) -> Vec<PlanError> {
             if path.split('/').any(|part| part == "..") || path == "." || is_there(tree, &path, suffixes) {
                 continue;
             }
-            let index = service.entries[..at]
-                .iter()
-                .filter(|other| other.key == entry.key)
-                .count();
-            let key = if matches!(origin, Origin::Migrate) {
-                "exec"
-            } else {
-                entry.key.as_str()
+            let place = place(&origin, service, at, entry);
+            let key = place.key.as_deref().unwrap_or_default();
+            let error = UnitError {
+                message: format!("{key}= runs {path}, which is not in the release"),
+                ..place
             };
-            let place = UnitError::of(&origin, format!("{key}= runs {path}, which is not in the release"), "");
-            let error = not_there(match origin {
-                Origin::Migrate => place.at_key("exec"),
-                _ => place.at_entry("Service", entry, index),
-            });
-            if !found.contains(&error) {
-                found.push(error);
-            }
+            add(&mut found, Some(not_there(error)));
         }
     }
-    found
-        .into_iter()
-        .map(|error| PlanError::Unit(Box::new(error)))
-        .collect()
+    plan_errors(found)
 }
 
-fn not_there(error: UnitError) -> UnitError {
+/// Each once: a migration has two units.
+fn add(found: &mut Vec<UnitError>, error: Option<UnitError>) {
+    let new = error.filter(|error| !found.contains(error));
+    found.extend(new);
+}
+
+/// What to write instead of a path that no host has, where only an absolute one will do.
+pub fn in_app(tree: &Tree, below: &str) -> String {
+    match meant(tree, below) {
+        Some(own) => format!("write \"{{app}}/{own}\""),
+        None => "write \"{app}/…\" for what is in the release, or \"{shared}/…\" for what outlives it".to_owned(),
+    }
+}
+
+pub fn not_there(error: UnitError) -> UnitError {
     UnitError {
         hint: NOT_THERE.to_owned(),
         ..error.named(Lint::ExecMissing)
@@ -232,7 +329,7 @@ fn script(entry: &Entry, program: &str) -> Option<String> {
     (!first.starts_with(['-', '$', '%']) && !first.contains(['$', '%'])).then(|| first.clone())
 }
 
-fn is_there(tree: &Tree, path: &str, suffixes: &[&str]) -> bool {
+pub fn is_there(tree: &Tree, path: &str, suffixes: &[&str]) -> bool {
     suffixes.iter().any(|suffix| {
         let path = format!("{path}{suffix}");
         // What lies behind a link only the host knows.
@@ -245,17 +342,20 @@ fn is_there(tree: &Tree, path: &str, suffixes: &[&str]) -> bool {
 }
 
 /// What is missing or not executable.
-pub fn check(executed: &[Executed], tree: &Tree, prefix: &AbsPath) -> Vec<PlanError> {
-    let found = executed.iter().map(|command| problem(command, tree, prefix));
+pub fn check(executed: &[Executed], tree: &Tree, places: &BelowPrefix<'_>) -> Vec<PlanError> {
+    let found = executed.iter().map(|command| problem(command, tree, places));
     found.filter_map(|found| found.unwrap_or_else(Some)).collect()
 }
 
-fn problem(command: &Executed, tree: &Tree, prefix: &AbsPath) -> Result<Option<PlanError>, PlanError> {
+/// A finding's name, what is wrong, and what to do.
+type Finding = (Lint, String, String);
+
+fn problem(command: &Executed, tree: &Tree, places: &BelowPrefix<'_>) -> Result<Option<PlanError>, PlanError> {
     let path = &command.path;
     let in_tree = path.parse::<TreePath>().ok();
     let node = in_tree.as_ref().and_then(|path| Some((path, tree.get(path)?)));
-    let (lint, problem, hint) = match node {
-        None | Some((_, Node::Dir)) => (
+    let finding = match node {
+        None | Some((_, Node::Dir)) => Some((
             Lint::ExecMissing,
             "is not in the release".to_owned(),
             if path.contains('/') {
@@ -265,29 +365,20 @@ fn problem(command: &Executed, tree: &Tree, prefix: &AbsPath) -> Result<Option<P
                     "a program of the host needs its whole path, such as \"/usr/bin/{path}\"; one of the release: {NOT_THERE}"
                 )
             },
-        ),
-        Some((_, Node::File(file))) if !file.executable => (
+        )),
+        Some((_, Node::File(file))) if !file.executable => Some((
             Lint::ExecNotExecutable,
             "is not executable".to_owned(),
             format!("chmod +x {path}"),
-        ),
-        Some((at, Node::File(file))) => {
-            let Some(program) = shebang::interpreter(at, file)? else {
-                return Ok(None);
-            };
-            let moved = shebang::moved(tree, at, &program);
-            let Some(own) = moved.filter(|_| exec::in_release(&program, prefix).is_none()) else {
-                return Ok(None);
-            };
-            (
-                Lint::ExecInterpreterMoved,
-                format!("begins with #!{program}: no host has that, the release has {own}"),
-                format!(
-                    "name that one (\"{own} -m …\", \"{own} {path} …\"), or let the script begin with #!{prefix}/app/{own}"
-                ),
-            )
-        }
-        Some(_) => return Ok(None),
+        )),
+        Some((at, Node::File(file))) => match shebang::refusal(at, file)? {
+            Some((problem, hint)) => Some((Lint::ExecNotExecutable, problem, hint)),
+            None => shebang::interpreter(at, file)?.and_then(|program| interpreted(at, &program, tree, places)),
+        },
+        Some(_) => None,
+    };
+    let Some((lint, problem, hint)) = finding else {
+        return Ok(None);
     };
     let key = command.found.key.as_deref().unwrap_or_default();
     let found = UnitError {
@@ -296,4 +387,41 @@ fn problem(command: &Executed, tree: &Tree, prefix: &AbsPath) -> Result<Option<P
         ..command.found.clone()
     };
     Ok(Some(PlanError::Unit(Box::new(found.named(lint)))))
+}
+
+/// What is wrong with the interpreter that a script names.
+fn interpreted(script: &TreePath, program: &str, tree: &Tree, places: &BelowPrefix<'_>) -> Option<Finding> {
+    let prefix = places.prefix;
+    // It is a script's word, which may hold anything.
+    let shown = program.escape_debug();
+    if let Some(own) = exec::in_release(program, prefix) {
+        return (!is_there(tree, own, &[""])).then(|| {
+            (
+                Lint::ExecMissing,
+                format!("begins with #!{shown}, which is not in the release"),
+                NOT_THERE.to_owned(),
+            )
+        });
+    }
+    if let Some(own) = shebang::moved(tree, script, program) {
+        return Some((
+            Lint::ExecInterpreterMoved,
+            format!("begins with #!{shown}: no host has that, the release has {own}"),
+            format!(
+                "name that one (\"{own} -m …\", \"{own} {script} …\"), or let the script begin with #!{prefix}/app/{own}"
+            ),
+        ));
+    }
+    let personal = !places.holds(program) && shebang::is_personal(program);
+    if !personal && places.nowhere(program).is_none() {
+        return None;
+    }
+    let name = program.rsplit('/').next().unwrap_or_default().escape_debug();
+    Some((
+        Lint::ExecInterpreterMoved,
+        format!("begins with #!{shown}: no host has that"),
+        format!(
+            "let it begin with one that hosts have, such as #!/usr/bin/env {name}, or name that in front of it: \"/usr/bin/{name} {script}\""
+        ),
+    ))
 }

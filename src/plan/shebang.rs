@@ -1,4 +1,5 @@
-//! Owns the first lines of scripts: which interpreter they name, and whether it is one that moves with the release.
+//! Owns the first bytes of programs: whether the kernel can execute what begins so, which interpreter a script names, and whether
+//! that is one that a host has.
 
 use crate::model::TreePath;
 use crate::tree::{FileNode, ReadError, Tree};
@@ -15,6 +16,79 @@ const SYSTEM: &[&str] = &[
     "/usr/local/bin",
     "/usr/local/sbin",
 ];
+
+/// Homes and places for a while: what lies there is one person's, or of the machine that built the release.
+const PERSONAL: &[&str] = &["/home/", "/root/", "/tmp/", "/var/tmp/", "/Users/"];
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What a host may have another program for (binfmt_misc): archives of Java, programs of .NET or Windows, WebAssembly.
+const BY_OTHERS: &[&[u8]] = &[b"PK\x03\x04", b"MZ", b"\0asm"];
+
+/// Programs of macOS, of one and of several architectures.
+const MACH_O: &[&[u8]] = &[
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xfe\xed\xfa\xcf",
+    b"\xfe\xed\xfa\xce",
+    b"\xca\xfe\xba\xbe",
+];
+
+/// Why the kernel can't execute the file, and what to do; `None` where its first bytes don't speak against it.
+pub(super) fn refusal(path: &TreePath, file: &FileNode) -> Result<Option<(String, String)>, ReadError> {
+    if file.is_elf {
+        return Ok(None);
+    }
+    Ok(refusal_of(&file.head(path, LENGTH_MAX)?, path.as_str()))
+}
+
+fn refusal_of(start: &[u8], path: &str) -> Option<(String, String)> {
+    let begins = |with: &[u8]| start.starts_with(with);
+    if let Some(rest) = start.strip_prefix(b"#!") {
+        // The kernel ends the line at \n alone, so the \r is of the interpreter's name, or of its argument.
+        let line = rest.split(|byte| *byte == b'\n').next()?;
+        let (problem, hint) = if line.contains(&b'\r') {
+            (
+                "has a first line that ends with \\r, which becomes part of the interpreter's name",
+                format!("sed -i 's/\\r$//' {path}, or dos2unix {path}; git writes it where core.autocrlf is set"),
+            )
+        } else if line.trim_ascii().is_empty() {
+            (
+                "begins with #! and names no interpreter",
+                "write for example #!/bin/sh".to_owned(),
+            )
+        } else {
+            return None;
+        };
+        return Some((problem.to_owned(), hint));
+    }
+    if BY_OTHERS.iter().any(|format| begins(format)) {
+        return None;
+    }
+    let (problem, hint) = if start.is_empty() {
+        ("is empty", "look at what should have written it".to_owned())
+    } else if begins(BYTE_ORDER_MARK) {
+        (
+            "begins with a byte order mark, behind which the kernel doesn't look for #!",
+            format!("sed -i '1s/^\\xef\\xbb\\xbf//' {path}"),
+        )
+    } else if MACH_O.iter().any(|format| begins(format)) {
+        ("is a program for macOS", "build it for Linux".to_owned())
+    } else {
+        (
+            "is neither an ELF file nor a script that begins with #!",
+            format!(
+                "let it begin with its interpreter, such as #!/bin/sh, or name that in front of it: \"/bin/sh {path}\""
+            ),
+        )
+    };
+    Some((problem.to_owned(), hint))
+}
+
+/// Whether the interpreter lies where only one person's or the building machine's programs do.
+pub(super) fn is_personal(program: &str) -> bool {
+    PERSONAL.iter().any(|place| program.starts_with(place))
+}
 
 /// The program that interprets a script; `None` where the file is none.
 pub(super) fn interpreter(path: &TreePath, file: &FileNode) -> Result<Option<String>, ReadError> {
@@ -67,5 +141,38 @@ mod tests {
             assert_eq!(program_of(line.as_bytes()).as_deref(), program, "{line:?}");
         }
         assert_eq!(program_of(b"#!/\xff\n"), None);
+    }
+
+    #[test]
+    fn what_the_kernel_cannot_execute() {
+        for (start, says) in [
+            (&b""[..], "is empty"),
+            (b"echo x\n", "neither an ELF file nor"),
+            (b" #!/bin/sh\n", "neither an ELF file nor"),
+            (b"#!/bin/sh\r\necho x\r\n", "\\r"),
+            (b"#!/bin/sh -e\r\n", "\\r"),
+            (b"#!/bin/sh\recho x\r", "\\r"),
+            (b"#! \n", "no interpreter"),
+            (b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
+            (b"\xcf\xfa\xed\xfe\x07\0", "macOS"),
+        ] {
+            let (problem, hint) = refusal_of(start, "run").unwrap_or_else(|| panic!("{start:?}"));
+            assert!(problem.contains(says) && !hint.is_empty(), "{start:?}: {problem}");
+        }
+        for start in [
+            &b"#!/bin/sh\necho x\r\n"[..],
+            b"#!/usr/bin/env node\n",
+            b"#! /opt/tools/run",
+            b"PK\x03\x04\x0a",
+            b"MZ\x90\0",
+        ] {
+            assert_eq!(refusal_of(start, "run"), None, "{start:?}");
+        }
+    }
+
+    #[test]
+    fn personal_places() {
+        assert!(is_personal("/home/ci/.nvm/versions/node/v20/bin/node") && is_personal("/root/go/bin/x"));
+        assert!(!is_personal("/homes/x") && !is_personal("/usr/bin/node") && !is_personal("/opt/home/x"));
     }
 }

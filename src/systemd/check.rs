@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::model::{Lint, TimeSpan, UnitKind, UnitName};
 
 use super::directives::{self, ValueKind};
-use super::exec::resolve_command_line;
+use super::exec::{resolve_command_line, shell_doubt};
 use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::{Vars, expand};
 use super::unit::RELEASE_PLACEHOLDER;
@@ -162,6 +162,9 @@ fn resolve_entry(
             format!("{}= is gone in systemd {gone}", entry.key),
             format!("see {} for what replaced it", manual(kind)),
         )),
+        _ if directive.kind == ValueKind::Exec => {
+            shell_doubt(&value).map(|(message, hint)| (Lint::ExecShellSyntax, message, hint))
+        }
         _ => None,
     };
     Ok((value, warning))

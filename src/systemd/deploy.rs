@@ -6,7 +6,7 @@ use crate::model::{AbsPath, EnvName, Lint, Seconds, TimeSpan, UnitKind, UnitName
 
 use super::check::X_RELPACK;
 use super::directives::{closest, is_yes};
-use super::exec::resolve_command_line;
+use super::exec::{resolve_command_line, shell_message, shell_word};
 use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::env_names;
 use super::quote::words;
@@ -126,6 +126,14 @@ pub(crate) fn settings(
                 report.error(UnitError { lint, ..error });
             }
         }
+    }
+    if let Some(Health::Exec { command }) = &health
+        && let Some(word) = shell_word(command)
+    {
+        // A host splits it at spaces, so it can't be quoted for a shell either.
+        let hint = "write it into a script of the release, and name that";
+        let doubt = UnitError::of(&origin, shell_message(word), hint).at(X_RELPACK, "Health");
+        report.warning(doubt.named(Lint::ExecShellSyntax));
     }
     let gated = is_service
         && !is_oneshot(file)

@@ -8,6 +8,22 @@ use super::unit_file::UnitFile;
 /// What may stand before the program's path (systemd.service(5), "Command lines"; `|` since 258).
 const PREFIXES: &[char] = &['@', '-', ':', '+', '!', '|'];
 
+/// Words by which a shell joins commands, redirects them or puts them into the background.
+const SHELL_WORDS: &[&str] = &[
+    "&&", "||", "|", "|&", "&", ">", ">>", "<", "<<", "&>", "2>", "2>>", "2>&1", "1>&2", ">&2",
+];
+
+/// How a redirection begins that no space parts from its file.
+const REDIRECTIONS: &[&str] = &[">/", ">>/", "</", "&>/", "1>/", "2>/", "2>>/"];
+
+/// Programs that are shells, or hand their words to one.
+const SHELLS: &[&str] = &[
+    "sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "mksh", "zsh", "ssh",
+];
+
+/// Programs to which such a word is an operator of their own.
+const COMPARING: &[&str] = &["[", "expr", "test"];
+
 /// The command line with each program's relative path made absolute below `app`; later words are untouched.
 ///
 /// An `Err` holds a message and a hint.
@@ -54,6 +70,50 @@ pub fn programs(file: &UnitFile) -> Vec<String> {
         }
     }
     found
+}
+
+/// The first word of a command line that only a shell would understand, and that no shell reads there.
+pub(crate) fn shell_word(value: &str) -> Option<&str> {
+    let (mut is_first, mut is_read) = (true, false);
+    for word in words(value).unwrap_or_default() {
+        // As it is written: in quotes it is meant for the program.
+        let raw = &value[word.range];
+        if raw == ";" {
+            (is_first, is_read) = (true, false);
+            continue;
+        }
+        if !is_read && (SHELL_WORDS.contains(&raw) || REDIRECTIONS.iter().any(|begin| raw.starts_with(begin))) {
+            return Some(raw);
+        }
+        // A shell may stand behind env or timeout.
+        let name = word
+            .text
+            .trim_start_matches(PREFIXES)
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
+        is_read |= SHELLS.contains(&name) || (is_first && COMPARING.contains(&name));
+        is_first = false;
+    }
+    None
+}
+
+/// What to say of a line of systemd's that holds such a word: the message and the hint.
+pub(crate) fn shell_doubt(value: &str) -> Option<(String, String)> {
+    let word = shell_word(value)?;
+    let shell = "/bin/sh -c \"exec …\"";
+    let hint = match word {
+        "&" => "remove it: systemd keeps the program, and starts other units meanwhile".to_owned(),
+        word if word.contains(['>', '<']) => {
+            format!("write Service.StandardOutput = \"append:/path\" or \"null\" (systemd.exec(5)), or {shell}")
+        }
+        _ => format!("write {shell}, or one Exec…= for each command"),
+    };
+    Some((shell_message(word), hint))
+}
+
+pub(crate) fn shell_message(word: &str) -> String {
+    format!("the program gets {word:?} as an argument: no shell reads the line")
 }
 
 /// The path in the release of a program that a unit starts from there, by either of the places where units see it.
@@ -201,6 +261,28 @@ mod tests {
             ";",
         ] {
             assert!(resolve_command_line(bad, "/app").is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn words_that_only_a_shell_understands() {
+        for (line, word) in [
+            ("/bin/a && echo x", Some("&&")),
+            ("/bin/a | tee x", Some("|")),
+            ("/bin/a > /var/log/x 2>&1", Some(">")),
+            ("/bin/a 2>/dev/null", Some("2>/dev/null")),
+            ("/bin/a &", Some("&")),
+            ("-/bin/sh -c x ; /bin/a | /bin/b", Some("|")),
+            ("/bin/a test > x", Some(">")),
+            ("/bin/a '&&' \"|\" \\x26 >=1 a>b a|b x&y", None),
+            ("/bin/a ; /bin/b", None),
+            ("/bin/sh -c 'a && b > c'", None),
+            ("/usr/bin/env -i sh -c a && b", None),
+            ("@/bin/bash bash -c a | b", None),
+            ("/usr/bin/test 2 > 1", None),
+            ("/bin/a \"", None),
+        ] {
+            assert_eq!(shell_word(line), word, "{line}");
         }
     }
 

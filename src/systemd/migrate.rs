@@ -1,12 +1,12 @@
 //! Owns the units that relpack makes for `[migrate]`: the migration before a switch and the one before the first start.
 
-use crate::model::{UnitKind, UnitName};
+use crate::model::{Lint, UnitKind, UnitName};
 
 use super::check::{X_RELPACK, check_text};
 use super::complete::{add_env_conditions, documentation, reads_env_file, release_bind};
 use super::deploy::is_oneshot;
 use super::directives::{self, Group};
-use super::exec::resolve_command_line;
+use super::exec::{resolve_command_line, shell_doubt};
 use super::input::{Context, MigrateInput, Origin, Report, UnitError};
 use super::placeholders::{Vars, expand};
 use super::specifiers::{OfInstance, written_out};
@@ -69,6 +69,13 @@ pub(crate) fn add_units(units: &mut Vec<Unit>, vars: &Vars, ctx: &Context, repor
             fail("exec", message, hint);
             return;
         }
+    };
+    if let Some((message, hint)) = shell_doubt(&command) {
+        let doubt = UnitError::of(&Origin::Migrate, message, hint).at_key("exec");
+        report.warning(doubt.named(Lint::ExecShellSyntax));
+    }
+    let mut fail = |key: &str, message: String, hint: String| {
+        report.error(UnitError::of(&Origin::Migrate, message, hint).at_key(key));
     };
     let (Ok(migrate_name), Ok(first_name)) = (
         ctx.migrate_unit().parse::<UnitName>(),
