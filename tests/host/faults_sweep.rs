@@ -79,6 +79,12 @@ fn failing_calls(suite: Suite, error: &'static str, text: &str) {
         "{suite}: {error} at points of {}: {succeeded} upgrades went on, {stranded} could not even go back before the fault was over",
         points.len()
     );
+    // Only after the switch, where nothing at all can be written any more.
+    assert!(
+        !sample::full() || stranded * 8 <= points.len(),
+        "{stranded} of {} could not even go back",
+        points.len()
+    );
     tally.expect(
         &format!("{suite}: {error}"),
         if sample::full() { FLOOR_FULL } else { FLOOR },
