@@ -57,6 +57,18 @@ impl Runtime {
         }
     }
 
+    /// What is described as such where nobody says more.
+    pub fn application(self) -> &'static str {
+        match self {
+            Runtime::Node => "Node.js application",
+            Runtime::Python => "Python application",
+            Runtime::Go => "Go program",
+            Runtime::Rust => "Rust program",
+            Runtime::Java => "Java application",
+            Runtime::Static => "Static site",
+        }
+    }
+
     fn template(self) -> Template {
         match self {
             Runtime::Node => template::INIT_NODE,

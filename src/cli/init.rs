@@ -114,7 +114,7 @@ fn answers(args: &Args, seen: &mut Seen) -> Result<Answers, Failure> {
         Some(text) => text.clone(),
         None => {
             // Developer's Reference 6.2.2: neither the name nor an article comes first.
-            let guess = format!("{} application {name}", seen.runtime.word());
+            let guess = format!("{} {name}", seen.runtime.application());
             let asked = match terminal {
                 true => ask("Description in one line", &guess, |text| {
                     init::description(text).ok_or_else(|| "it is empty".to_owned())

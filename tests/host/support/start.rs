@@ -82,7 +82,7 @@ impl Start {
             }
         }
         self.look_at(&host);
-        lintian::expect_silent(&packages.copied());
+        lintian::expect_silent_of_us(&packages.copied());
         host
     }
 
