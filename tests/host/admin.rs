@@ -6,7 +6,7 @@ use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
 on_each_suite![
-    sampled:
+    rotated:
     every_choice_survives,
     starts_are_forbidden_and_migrations_too,
 ];

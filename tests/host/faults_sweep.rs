@@ -9,7 +9,7 @@ use crate::support::sweep::{self, Break, Look, Point, Tally};
 use crate::support::{App, Behaviour, Host, Migration, Suite, Transport, sample};
 use crate::{hold, on_each_suite};
 
-on_each_suite![sampled: etc_is_read_only; rotated: failing_calls_eio, failing_calls_enospc, failing_calls_eperm, full_disks];
+on_each_suite![rotated: failing_calls_eio, failing_calls_enospc, failing_calls_eperm, full_disks, etc_is_read_only];
 
 /// Points of a sample, all of which have to hold.
 const FLOOR: usize = 10;

@@ -9,7 +9,7 @@ use crate::support::{App, Behaviour, Host, Machine, Migration, Repo, Suite, Tran
 on_each_suite![
     a_variable_is_missing,
     the_example_hello;
-    sampled:
+    rotated:
     without_systemd,
     a_variable_is_set_beforehand,
     a_variable_is_missing_at_a_reboot,

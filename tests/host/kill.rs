@@ -6,7 +6,7 @@ use crate::on_each_suite;
 use crate::support::sample;
 use crate::support::{App, Host, Machine, Migration, Suite};
 
-on_each_suite![between_unpack_and_configure; sampled: sweep_over_an_upgrade];
+on_each_suite![between_unpack_and_configure; rotated: sweep_over_an_upgrade];
 
 /// Points in time, spread evenly over an upgrade: in full, and in a sample.
 const POINTS: (u32, u32) = (30, 12);

@@ -10,7 +10,7 @@ use crate::support::root::say;
 use crate::support::tamper::{FAIL, Tampered, tampered};
 use crate::support::{App, Host, Migration, Suite};
 
-on_each_suite![sampled: every_command];
+on_each_suite![rotated: every_command];
 
 /// The blocks of commands by the word after `sh`.
 fn blocks() -> Vec<(String, String)> {

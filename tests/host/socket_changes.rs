@@ -7,7 +7,7 @@ use crate::support::{App, Behaviour, Host, Suite};
 use crate::unit_changes::{app, expect_gone, service};
 
 on_each_suite![
-    sampled:
+    rotated:
     sockets_come_and_go,
 ];
 

@@ -4,7 +4,7 @@ use crate::on_each_suite;
 use crate::support::{App, Host, Suite};
 
 on_each_suite![
-    sampled:
+    rotated:
     only_files_go,
     a_payload_with_other_content,
 ];
