@@ -185,15 +185,19 @@ fn the_example_hello(suite: Suite) {
         .expect_says("\"visits\": 1");
     m.ok("hello-release status").expect_says("1.0.0");
     m.ok("systemctl list-timers").expect_says("hello-report.timer");
-    m.ok("systemctl start hello-report && journalctl --no-pager -o cat -u hello-report")
+    // What a service has printed reaches the journal a moment later.
+    m.ok("systemctl start hello-report && journalctl --sync && journalctl --no-pager -o cat -u hello-report")
         .expect_says("1 visits");
-    m.ok("journalctl --no-pager -o cat -u 'hello-*'")
-        .expect_says("schema 2, it was 0");
+    m.wait_for(
+        "journalctl --no-pager -o cat -u 'hello-*' | grep 'schema 2, it was 0'",
+        Duration::from_secs(10),
+    );
 
     // A request in flight is answered although the service stops meanwhile.
     let slow = m.spawn(&format!("curl -sf '{url}/?delay=3'"));
+    // Established, accepted (it has an inode), and read: what only waits to be accepted is nobody's yet.
     m.wait_for(
-        "ss -Htn 2>/dev/null | grep -q ':3000' || grep -qi ':0BB8 .* 01 ' /proc/net/tcp",
+        "awk '$2 ~ /:0BB8$/ && $4 == \"01\" && $5 ~ /:00000000$/ && $10 != 0 { found = 1 } END { exit !found }' /proc/net/tcp",
         Duration::from_secs(5),
     );
     let pid = m.ok("systemctl show -p MainPID --value hello").stdout;
