@@ -266,7 +266,7 @@ fn comment(text: Option<&str>) -> String {
 /// `[user]`, where the name that the user has without it is none that a build takes.
 fn user(package: &PackageName) -> String {
     let name = package.as_str();
-    if name.parse::<UserName>().is_ok() && !ON_EVERY_HOST.contains(&name) {
+    if name.parse::<UserName>().is_ok() && !UserName::ON_EVERY_HOST.contains(&name) {
         return String::new();
     }
     format!(
@@ -275,20 +275,14 @@ fn user(package: &PackageName) -> String {
     )
 }
 
-/// Users that a package must not take for its own.
-const ON_EVERY_HOST: [&str; 2] = ["root", "nobody"];
-
 /// The nearest name that a user may have.
 fn user_name(package: &str) -> String {
     let plain = package.replace(['.', '+'], "-");
-    let fits = plain.starts_with(|c: char| c.is_ascii_alphabetic()) && !ON_EVERY_HOST.contains(&package);
+    let fits = plain.starts_with(|c: char| c.is_ascii_alphabetic()) && !UserName::ON_EVERY_HOST.contains(&package);
     let whole = if fits { plain } else { format!("app-{plain}") };
-    let cut: String = whole.chars().take(USER_NAME_MAX).collect();
+    let cut: String = whole.chars().take(UserName::MAX).collect();
     cut.trim_end_matches('-').to_owned()
 }
-
-/// As `UserName` has it.
-const USER_NAME_MAX: usize = 31;
 
 fn default_port(runtime: Runtime) -> u16 {
     match runtime {

@@ -241,7 +241,7 @@ pub(super) fn user(doc: &Doc, table: Option<&Table<'_>>, layout: &Layout, packag
         _ => return None,
     };
     let create_value = create.as_ref().is_none_or(|c| c.value);
-    if create_value && matches!(name.as_str(), "root" | "nobody") {
+    if create_value && UserName::ON_EVERY_HOST.contains(&name.as_str()) {
         doc.push(
             Problem::new(
                 given.map_or(package_name, |g| g.span),

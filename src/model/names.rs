@@ -89,15 +89,20 @@ impl FromStr for EnvName {
 pub struct UserName(String);
 string_like!(UserName);
 
-/// Longest user name that utmp and systemd's strict rules take.
-const USER_NAME_MAX: usize = 31;
+impl UserName {
+    /// The longest, in bytes, that utmp and systemd's strict rules take.
+    pub const MAX: usize = 31;
+
+    /// Users that every host has, so that no package may take them for its own.
+    pub const ON_EVERY_HOST: [&str; 2] = ["root", "nobody"];
+}
 
 impl FromStr for UserName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
-        match plain_problem(text, starts, "a letter or '_'", USER_NAME_MAX) {
+        match plain_problem(text, starts, "a letter or '_'", Self::MAX) {
             None => Ok(Self(text.to_owned())),
             Some(problem) => Err(ValueError::new(
                 "user name",
