@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::{App, Behaviour, Host, Migration, Suite};
+use crate::support::{App, Behaviour, Host, Machine, Migration, Suite};
 
 on_each_suite![
     rotated:
@@ -30,16 +30,16 @@ pub fn app(version: &str) -> App {
 
 /// The body of the release that a unit's main process sees as its application.
 #[track_caller]
-fn code(host: &Host, unit: &str) -> String {
-    let pid = host.pid(unit);
+pub fn code(m: &Machine, unit: &str) -> String {
+    let said = m.ok(&format!("systemctl show -p MainPID --value {unit}"));
+    let pid = said.text();
     assert_ne!(
         pid,
-        0,
+        "0",
         "{unit} does not run\n{}",
-        host.m.sh(&format!("systemctl status --no-pager {unit}"))
+        m.sh(&format!("systemctl status --no-pager {unit}"))
     );
-    host.m
-        .ok(&format!("cat /proc/{pid}/root/opt/acme/app/body"))
+    m.ok(&format!("cat /proc/{pid}/root/opt/acme/app/body"))
         .text()
         .to_owned()
 }
@@ -117,7 +117,7 @@ fn renamed_and_of_another_kind(suite: Suite) {
     assert_eq!(m.read("/opt/acme/shared/data/once"), "2.0");
     // A service became a template; a job of a timer that is gone runs to its end.
     expect_gone(&host, "acme-work.service");
-    assert_eq!(code(&host, "acme-work@first"), "2.0");
+    assert_eq!(code(&host.m, "acme-work@first"), "2.0");
     expect_gone(&host, "acme-night.timer");
     assert_eq!(host.pid("acme-night.service"), night, "a running job was killed");
 
@@ -125,7 +125,7 @@ fn renamed_and_of_another_kind(suite: Suite) {
     m.ok("systemctl enable --now acme-work@third && systemctl start acme-work@fourth && systemctl enable acme-work@fifth");
     host.deploy(&changing("3.0"));
     for instance in ["first", "third", "fourth"] {
-        assert_eq!(code(&host, &format!("acme-work@{instance}")), "3.0", "{instance}");
+        assert_eq!(code(&host.m, &format!("acme-work@{instance}")), "3.0", "{instance}");
     }
     assert_eq!(host.pid("acme-work@fifth"), 0, "it was started");
     assert_eq!(host.pid("acme-night.service"), night, "a running job was killed");
@@ -135,8 +135,8 @@ fn renamed_and_of_another_kind(suite: Suite) {
     host.deploy(&changing("4.0"));
     let m = &host.m;
     m.ok("curl -sf http://127.0.0.1:3001/").expect_says("\"code\": \"4.0\"");
-    assert_eq!(code(&host, "acme-loop"), "4.0");
-    assert_eq!(code(&host, "acme-work"), "4.0");
+    assert_eq!(code(&host.m, "acme-loop"), "4.0");
+    assert_eq!(code(&host.m, "acme-work"), "4.0");
     expect_gone(&host, "acme-loop.timer");
     expect_gone(&host, "acme-http.service");
     m.ok("systemctl is-active acme-night.timer");
@@ -147,13 +147,13 @@ fn renamed_and_of_another_kind(suite: Suite) {
     // A rollback finds what the admin had enabled of a template.
     m.ok("apt-get install -y -q --allow-downgrades acme=3.0");
     for instance in ["first", "third", "fifth"] {
-        assert_eq!(code(&host, &format!("acme-work@{instance}")), "3.0", "{instance}");
+        assert_eq!(code(&host.m, &format!("acme-work@{instance}")), "3.0", "{instance}");
     }
     host.m.reboot();
     host.comes_to_serve("3.0");
     let m = &host.m;
     m.wait_for("curl -sf http://127.0.0.1:3001/", Duration::from_secs(10));
-    assert_eq!(code(&host, "acme-work@third"), "3.0");
+    assert_eq!(code(&host.m, "acme-work@third"), "3.0");
     assert_eq!(
         m.read("/opt/acme/shared/data/once"),
         "2.0",
@@ -176,7 +176,7 @@ fn renamed_and_of_another_kind(suite: Suite) {
         .expect_says("acme-work@third.service")
         .expect_says("status 7");
     for instance in ["first", "third", "fifth"] {
-        assert_eq!(code(&host, &format!("acme-work@{instance}")), "3.0", "{instance}");
+        assert_eq!(code(&host.m, &format!("acme-work@{instance}")), "3.0", "{instance}");
     }
 }
 
@@ -255,7 +255,7 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     drains("acme-drains.service");
     m.ok("touch /opt/acme/shared/data/drained");
     m.wait_for("! systemctl list-jobs --no-legend | grep -q .", Duration::from_secs(10));
-    assert_eq!(code(&host, "acme-drains"), "2.0");
+    assert_eq!(code(&host.m, "acme-drains"), "2.0");
     let after = pids();
     for (at, (policy, expected)) in [
         ("restart", "2.0"),
@@ -266,7 +266,7 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     .into_iter()
     .enumerate()
     {
-        assert_eq!(code(&host, &format!("acme-{policy}-runs")), expected, "{policy}");
+        assert_eq!(code(&host.m, &format!("acme-{policy}-runs")), expected, "{policy}");
         assert_eq!(
             before[at] == after[at],
             policy == "none",
@@ -311,7 +311,7 @@ fn on_upgrade_says_what_happens(suite: Suite) {
     drains("acme-sinks.service");
     m.ok("touch /opt/acme/shared/data/drained");
     m.wait_for("! systemctl list-jobs --no-legend | grep -q .", Duration::from_secs(10));
-    assert_eq!(code(&host, "acme-drains"), "1.0");
+    assert_eq!(code(&host.m, "acme-drains"), "1.0");
     expect_gone(&host, "acme-sinks.service");
     let pid = host.pid("acme-reload");
     assert!(log().ends_with(&format!("{pid} 1.0\n")), "{}", log());

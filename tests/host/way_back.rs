@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::site::Site;
 use crate::support::{App, Behaviour, Host, Suite};
-use crate::unit_changes::service;
+use crate::unit_changes::{code, service};
 
 on_each_suite![
     rotated:
@@ -45,15 +45,6 @@ fn app(version: &str, socket: &str, taker: &str) -> App {
 }
 
 const USUAL: &str = "Socket.ListenStream = \"127.0.0.1:3002\"";
-
-/// The release that a unit's main process runs, by its own mounts.
-#[track_caller]
-fn code(m: &crate::support::Machine, unit: &str) -> String {
-    let said = m.ok(&format!(
-        "cat /proc/$(systemctl show -p MainPID --value {unit})/root/opt/acme/app/body"
-    ));
-    said.text().to_owned()
-}
 
 const ASK: &str = "timeout 5 bash -c 'cat </dev/tcp/127.0.0.1/3002'";
 
