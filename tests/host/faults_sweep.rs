@@ -21,6 +21,10 @@ const SHELL_SAYS: &str = "I/O error";
 /// What tools say that have lost the system's reason by then.
 const LOST: [&str; 2] = ["sha256sum: write error", "xargs: error closing file"];
 
+/// What the tar that dpkg starts for the control files says of the last bytes that a disk had room for. None of the
+/// package's scripts has run then.
+const DPKG_TAR_SAYS: &str = "dpkg-deb: error: tar subprocess returned error exit status 2";
+
 const UPGRADE: &str = "dpkg -i /srv/apt/acme_2.0_all.deb";
 
 /// Each has a unit that the other hasn't.
@@ -239,8 +243,16 @@ fn full_disks(suite: Suite) {
         succeeded += usize::from(output.succeeded());
         m.ok(&format!("rm -f {disk}/.fill"));
         if result.is_ok() && !output.succeeded() {
-            result = names_the_cause(&output, &["No space left on device", "not enough room on", SHELL_SAYS])
-                .and_then(|()| tried_again(&host, UPGRADE, &built));
+            result = names_the_cause(
+                &output,
+                &[
+                    "No space left on device",
+                    "not enough room on",
+                    SHELL_SAYS,
+                    DPKG_TAR_SAYS,
+                ],
+            )
+            .and_then(|()| tried_again(&host, UPGRADE, &built));
         }
         let point = Point {
             number: index + 1,
