@@ -59,17 +59,7 @@ impl FileNode {
 
     /// At most `max` bytes from the start of the content.
     pub fn head(&self, path: &TreePath, max: u64) -> Result<Vec<u8>, ReadError> {
-        let mut reader = self.open(path)?;
-        let mut bytes = vec![0; usize::try_from(self.size.min(max)).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match reader.read(&mut bytes[filled..])? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        bytes.truncate(filled);
-        Ok(bytes)
+        self.open(path)?.head(max)
     }
 }
 

@@ -1,22 +1,24 @@
 //! Owns reading the source directory: what goes into the release, and what is refused with its path and a hint.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use super::exclude::{Excludes, is_artifact};
 use super::found::{Found, capped};
 use super::links::{self, Checker};
 use super::secrets::{self, Allowed, Kind};
-use super::{FileNode, Fingerprint, Node, ReadError, Source, Tree};
+use super::source::open_file;
+use super::{FileNode, FileReader, Fingerprint, Node, ReadError, Source, Tree};
 use crate::model::{AbsPath, PackageName, TreePath};
 
 /// What to scan for.
@@ -148,7 +150,6 @@ pub fn scan(root: &Path, options: &ScanOptions<'_>) -> Result<(Tree, Vec<Warning
         package: options.package,
         excludes: &excludes,
         allowed: Allowed::new(options.allowed_secrets),
-        euid: rustix::process::geteuid().as_raw(),
     };
     let mut found = Found::default();
     let mut level: Vec<Option<TreePath>> = vec![None];
@@ -201,7 +202,6 @@ struct Context<'a> {
     package: &'a PackageName,
     excludes: &'a Excludes,
     allowed: Allowed<'a>,
-    euid: u32,
 }
 
 impl Context<'_> {
@@ -209,31 +209,33 @@ impl Context<'_> {
     fn list(&self, dir: Option<&TreePath>) -> Found {
         let mut found = Found::default();
         let shown = dir.map_or(".", TreePath::as_str);
-        let on_disk = dir.map_or(self.root.to_path_buf(), |dir| self.root.join(dir.as_str()));
-        let entries = match fs::read_dir(&on_disk) {
-            Ok(entries) => entries,
+        let (opened, mut entries) = match Opened::new(&self.root, dir) {
+            Ok(both) => both,
             Err(error) => {
                 found.fail("list the directory", shown, error);
                 return found;
             }
         };
         if let Some(dir) = dir {
-            self.check_xattrs(dir.as_str(), &on_disk, &mut found);
+            check_xattrs(dir.as_str(), &opened.fd, &mut found);
         }
-        let mut names = Vec::new();
-        for entry in entries {
+        let mut names: Vec<(OsString, FileType)> = Vec::new();
+        for entry in &mut entries {
             match entry {
-                Ok(entry) => names.push(entry.file_name()),
-                Err(error) => found.fail("list the directory", shown, error),
+                Ok(entry) => match entry.file_name().to_bytes() {
+                    b"." | b".." => {}
+                    name => names.push((OsStr::from_bytes(name).to_owned(), entry.file_type())),
+                },
+                Err(error) => found.fail("list the directory", shown, error.into()),
             }
         }
-        names.sort_unstable();
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let has_artifacts = names
             .iter()
-            .any(|name| name.to_str().is_some_and(|name| is_artifact(name, self.package)));
+            .any(|(name, _)| name.to_str().is_some_and(|name| is_artifact(name, self.package)));
         let mut by_case: HashMap<String, TreePath> = HashMap::new();
-        for name in names {
-            if let Some(path) = self.entry(dir, &on_disk, &name, &mut found) {
+        for (name, kind) in names {
+            if let Some(path) = self.entry(dir, &opened, &name, kind, &mut found) {
                 let lower = path.file_name().to_lowercase();
                 if let Some(other) = by_case.get(&lower) {
                     let warning = Warning::CaseCollision(other.to_string(), path.to_string());
@@ -250,24 +252,27 @@ impl Context<'_> {
     }
 
     /// Looks at one entry; gives its path if it is packed.
-    fn entry(&self, dir: Option<&TreePath>, parent: &Path, name: &OsStr, found: &mut Found) -> Option<TreePath> {
-        let on_disk = parent.join(name);
+    fn entry(
+        &self,
+        dir: Option<&TreePath>,
+        parent: &Opened,
+        name: &OsStr,
+        listed: FileType,
+        found: &mut Found,
+    ) -> Option<TreePath> {
         let mut raw = dir.map_or_else(Vec::new, |dir| format!("{dir}/").into_bytes());
         raw.extend_from_slice(name.as_bytes());
-        let shown = escape(&raw);
-        let meta = match fs::symlink_metadata(&on_disk) {
-            Ok(meta) => meta,
-            Err(error) => {
-                found.fail("stat", &shown, error);
-                return None;
-            }
+        // Some file systems list names alone.
+        let kind = match listed {
+            FileType::Unknown => FileType::from_raw_mode(parent.mode(name, &escape(&raw), found)?),
+            known => known,
         };
-        let is_dir = meta.is_dir();
+        let is_dir = kind == FileType::Directory;
         if self.excludes.matches(OsStr::from_bytes(&raw), is_dir) {
             return None;
         }
         let Ok(text) = std::str::from_utf8(&raw) else {
-            found.refuse(&shown, "has a name that isn't UTF-8", "rename it, or exclude it");
+            found.refuse(&escape(&raw), "has a name that isn't UTF-8", "rename it, or exclude it");
             return None;
         };
         let path = match text.parse::<TreePath>() {
@@ -275,7 +280,7 @@ impl Context<'_> {
             Err(error) => {
                 let message = error.message();
                 let problem = message.strip_prefix(&format!("path {text:?} ")).unwrap_or(&message);
-                found.refuse(&shown, problem, error.hint());
+                found.refuse(&escape(&raw), problem, error.hint());
                 return None;
             }
         };
@@ -287,25 +292,23 @@ impl Context<'_> {
             );
             return None;
         }
-        if meta.is_file() && is_artifact(path.file_name(), self.package) {
+        if kind == FileType::RegularFile && is_artifact(path.file_name(), self.package) {
             let warning = Warning::OwnArtifact(path.to_string());
             found.warnings.push((path.to_string(), warning));
             return None;
         }
-        let node = if is_dir {
-            self.dir(&path, &meta, found)
-        } else if meta.is_symlink() {
-            symlink(&path, &on_disk, found)
-        } else if meta.is_file() {
-            self.file(&path, &on_disk, &meta, found)
-        } else {
-            let kind = special(&meta);
-            found.refuse(
-                text,
-                format!("is a {kind}"),
-                "remove it, or exclude it: only files, directories and symlinks can be packed",
-            );
-            None
+        let node = match kind {
+            FileType::Directory => self.dir(&path, parent, name, found),
+            FileType::Symlink => symlink(&path, parent, name, found),
+            FileType::RegularFile => self.file(&path, parent, name, found),
+            other => {
+                found.refuse(
+                    text,
+                    format!("is a {}", special(other)),
+                    "remove it, or exclude it: only files, directories and symlinks can be packed",
+                );
+                None
+            }
         }?;
         if is_dir {
             found.subdirs.push(path.clone());
@@ -314,12 +317,10 @@ impl Context<'_> {
         Some(path)
     }
 
-    fn dir(&self, path: &TreePath, meta: &Metadata, found: &mut Found) -> Option<Node> {
-        if meta.mode() & 0o500 != 0o500 {
-            let problem = format!(
-                "is a directory that its owner can't read (mode {:04o})",
-                meta.mode() & 0o7777
-            );
+    fn dir(&self, path: &TreePath, parent: &Opened, name: &OsStr, found: &mut Found) -> Option<Node> {
+        let mode = parent.mode(name, path.as_str(), found)? & 0o7777;
+        if mode & 0o500 != 0o500 {
+            let problem = format!("is a directory that its owner can't read (mode {mode:04o})");
             found.refuse(path.as_str(), problem, "chmod u+rx, or exclude it");
             return None;
         }
@@ -329,37 +330,41 @@ impl Context<'_> {
         Some(Node::Dir)
     }
 
-    fn file(&self, path: &TreePath, on_disk: &Path, meta: &Metadata, found: &mut Found) -> Option<Node> {
+    /// Opens a file once: what it is, and how it begins.
+    fn file(&self, path: &TreePath, parent: &Opened, name: &OsStr, found: &mut Found) -> Option<Node> {
+        let opened = open_file(&parent.fd, name).and_then(|file| Ok((file.metadata()?, file)));
+        let (meta, on_disk) = match opened {
+            Ok(both) => both,
+            Err(error) => {
+                let mode = parent.mode(name, path.as_str(), found)?;
+                if modes_are_right(path, mode, found) {
+                    found.fail("read", path.as_str(), error);
+                }
+                return None;
+            }
+        };
         let before = found.errors.len();
-        let mode = meta.mode() & 0o7777;
-        if mode & 0o6000 != 0 {
-            let which = if mode & 0o4000 != 0 { "setuid" } else { "setgid" };
-            let hint = "chmod ug-s: what needs privileges is said in the unit, with User= and AmbientCapabilities=";
-            found.refuse(path.as_str(), format!("is {which} (mode {mode:04o})"), hint);
+        modes_are_right(path, meta.mode(), found);
+        check_xattrs(path.as_str(), &on_disk, found);
+        if !meta.is_file() {
+            let path = path.to_string();
+            found.errors.push((path.clone(), ReadError::Changed { path }.into()));
         }
-        // Root could read it, but the same tree must give the same result for everyone.
-        if mode & 0o400 == 0 {
-            let problem = format!("can't be read by its owner (mode {mode:04o})");
-            found.refuse(path.as_str(), problem, "chmod u+r, or exclude it");
-        } else if meta.uid() != self.euid
-            && let Err(error) = rustix::fs::accessat(CWD, on_disk, Access::READ_OK, AtFlags::EACCESS)
-        {
-            found.fail("read", path.as_str(), error.into());
-        }
-        self.check_xattrs(path.as_str(), on_disk, found);
         if found.errors.len() > before {
             return None;
         }
+        let fingerprint = Fingerprint::of(&meta);
         let mut file = FileNode {
-            executable: mode & 0o111 != 0,
+            executable: meta.mode() & 0o111 != 0,
             size: meta.len(),
             is_elf: false,
             source: Source::Disk {
                 root: Arc::clone(&self.root),
-                fingerprint: Fingerprint::of(meta),
+                fingerprint,
             },
         };
-        match file.head(path, secrets::wanted(path)) {
+        let reader = FileReader::of_file(path, on_disk, parent.path.join(name), file.size, fingerprint);
+        match reader.head(secrets::wanted(path)) {
             Ok(start) => {
                 file.is_elf = FileNode::begins_as_elf(&start);
                 if let Some(kind) = secrets::of_file(path, &start) {
@@ -383,29 +388,74 @@ impl Context<'_> {
         found.refuse(path.as_str(), problem, hint);
         None
     }
+}
 
-    fn check_xattrs(&self, path: &str, on_disk: &Path, found: &mut Found) {
-        let names = match xattr_names(on_disk) {
-            Ok(names) => names,
-            Err(error) => return found.fail("list the extended attributes of", path, error),
-        };
-        for name in names {
-            let hint = match name.as_str() {
-                "security.capability" => "setcap -r; let the unit say AmbientCapabilities= instead".to_owned(),
-                "system.posix_acl_access" | "system.posix_acl_default" => {
-                    "setfacl -b: a package can't carry access lists".to_owned()
-                }
-                user if user.starts_with("user.") => format!("setfattr -x {user}: a package can't carry it"),
-                // Labels that the build machine's own system put there.
-                _ => continue,
-            };
-            found.refuse(path, format!("has the extended attribute {name:?}"), hint);
+/// An open directory: what lies in it is asked for by name, which spares the kernel the way there.
+struct Opened {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Opened {
+    /// `None` is the root itself.
+    fn new(root: &Path, dir: Option<&TreePath>) -> io::Result<(Self, Dir)> {
+        let path = dir.map_or(root.to_path_buf(), |dir| root.join(dir.as_str()));
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(&path, flags, Mode::empty())?;
+        let entries = Dir::read_from(&fd)?;
+        Ok((Self { fd, path }, entries))
+    }
+
+    /// The type and mode of an entry.
+    fn mode(&self, name: &OsStr, shown: &str, found: &mut Found) -> Option<u32> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Some(stat.st_mode),
+            Err(error) => {
+                found.fail("stat", shown, error.into());
+                None
+            }
         }
     }
 }
 
-fn symlink(path: &TreePath, on_disk: &Path, found: &mut Found) -> Option<Node> {
-    let target = match fs::read_link(on_disk) {
+/// Refuses modes that a package can't have, or that not everybody could pack.
+fn modes_are_right(path: &TreePath, mode: u32, found: &mut Found) -> bool {
+    let before = found.errors.len();
+    let mode = mode & 0o7777;
+    if mode & 0o6000 != 0 {
+        let which = if mode & 0o4000 != 0 { "setuid" } else { "setgid" };
+        let hint = "chmod ug-s: what needs privileges is said in the unit, with User= and AmbientCapabilities=";
+        found.refuse(path.as_str(), format!("is {which} (mode {mode:04o})"), hint);
+    }
+    // Root could read it, but the same tree must give the same result for everyone.
+    if mode & 0o400 == 0 {
+        let problem = format!("can't be read by its owner (mode {mode:04o})");
+        found.refuse(path.as_str(), problem, "chmod u+r, or exclude it");
+    }
+    found.errors.len() == before
+}
+
+fn check_xattrs(path: &str, file: impl AsFd, found: &mut Found) {
+    let names = match xattr_names(file.as_fd()) {
+        Ok(names) => names,
+        Err(error) => return found.fail("list the extended attributes of", path, error),
+    };
+    for name in names {
+        let hint = match name.as_str() {
+            "security.capability" => "setcap -r; let the unit say AmbientCapabilities= instead".to_owned(),
+            "system.posix_acl_access" | "system.posix_acl_default" => {
+                "setfacl -b: a package can't carry access lists".to_owned()
+            }
+            user if user.starts_with("user.") => format!("setfattr -x {user}: a package can't carry it"),
+            // Labels that the build machine's own system put there.
+            _ => continue,
+        };
+        found.refuse(path, format!("has the extended attribute {name:?}"), hint);
+    }
+}
+
+fn symlink(path: &TreePath, parent: &Opened, name: &OsStr, found: &mut Found) -> Option<Node> {
+    let target = match fs::read_link(parent.path.join(name)) {
         Ok(target) => target,
         Err(error) => {
             found.fail("read the symlink", path.as_str(), error);
@@ -517,17 +567,17 @@ fn check_links(tree: &Tree, root: &Path, options: &ScanOptions<'_>, errors: &mut
     }
 }
 
-fn xattr_names(on_disk: &Path) -> io::Result<Vec<String>> {
+fn xattr_names(file: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     let mut buffer = [0_u8; 1024];
     let mut large = Vec::new();
-    let listed = match rustix::fs::llistxattr(on_disk, &mut buffer[..]) {
+    let listed = match rustix::fs::flistxattr(file, &mut buffer[..]) {
         Ok(0) => return Ok(Vec::new()),
         Ok(len) => &buffer[..len],
         Err(rustix::io::Errno::NOTSUP) => return Ok(Vec::new()),
         Err(rustix::io::Errno::RANGE) => {
             // The kernel's limit for a list, XATTR_LIST_MAX.
             large.resize(65536, 0_u8);
-            let len = rustix::fs::llistxattr(on_disk, &mut large[..])?;
+            let len = rustix::fs::flistxattr(file, &mut large[..])?;
             &large[..len]
         }
         Err(error) => return Err(error.into()),
@@ -541,16 +591,12 @@ fn xattr_names(on_disk: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn special(meta: &Metadata) -> &'static str {
-    let kind = meta.file_type();
-    if kind.is_fifo() {
-        "named pipe"
-    } else if kind.is_socket() {
-        "socket"
-    } else if kind.is_block_device() || kind.is_char_device() {
-        "device"
-    } else {
-        "special file"
+fn special(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Fifo => "named pipe",
+        FileType::Socket => "socket",
+        FileType::BlockDevice | FileType::CharacterDevice => "device",
+        _ => "special file",
     }
 }
 

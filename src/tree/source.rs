@@ -1,13 +1,14 @@
 //! Owns reading one file's content, and noticing that it changed meanwhile.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::FileNode;
 use crate::model::TreePath;
@@ -86,24 +87,49 @@ enum Content<'a> {
 
 impl<'a> FileReader<'a> {
     pub(super) fn open(node: &'a FileNode, path: &TreePath) -> Result<Self, ReadError> {
-        let content = match &node.source {
-            Source::Bytes(bytes) => Content::Bytes(bytes),
+        let reader = match &node.source {
+            Source::Bytes(bytes) => Self {
+                path: path.to_string(),
+                content: Content::Bytes(bytes),
+            },
             Source::Disk { root, fingerprint } => {
                 let (file, on_disk) = open_on_disk(root, path)?;
-                Content::Disk {
-                    file,
-                    left: node.size,
-                    on_disk,
-                    fingerprint: *fingerprint,
-                }
+                Self::of_file(path, file, on_disk, node.size, *fingerprint)
             }
-        };
-        let reader = Self {
-            path: path.to_string(),
-            content,
         };
         reader.check_unchanged()?;
         Ok(reader)
+    }
+
+    /// Of a file that is open already.
+    pub(super) fn of_file(path: &TreePath, file: File, on_disk: PathBuf, size: u64, fingerprint: Fingerprint) -> Self {
+        Self {
+            path: path.to_string(),
+            content: Content::Disk {
+                file,
+                left: size,
+                on_disk,
+                fingerprint,
+            },
+        }
+    }
+
+    /// At most `max` bytes from here on.
+    pub(super) fn head(mut self, max: u64) -> Result<Vec<u8>, ReadError> {
+        let left = match &self.content {
+            Content::Disk { left, .. } => *left,
+            Content::Bytes(bytes) => bytes.len() as u64,
+        };
+        let mut bytes = vec![0; usize::try_from(left.min(max)).unwrap_or(usize::MAX)];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.read(&mut bytes[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
     }
 
     /// Reads into `buffer`; 0 is the end, and says that the file was unchanged up to it.
@@ -178,13 +204,7 @@ impl<'a> FileReader<'a> {
 
 fn open_on_disk(root: &Path, path: &TreePath) -> Result<(File, PathBuf), ReadError> {
     let on_disk = root.join(path.as_str());
-    // Without NONBLOCK, a FIFO put in the file's place would hang the build.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(&on_disk);
-    match opened {
+    match open_file(CWD, &on_disk) {
         Ok(file) => Ok((file, on_disk)),
         Err(source) => Err(ReadError::Io {
             action: "open",
@@ -192,6 +212,13 @@ fn open_on_disk(root: &Path, path: &TreePath) -> Result<(File, PathBuf), ReadErr
             source,
         }),
     }
+}
+
+/// Opens a file for reading; `name` is relative to the directory.
+pub(super) fn open_file(dir: impl AsFd, name: impl rustix::path::Arg) -> io::Result<File> {
+    // Without NONBLOCK, a FIFO put in the file's place would hang the build.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?))
 }
 
 /// A file's content, read here and there.
