@@ -67,7 +67,7 @@ compression_level = {self.work.args.level}
 "data" = {{ mode = "0750" }}
 
 [units."{NAME}.service"]
-Service.ExecStart = "/usr/bin/node node_modules/node-red/red.js --settings settings.js --userDir {{shared}}/data"
+Service.ExecStart = "/usr/bin/node {trees.PROGRAM} --settings settings.js --userDir {{shared}}/data"
 Service.Environment.PORT = "{HEALTH_PORT}"
 X-Relpack.Health = "http://127.0.0.1:{{env.PORT}}/healthz"
 """

@@ -9,6 +9,8 @@ from pathlib import Path
 from .common import REPO, BenchError, log, run_quiet
 
 EXAMPLE = REPO / "examples" / "node-red"
+# What the service runs: a package whose program is missing isn't built.
+PROGRAM = "node_modules/node-red/red.js"
 
 
 def npm_tree(given):
@@ -69,7 +71,7 @@ def with_changes(tree, target, count=10):
 
 
 def synthetic(target, count):
-    """`count` small files in nested directories; the same names and bytes in every run."""
+    """`count` small files in nested directories, and the program; the same names and bytes in every run."""
     words = [hashlib.sha256(str(n).encode()).hexdigest()[: 3 + n % 9] for n in range(4096)]
     chance = random.Random(20240229)
     for number in range(count):
@@ -80,6 +82,9 @@ def synthetic(target, count):
         size = min(int(chance.lognormvariate(6.5, 1.2)), 60_000)
         text = " ".join(chance.choices(words, k=size // 7 + 1))
         (directory / f"module-{number % 40:02}.js").write_text(text)
+    program = target / PROGRAM
+    program.parent.mkdir(parents=True)
+    program.write_text("// What the service would run.\n")
     return target
 
 
