@@ -33,9 +33,9 @@ const EXIT_CODES: &str = "Exit status:
   3  verify: the artifact is not what it says it is, or is damaged
   4  the machine: a file can't be written, a disk is full
 
-With --json, what fails prints one JSON object on stdout too: {\"status\": 1, \"errors\": [{\"lint\", \"severity\", \"file\", \"line\",
-\"column\", \"message\", \"hint\"}, …]}, null where something isn't known. What check finds and verify compares is their result, and
-comes in its usual form.";
+With --json, what fails prints {\"status\": N, \"errors\": […]} on stdout: each error with lint, severity,
+file, line, column, message and hint, null where it isn't known. What check finds and verify
+compares has its usual form.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
