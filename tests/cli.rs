@@ -308,6 +308,13 @@ fn verify_tells_a_changed_or_damaged_artifact_by_status_3() {
         .arg(&open)
         .arg(&changed));
     let said = fails(relpack().arg("verify").arg(&changed), 3);
+    let output = relpack().arg("verify").arg(&changed).arg("--json").output().unwrap();
+    let object = json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        object["release_id"].is_string() && object["mismatches"][0].is_string(),
+        "{object}"
+    );
     assert!(
         said.contains("unit acme.service is delivered with another text than the release's"),
         "{said}"
@@ -419,6 +426,22 @@ fn an_elf_file_that_a_unit_runs_decides_the_architecture() {
     }
 }
 
+/// One object on the standard output; gives its first error.
+fn fails_in_json(output: &std::process::Output, status: i32, says: &str) -> serde_json::Value {
+    let shown = crate::common::both(output);
+    let object = json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        (output.status.code(), &object["status"]),
+        (Some(status), &status.into()),
+        "{shown}"
+    );
+    let error = object["errors"][0].clone();
+    assert!(error["message"].as_str().unwrap().contains(says), "{says}: {shown}");
+    assert!(error["severity"] == "error" && error["hint"].is_string(), "{shown}");
+    assert!(!output.stderr.is_empty(), "a person reads it as well");
+    error
+}
+
 /// What a machine may want to read is one JSON value on the standard output, also where something is wrong.
 #[test]
 fn every_report_has_a_form_for_machines() {
@@ -447,9 +470,73 @@ fn every_report_has_a_form_for_machines() {
         assert!(value.pointer(key).is_some(), "{arguments:?}: {value:#}");
     }
     assert!(new.join("relpack.toml").exists());
+    // There is one already.
+    let again = relpack().args(["init", "--json", "-C"]).arg(&new).output().unwrap();
+    fails_in_json(&again, 1, "is there already");
+    let at_new = dir.join("dist");
+    // A file stands where the directory has to be.
+    fs::remove_dir_all(&at_new).unwrap();
+    fs::write(&at_new, "x").unwrap();
+    let build = |more: &[&str]| {
+        relpack()
+            .args(["build", "--json", "-C"])
+            .arg(&dir)
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    fails_in_json(&build(&[]), 4, "dist");
+    let nowhere = at(&dir.join("nowhere.deb"));
+    let text = at(&dir.join("relpack.toml"));
+    for (verb, artifacts) in [
+        ("inspect", vec![&nowhere]),
+        ("verify", vec![&nowhere]),
+        ("inspect", vec![&text]),
+        ("diff", vec![&text, &nowhere]),
+    ] {
+        let output = relpack().arg(verb).args(&artifacts).arg("--json").output().unwrap();
+        let shown = artifacts[0].rsplit('/').next().unwrap();
+        fails_in_json(&output, 1, shown);
+    }
+    let output = relpack().args(["explain", "lint", "none", "--json"]).output().unwrap();
+    fails_in_json(&output, 1, "there is no lint");
+    // What isn't in the release has its place in the configuration, what isn't in the configuration none.
+    let without = |line: &str| {
+        write(
+            &dir.join("relpack.toml"),
+            &crate::common::CONFIG.replace(line, ""),
+            0o644,
+        )
+    };
+    without("version = \"1.4.0\"\n");
+    let error = fails_in_json(&build(&["--plan"]), 1, "no version is given");
+    assert!(error["file"].is_null() && error["line"].is_null(), "{error:#}");
+    write(
+        &dir.join("relpack.toml"),
+        &crate::common::CONFIG.replace("bin/backup", "bin/bakcup"),
+        0o644,
+    );
+    let error = fails_in_json(&build(&["--plan"]), 1, "bin/bakcup");
+    assert_eq!(error["lint"], "exec-missing", "{error:#}");
     // Wrong: check says it there, with status 1.
     let broken = crate::common::CONFIG.replace("[release]", "[releese]");
     write(&dir.join("relpack.toml"), &broken, 0o644);
+    let line = broken.lines().position(|line| line == "[releese]").unwrap() + 1;
+    for arguments in [vec!["build"], vec!["build", "--plan"], vec!["lock"]] {
+        let output = relpack()
+            .args(arguments)
+            .args(["--json", "-C"])
+            .arg(&dir)
+            .output()
+            .unwrap();
+        let error = fails_in_json(&output, 1, "releese");
+        assert_eq!(
+            (&error["line"], &error["column"]),
+            (&line.into(), &2.into()),
+            "{error:#}"
+        );
+        assert!(error["file"].as_str().unwrap().ends_with("relpack.toml"), "{error:#}");
+    }
     let output = relpack().args(["check", "--json", "-C"]).arg(&dir).output().unwrap();
     let found = json(&String::from_utf8(output.stdout).unwrap());
     assert_eq!(

@@ -380,6 +380,12 @@ fn bad_units() {
         (unit("X-Relpack.Health = \"http://[::1]:99999/\""), NEXT + 1, "port \"99999\"", "65535"),
         (unit("X-Relpack.HealthTimeout = \"0\""), NEXT + 1, "out of range", "1 s to 1 day"),
         (unit("X-Relpack.HealthTimeout = \"2d\""), NEXT + 1, "out of range", "1 s to 1 day"),
+        (
+            unit("X-Relpack.HealthTimeout = \"10min\""),
+            NEXT + 1,
+            "600 s leave nothing of deploy.timeout (600 s)",
+            "make it longer",
+        ),
         (unit("Service.EnvironmentFile = \"shared/env\""), NEXT + 1, "not absolute", "write \"{shared}/env\""),
         // What follows from a mistake is not told besides.
         (plus("[units.\"acme.service\"]\nService.ExecStart = \"bin/acme {env.PORT}\""), NEXT + 1, "outside of Health", "${PORT}"),

@@ -269,14 +269,22 @@ fn shells_and_manuals_know_every_verb() {
     ];
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(codes.iter().all(|code| flat.contains(code)), "{text}");
-    for (shell, check) in [("bash", "bash"), ("zsh", ""), ("fish", "")] {
+    for (shell, only_read) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
         let script = ok(relpack().args(["completions", shell]));
         for verb in verbs {
             assert!(script.contains(verb), "{shell} does not know {verb}");
         }
-        if !check.is_empty() {
-            ok(Command::new(check).args(["-n", "-c", &script]));
-        }
+        let path = temp.path().join(shell);
+        let broken = temp.path().join("broken");
+        std::fs::write(&path, &script).unwrap();
+        std::fs::write(&broken, format!("{script}\nif (\n")).unwrap();
+        let read = |path: &std::path::Path| {
+            let output = Command::new(shell).arg(only_read).arg(path).output();
+            output.unwrap_or_else(|error| panic!("{shell}: {error} (tests/setup installs it)"))
+        };
+        let output = read(&path);
+        assert!(output.status.success(), "{shell}: {}", crate::common::both(&output));
+        assert!(!read(&broken).status.success(), "{shell} reads nothing");
     }
     for (what, known) in [("lint", "service-as-root"), ("preset", "python")] {
         let complete = format!(

@@ -314,6 +314,31 @@ fn what_an_interpreter_or_a_deploy_runs_has_to_be_there() {
             "Service.ExecStart = \"bin/serve\"\nX-Relpack.Health = \"exec:bin/healthy --x\"",
             "Health= runs bin/healthy",
         ),
+        (
+            "Service.ExecStart = \"/usr/bin/env -i A=1 node servre.js\"",
+            "runs servre.js",
+        ),
+        ("Service.ExecStart = \"/usr/bin/env bin/sevre\"", "runs bin/sevre"),
+        (
+            "Service.ExecStart = \"@/usr/bin/node server.js servre.js\"",
+            "runs servre.js",
+        ),
+        (
+            "Service.Type = \"oneshot\"\nService.ExecStart = \"bin/serve ; bin/sevre\"",
+            "runs bin/sevre",
+        ),
+        (
+            "Service.ExecStart = \"/usr/bin/node lib/../servre.js\"",
+            "runs servre.js",
+        ),
+        (
+            "Service.ExecStart = \"/usr/bin/node ../none.js\"\nService.WorkingDirectory = \"{app}/lib\"",
+            "runs none.js",
+        ),
+        (
+            "Service.ExecStart = \"/bin/sh {app}/none\"\nService.WorkingDirectory = \"/srv\"",
+            "runs none",
+        ),
     ] {
         refused(&unit(lines), says);
     }
@@ -338,6 +363,16 @@ fn what_an_interpreter_or_a_deploy_runs_has_to_be_there() {
         "Service.ExecStart = \"/usr/bin/node lib/module\"",
         "Service.ExecStart = \"/usr/bin/python3 lib\"",
         "Service.ExecStart = \"/usr/bin/node .\"",
+        "Service.ExecStart = \"/usr/bin/env -C /srv node none.js\"",
+        "Service.ExecStart = \"/usr/bin/env -C /srv bin/none\"",
+        "Service.ExecStart = \"/usr/bin/env A=1 node server.js\"",
+        "Service.ExecStart = \"@/usr/bin/node none server.js\"",
+        "Service.ExecStart = \"/usr/bin/node lib/../server.js\"",
+        "Service.ExecStart = \"/usr/bin/node ../shared/none.js\"",
+        "Service.ExecStart = \"/usr/bin/node ../../../srv/none.js\"",
+        "Service.ExecStart = \"/usr/bin/node venv/bin/python3/../none.js\"",
+        "Service.ExecStart = \"/usr/bin/node ../server.js\"\nService.WorkingDirectory = \"{app}/lib\"",
+        "Service.ExecStart = \"/usr/bin/node ../none.js\"\nService.WorkingDirectory = \"{prefix}/current\"",
     ] {
         let (_, found) = check_text(&unit(lines));
         assert!(named(&found, Lint::ExecMissing).is_empty(), "{lines}\n{found:#?}");
@@ -387,6 +422,36 @@ fn what_lies_nowhere_below_the_prefix_is_refused() {
             unit("Service.ExecStart = \"/usr/bin/node server.js\"\nService.WorkingDirectory = \"{prefix}\""),
             "runs /opt/acme/server.js",
             "write \"{app}/server.js\"",
+        ),
+        (
+            unit("Service.ExecStart = \"/usr/bin/node ../server.js\""),
+            "runs /opt/acme/server.js, which no host has",
+            "write \"{app}/server.js\"",
+        ),
+        (
+            unit("Service.ExecStart = \"/home/ci/acme/bin/serve x\""),
+            "runs /home/ci/acme/bin/serve, which no host has",
+            "write \"bin/serve\"",
+        ),
+        (
+            unit("Service.ExecStart = \"/usr/bin/env /root/.nvm/bin/tool\""),
+            "runs /root/.nvm/bin/tool",
+            "below /usr/local",
+        ),
+        (
+            unit("Service.ExecStart = \"/usr/bin/env node /home/ci/acme/server.js\""),
+            "runs /home/ci/acme/server.js, which no host has",
+            "write \"{app}/server.js\"",
+        ),
+        (
+            unit("Service.ExecStart = \"/usr/bin/python3 /home/ci/none.py\""),
+            "runs /home/ci/none.py",
+            "below /usr/local",
+        ),
+        (
+            with("X-Relpack.Health = \"exec:/home/ci/acme/bin/serve --x\""),
+            "Health= runs /home/ci/acme/bin/serve",
+            "write \"bin/serve\"",
         ),
         (
             with("Service.WorkingDirectory = \"/opt/acme/build\""),
@@ -444,10 +509,66 @@ fn what_lies_nowhere_below_the_prefix_is_refused() {
         with("Service.WorkingDirectory = \"{shared}/work\""),
         with("Service.EnvironmentFile = \"-/opt/acme/.env\""),
         with("Service.EnvironmentFile = [\"{shared}/env\", \"{app}/plain.env\", \"/opt/acme/current/plain.env\"]"),
+        with("Service.WorkingDirectory = \"/home/acme\""),
+        with("Service.EnvironmentFile = \"/root/acme.env\""),
+        unit(
+            "Service.ExecStart = \"/srv/tool\"\nService.BindPaths = \"/srv/ci:/home/ci\"\nService.ExecStartPre = \"/home/ci/x\"",
+        ),
+        format!(
+            "[user]\nhome = \"/home/acme\"\n{}",
+            unit("Service.ExecStart = \"/home/acme/bin/x\"")
+        ),
         with("Service.WorkingDirectory = \"/opt/acme/data/x\"\nService.BindPaths = \"/srv/data:/opt/acme/data\""),
     ] {
         let (_, found) = check_text(&text);
         assert!(named(&found, Lint::ExecMissing).is_empty(), "{text}\n{found:#?}");
+    }
+}
+
+#[test]
+fn a_runtime_behind_env_compiles_as_well() {
+    let (_, found) = check_text(
+        "[units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/env A=1 node server.js\"\nService.MemoryDenyWriteExecute = true\n",
+    );
+    let own = named(&found, Lint::WriteExecuteJit);
+    assert_eq!(own.len(), 1, "{found:#?}");
+    assert!(
+        own[0]["message"].as_str().unwrap().contains("keeps node from"),
+        "{own:#?}"
+    );
+}
+
+#[test]
+fn a_main_program_that_its_prefix_lets_run_as_root_is_told() {
+    for (line, says) in [
+        (
+            "\"+bin/serve\"",
+            Some("\"+\" lets /opt/acme/app/bin/serve run as root, and without its sandbox"),
+        ),
+        ("\"-+bin/serve\"", Some("without its sandbox")),
+        (
+            "\"!bin/serve\"",
+            Some("\"!\" lets /opt/acme/app/bin/serve run as root: who"),
+        ),
+        // Without effect where the kernel has ambient capabilities.
+        ("\"!!bin/serve\"", None),
+        ("\"-:bin/serve +x !\"", None),
+        (
+            "\"bin/serve\"\nService.ExecStartPre = \"+bin/serve\"\nService.ExecStop = \"+bin/serve\"",
+            None,
+        ),
+    ] {
+        let (status, found) = check_text(&format!("[units.\"acme.service\"]\nService.ExecStart = {line}\n"));
+        let own = named(&found, Lint::ServiceAsRoot);
+        assert_eq!(
+            (status, own.len()),
+            (0, usize::from(says.is_some())),
+            "{line}: {found:#?}"
+        );
+        if let Some(says) = says {
+            assert!(own[0]["message"].as_str().unwrap().contains(says), "{own:#?}");
+            assert_eq!(own[0]["line"], BASE.lines().count() as u64 + 2, "{own:#?}");
+        }
     }
 }
 

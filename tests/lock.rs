@@ -495,3 +495,22 @@ fn a_library_from_the_future_is_told() {
     assert!(said.contains("built on a newer system"), "{said}");
     assert!(!dir.join("relpack.lock").exists(), "nothing half");
 }
+
+#[test]
+fn a_program_behind_env_is_a_need_unless_the_unit_says_where_it_is_looked_up() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(&temp.path().join("app"));
+    let root = temp.path().join("trixie");
+    trixie(&root);
+    let config = crate::common::CONFIG
+        .replace("depends = [\"nodejs (>= 18)\"]\n", "")
+        .replace("bin/serve --port", "/usr/bin/env A=1 node main.js --port");
+    for (line, needed) in [("", true), ("Service.Environment.PATH = \"{app}/bin\"\n", false)] {
+        let key = "Service.Environment.PORT";
+        let text = config.replace(key, &format!("{line}{key}"));
+        write(&dir.join("relpack.toml"), &text, 0o644);
+        ok(verb("lock", &dir).arg("--root").arg(&root));
+        let lock = fs::read_to_string(dir.join("relpack.lock")).unwrap();
+        assert_eq!(lock.contains("[program.\"/usr/bin/node\"]"), needed, "{lock}");
+    }
+}

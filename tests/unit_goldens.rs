@@ -9,7 +9,8 @@ use std::process::Command;
 
 use relpack::model::Seconds;
 use relpack::systemd::{
-    Context, Defaults, Health, MigrateInput, OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitFile, UnitInput, resolve,
+    Context, Defaults, DeployInput, Health, MigrateInput, OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitFile, UnitInput,
+    resolve,
 };
 
 fn parse<T: std::str::FromStr>(text: &str) -> T
@@ -62,7 +63,13 @@ Health=http://127.0.0.1:{env.PORT}/healthz
         env_file: Some(parse("/opt/acme/shared/env")),
         env_required: vec![parse("DATABASE_URL")],
         instances: Default::default(),
-        deploy: Default::default(),
+        deploy: DeployInput {
+            timeout: Seconds(600),
+            one_at_a_time: false,
+            reload: false,
+            lame_duck: false,
+            addresses: vec![],
+        },
         writable: vec![parse("/opt/acme/shared/uploads")],
         defaults: Defaults {
             preset: Some("node".into()),

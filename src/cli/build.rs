@@ -34,7 +34,7 @@ pub struct Args {
     plan: bool,
     /// Print one JSON object.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// An artifact's format.

@@ -16,7 +16,7 @@ pub struct Args {
     inputs: Inputs,
     /// Print one JSON list of findings.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Carries the verb out.
@@ -27,7 +27,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let found = problems(&mut config, &mut exposures);
             Diagnostics::new(found)
         }
-        Err(found) if found.is_environment() => return Err(found.into()),
+        Err(found) if found.is_environment() => {
+            if args.json {
+                report::out(&format!("{:#}\n", found.to_json()))?;
+            }
+            return Err(Failure::from(found).with_result());
+        }
         Err(found) => found,
     };
     if args.json {

@@ -19,7 +19,7 @@ pub struct Args {
     new: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Carries the verb out.

@@ -46,6 +46,15 @@ fn lint_names() -> Vec<&'static str> {
     Lint::ALL.iter().map(|lint| lint.name()).collect()
 }
 
+impl Args {
+    /// Whether a program reads the answer.
+    pub(super) fn json(&self) -> bool {
+        match self.what {
+            What::Preset { json, .. } | What::Lint { json, .. } => json,
+        }
+    }
+}
+
 /// Names for the shells' completions. Others pass as well: what is said of them here knows what was meant.
 #[derive(Clone)]
 struct Suggested(fn() -> Vec<&'static str>);

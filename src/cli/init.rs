@@ -27,7 +27,7 @@ pub struct Args {
     name: Option<PackageName>,
     /// Print one JSON object, and ask nothing.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Carries the verb out.

@@ -15,7 +15,7 @@ pub struct Args {
     file: PathBuf,
     /// Print one JSON object.
     #[arg(long, conflicts_with = "manifest")]
-    json: bool,
+    pub(super) json: bool,
     /// Print the release's manifest, as `sha256sum -c --strict` reads it.
     #[arg(long)]
     manifest: bool,

@@ -27,7 +27,7 @@ pub struct Args {
     root: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Carries the verb out.

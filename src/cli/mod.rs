@@ -31,7 +31,11 @@ const EXIT_CODES: &str = "Exit status:
   1  the input is wrong: configuration, files or artifact (what was wrong is said, and what to do)
   2  wrong use of the command line
   3  verify: the artifact is not what it says it is, or is damaged
-  4  the machine: a file can't be written, a disk is full";
+  4  the machine: a file can't be written, a disk is full
+
+With --json, what fails prints {\"status\": N, \"errors\": […]} on stdout: each error with lint, severity,
+file, line, column, message and hint, null where it isn't known. What check finds and verify
+compares has its usual form.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -62,6 +66,7 @@ enum Verb {
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    let json = cli.verb.json();
     let done = match cli.verb {
         Verb::Build(args) => build::run(&args),
         Verb::Check(args) => check::run(&args),
@@ -77,11 +82,31 @@ pub fn run() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(report_failure(&failure)),
+        Err(failure) => ExitCode::from(report_failure(&failure, json)),
     }
 }
 
-fn report_failure(failure: &Failure) -> u8 {
+impl Verb {
+    /// Whether a program reads the result.
+    fn json(&self) -> bool {
+        match self {
+            Verb::Build(args) => args.json,
+            Verb::Check(args) => args.json,
+            Verb::Explain(args) => args.json(),
+            Verb::Lock(args) => args.json,
+            Verb::Init(args) => args.json,
+            Verb::Inspect(args) => args.json,
+            Verb::Verify(args) => args.json,
+            Verb::Diff(args) => args.json,
+            Verb::Schema | Verb::Completions(_) | Verb::Man(_) => false,
+        }
+    }
+}
+
+fn report_failure(failure: &Failure, json: bool) -> u8 {
     failure.print();
+    if json {
+        failure.print_json();
+    }
     failure.exit_code()
 }

@@ -20,7 +20,7 @@ pub struct Args {
     file: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Carries the verb out.
@@ -33,7 +33,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             if args.json {
                 print(None, None, None, &[error.to_string()])?;
             }
-            return Err(Failure::damaged(&error));
+            return Err(Failure::damaged(&error).with_result());
         }
     };
     let (id, files) = (release.manifest.id(), release.sizes.len());
@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         print(Some(id.as_str()), Some(files), Some(release.sizes.iter().sum()), &wrong)?;
     }
     if !wrong.is_empty() {
-        return Err(Failure::mismatch(wrong));
+        return Err(Failure::mismatch(wrong).with_result());
     }
     if !args.json {
         report::out(&format!("release {id}: {files} files, all as the manifest says\n"))?;

@@ -273,6 +273,7 @@ fn deploy_input(deploy: &Deploy) -> DeployInput {
     };
     let check = deploy.check.as_ref().and_then(Check::url);
     DeployInput {
+        timeout: deploy.timeout,
         one_at_a_time: deploy.strategy == Strategy::BlueGreen,
         reload: deploy.strategy == Strategy::Reload,
         lame_duck: deploy.lame_duck.is_some(),

@@ -384,7 +384,7 @@ impl Diagnostics {
     }
 
     /// All problems for a program: a list of `{lint, severity, file, line, column, message, hint}`; `line` and `column` (from 1, in
-    /// characters) are null for a file as a whole.
+    /// characters) are null for a file as a whole, and `file` where none is meant.
     pub fn to_json(&self) -> serde_json::Value {
         to_json(&self.problems)
     }
@@ -440,7 +440,7 @@ pub fn to_json(problems: &[Problem]) -> serde_json::Value {
     struct Entry<'a> {
         lint: Option<&'static str>,
         severity: &'static str,
-        file: std::borrow::Cow<'a, str>,
+        file: Option<std::borrow::Cow<'a, str>>,
         line: Option<usize>,
         column: Option<usize>,
         message: &'a str,
@@ -451,7 +451,7 @@ pub fn to_json(problems: &[Problem]) -> serde_json::Value {
         Entry {
             lint: problem.lint().map(Lint::name),
             severity: problem.severity_word(),
-            file: problem.file().to_string_lossy(),
+            file: Some(problem.file().to_string_lossy()).filter(|path| !path.is_empty()),
             line: position.map(|p| p.0),
             column: position.map(|p| p.1),
             message: problem.message(),

@@ -37,12 +37,14 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
 /// The runtime that a service starts, if it is one that compiles.
 fn compiler(file: &UnitFile, input: &Input<'_>) -> Option<String> {
     let prefix = &input.config.release.prefix;
-    exec::programs(file)
-        .into_iter()
-        .find_map(|program| match (exec::in_release(&program, prefix), input.tree) {
+    let commands = exec::commands(file.section("Service")?);
+    commands.into_iter().find_map(|(_, _, command)| {
+        let (program, _) = command.started()?;
+        match (exec::in_release(program, prefix), input.tree) {
             (Some(path), Some(tree)) => of_release(path, tree),
-            _ => known(&program),
-        })
+            _ => known(program),
+        }
+    })
 }
 
 /// A link to a runtime, a script with it in its first line, or the runtime itself.

@@ -1,4 +1,5 @@
-//! Owns what lies below the prefix on a host. Nobody but relpack makes anything there, so the build can tell which paths no host has.
+//! Owns which paths no host has. Nobody but relpack makes anything below the prefix, so the build can tell what isn't there; and
+//! what lies in a home is one person's, or the building machine's.
 
 use crate::config::Config;
 use crate::model::{AbsPath, TreePath};
@@ -10,6 +11,9 @@ const FILLED: &[&str] = &["app", "current", "shared"];
 
 /// The directories beside these. What lies in them has the name of a release or of a deploy that goes on.
 const OWN: &[&str] = &["instances", "payload", "releases"];
+
+/// Homes and places for a while: what lies there is one person's, or of the machine that built the release.
+const PERSONAL: &[&str] = &["/home/", "/root/", "/tmp/", "/var/tmp/", "/Users/"];
 
 /// Directives that put something at a path which a unit sees.
 const MOUNTING: &[&str] = &["BindPaths", "BindReadOnlyPaths", "MountImages", "TemporaryFileSystem"];
@@ -25,9 +29,10 @@ impl<'a> BelowPrefix<'a> {
         let prefix = &config.release.prefix;
         let units = config.units.iter().map(|unit| &unit.file);
         let files = units.chain(config.drop_ins.iter().map(|drop_in| &drop_in.file));
+        let mounted = files.flat_map(mounted);
         Self {
             prefix,
-            mounted: files.flat_map(|file| mounted(file, prefix)).collect(),
+            mounted: mounted.chain([config.user.home.to_string()]).collect(),
         }
     }
 
@@ -37,8 +42,23 @@ impl<'a> BelowPrefix<'a> {
         let below = path.strip_prefix(self.prefix.as_str())?.strip_prefix('/')?;
         let (top, rest) = below.split_once('/').unwrap_or((below, ""));
         let own = OWN.contains(&top) && (rest.is_empty() || rest.starts_with(RELEASE_PLACEHOLDER));
-        let there = FILLED.contains(&top) || own || self.mounted.iter().any(|mount| covers(mount, &path));
+        let there = FILLED.contains(&top) || own || self.is_put(&path);
         (!there).then(|| below.to_owned())
+    }
+
+    /// The same of a program, or of what an interpreter is given: such a thing lies in no home. Data may: a host's owner can put it there.
+    pub fn runs_nowhere(&self, path: &str) -> Option<String> {
+        if self.holds(path) {
+            return self.nowhere(path);
+        }
+        let path = plain(path)?;
+        let personal = PERSONAL.iter().any(|place| path.starts_with(place)) && !self.is_put(&path);
+        personal.then(|| path.trim_start_matches('/').to_owned())
+    }
+
+    /// Whether the package makes it, or a unit sees something else there.
+    fn is_put(&self, path: &str) -> bool {
+        self.mounted.iter().any(|mount| covers(mount, path))
     }
 
     /// Whether a path lies below the prefix.
@@ -63,13 +83,13 @@ fn plain(path: &str) -> Option<String> {
 }
 
 /// Where a unit finds something that another directive or unit puts there.
-fn mounted(file: &UnitFile, prefix: &AbsPath) -> Vec<String> {
+fn mounted(file: &UnitFile) -> Vec<String> {
     let entries = file.sections().iter().flat_map(|section| &section.entries);
     let mut found = Vec::new();
     for entry in entries {
         match entry.key.as_str() {
             // What its whole file system holds is not known here.
-            "RootDirectory" | "RootImage" => found.push(prefix.to_string()),
+            "RootDirectory" | "RootImage" => found.push("/".to_owned()),
             "Where" => found.push(entry.value.clone()),
             key if MOUNTING.contains(&key) => found.extend(absolute(&entry.value)),
             _ => {}
@@ -100,11 +120,46 @@ fn covers(mount: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn nowhere(path: &str, unit: &str) -> Option<String> {
+    fn with<T>(unit: &str, ask: impl Fn(&BelowPrefix<'_>) -> T) -> T {
         let prefix = "/opt/acme".parse().unwrap();
-        let mounted = mounted(&UnitFile::parse(unit).unwrap(), &prefix);
+        let mounted = mounted(&UnitFile::parse(unit).unwrap());
         let prefix = &prefix;
-        BelowPrefix { prefix, mounted }.nowhere(path)
+        ask(&BelowPrefix { prefix, mounted })
+    }
+
+    fn nowhere(path: &str, unit: &str) -> Option<String> {
+        with(unit, |places| places.nowhere(path))
+    }
+
+    #[test]
+    fn what_lies_in_a_home() {
+        let runs = |path: &str, unit: &str| with(unit, |places| places.runs_nowhere(path));
+        for path in [
+            "/home/ci/.nvm/versions/node/v20/bin/node",
+            "//root/./go/bin/x",
+            "/tmp/x",
+            "/var/tmp/x",
+            "/Users/me/x",
+        ] {
+            assert!(
+                runs(path, "").is_some_and(|below| below.ends_with(path.rsplit('/').next().unwrap())),
+                "{path}"
+            );
+            assert_eq!(nowhere(path, ""), None, "{path}: data");
+            assert_eq!(runs(path, "[Service]\nRootDirectory=/srv/root\n"), None, "{path}");
+        }
+        for path in [
+            "/homes/x",
+            "/usr/bin/node",
+            "/opt/home/x",
+            "/home/%u/x",
+            "home/x",
+            "/home",
+        ] {
+            assert_eq!(runs(path, ""), None, "{path}");
+        }
+        assert_eq!(runs("/home/ci/x", "[Service]\nBindPaths=/srv/ci:/home/ci\n"), None);
+        assert_eq!(runs("/opt/acme/run", "").as_deref(), Some("run"));
     }
 
     #[test]

@@ -17,19 +17,20 @@ pub struct Executed {
     pub path: String,
 }
 
-/// Every program below `{app}` that a unit names as the first word of an `Exec…=` line.
+/// Every program below `{app}` that a unit executes, by itself or with `env`.
 pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Executed> {
     let mut found = Vec::new();
     for command in commands(units, drop_ins) {
-        let Some(path) = exec::in_release(command.program, prefix) else {
+        let Some(program) = command.program() else { continue };
+        let Some(path) = exec::in_release(&program, prefix) else {
             continue;
         };
         if path.contains('%') {
             continue; // only the host knows what a specifier becomes
         }
         let command = Executed {
-            found: command.place,
             path: path.to_owned(),
+            found: command.place,
         };
         // A migration has two units.
         if !found.contains(&command) {
@@ -39,37 +40,75 @@ pub fn executed(units: &[Unit], drop_ins: &[DropIn], prefix: &AbsPath) -> Vec<Ex
     found
 }
 
-/// One `Exec…=` line.
+/// One command of an `Exec…=` line.
 struct Command<'a> {
     /// Where it is said.
     place: UnitError,
-    entry: &'a Entry,
-    program: &'a str,
+    /// The unit.
+    unit: String,
+    is_generated: bool,
+    line: exec::Command,
+    /// Whether the unit says itself where programs are looked up.
+    has_own_path: bool,
     /// The unit's directory; a drop-in is not asked for that of its unit.
     work: Option<&'a str>,
 }
 
+impl Command<'_> {
+    /// The whole path of what is started; `None` where only the host knows.
+    fn program(&self) -> Option<String> {
+        let (program, _) = self.line.started()?;
+        match self.line.is_looked_up() {
+            true => None,
+            false => self.seen_from_work(program),
+        }
+    }
+
+    /// A path as the program sees it that stands in the unit's directory.
+    fn seen_from_work(&self, path: &str) -> Option<String> {
+        if path.starts_with('/') || path.starts_with('%') {
+            return Some(path.to_owned());
+        }
+        let work = self
+            .work
+            .filter(|work| work.starts_with('/') && !self.line.is_elsewhere())?;
+        Some(format!(
+            "{}/{}",
+            work.trim_end_matches('/'),
+            path.trim_start_matches("./")
+        ))
+    }
+}
+
 fn commands<'a>(units: &'a [Unit], drop_ins: &'a [DropIn]) -> Vec<Command<'a>> {
-    let texts = units.iter().map(origin).map(|(origin, file)| {
+    let texts = units.iter().map(|unit| {
+        let (origin, file) = origin(unit);
         let work = file.get("Service", "WorkingDirectory");
-        (origin, file, work)
+        (origin, unit.name.to_string(), file, work)
     });
     let added = drop_ins
         .iter()
-        .map(|drop_in| (Origin::DropIn(drop_in.path()), &drop_in.file, None));
+        .map(|drop_in| (Origin::DropIn(drop_in.path()), drop_in.path(), &drop_in.file, None));
     let mut found = Vec::new();
-    for (origin, file, work) in texts.chain(added) {
+    for (origin, unit, file, work) in texts.chain(added) {
         let Some(service) = file.section("Service") else {
             continue;
         };
-        found.extend(programs(service).map(|(at, entry, program)| Command {
+        found.extend(exec::commands(service).into_iter().map(|(at, entry, line)| Command {
             place: place(&origin, service, at, entry),
-            entry,
-            program,
+            unit: unit.clone(),
+            is_generated: origin == Origin::Migrate,
+            line,
+            has_own_path: sets_path(file),
             work,
         }));
     }
     found
+}
+
+fn sets_path(file: &UnitFile) -> bool {
+    let lines = file.get_list("Service", "Environment").into_iter();
+    lines.flat_map(quoted_words).any(|word| word.starts_with("PATH="))
 }
 
 /// Where the entry, the section's `at`th, is said.
@@ -91,42 +130,26 @@ fn origin(unit: &Unit) -> (Origin, &UnitFile) {
     (origin, &unit.file)
 }
 
-/// Every program outside of the release that a unit names as the first word of an `Exec…=` line, with the unit.
+/// Every program outside of the release that a unit executes, with the unit.
 pub fn outside(units: &[Unit], drop_ins: &[DropIn]) -> Vec<(String, String)> {
-    let files = units
-        .iter()
-        .filter(|unit| !unit.generated)
-        .map(|unit| (unit.name.to_string(), &unit.file));
-    let added = drop_ins.iter().map(|drop_in| (drop_in.path(), &drop_in.file));
     let mut found = Vec::new();
-    for (unit, file) in files.chain(added) {
-        for word in file
-            .section("Service")
-            .into_iter()
-            .flat_map(programs)
-            .map(|(_, _, word)| word)
-        {
-            if ["/usr/", "/bin/", "/sbin/"].iter().any(|top| word.starts_with(top)) && !word.contains('%') {
-                found.push((unit.clone(), word.to_owned()));
-            }
+    for command in commands(units, drop_ins)
+        .into_iter()
+        .filter(|command| !command.is_generated)
+    {
+        let Some((started, _)) = command.line.started() else {
+            continue;
+        };
+        let program = match command.line.is_looked_up() {
+            true if command.has_own_path => continue,
+            true => format!("/usr/bin/{started}"),
+            false => started.to_owned(),
+        };
+        if ["/usr/", "/bin/", "/sbin/"].iter().any(|top| program.starts_with(top)) && !program.contains('%') {
+            found.push((command.unit, program));
         }
     }
     found
-}
-
-/// The programs of a section's `Exec…=` lines, each with its entry and the place of that.
-fn programs(service: &Section) -> impl Iterator<Item = (usize, &Entry, &str)> {
-    let commands = service.entries.iter().enumerate().filter(|(_, entry)| {
-        entry.key.starts_with("Exec") && entry.key != "ExecPaths" && entry.key != "ExecSearchPath"
-    });
-    commands.map(|(at, entry)| {
-        // systemd.service(5): "@", "-", ":", "+", "!" and "|" may stand before the program.
-        let word = entry
-            .value
-            .trim_start_matches(['@', '-', ':', '+', '!', '|', '"', '\'']);
-        let word = word.split([' ', '\t', '"', '\'']).next().unwrap_or_default();
-        (at, entry, word)
-    })
 }
 
 /// The programs of the release by which a deploy judges a unit: `Health = "exec:…"` and `[deploy] check`.
@@ -161,48 +184,79 @@ fn judges(config: &Config) -> Vec<(UnitError, String)> {
     found
 }
 
-/// The programs below the prefix, and what interpreters are given of there, that no host has.
+/// The programs, and what interpreters are given, that no host has.
 pub fn nowhere(config: &Config, tree: &Tree) -> Vec<PlanError> {
     let places = BelowPrefix::of(config);
     let mut found: Vec<UnitError> = Vec::new();
     let mut program = |place: UnitError, path: &str| {
-        let error = places.nowhere(path).map(|below| {
+        let error = places.runs_nowhere(path).map(|below| {
             let app = format!("{}/app", places.prefix);
             let hint = match meant(tree, &below) {
                 Some(own) => format!("write \"{own}\": units see the release at {app}"),
-                None => {
+                None if places.holds(path) => {
                     format!("units see the release at {app}: write the program's path in it, without a leading \"/\"")
                 }
+                None => ELSEWHERE.to_owned(),
             };
             no_host_has(place, "runs", path, hint)
         });
         add(&mut found, error);
     };
-    for command in commands(&config.units, &config.drop_ins) {
-        program(command.place, command.program);
+    let commands = commands(&config.units, &config.drop_ins);
+    for command in &commands {
+        if let Some(path) = command.program() {
+            program(command.place.clone(), &path);
+        }
     }
     for (place, path) in judges(config) {
         program(place, &path);
     }
-    for command in commands(&config.units, &config.drop_ins) {
-        let error = given(&command, &places).and_then(|path| {
-            let below = places.nowhere(&path)?;
-            Some(no_host_has(command.place, "runs", &path, in_app(tree, &below)))
+    for command in commands {
+        let error = given(&command, &places, tree).and_then(|path| {
+            let below = places.runs_nowhere(&path)?;
+            let hint = match places.holds(&path) || meant(tree, &below).is_some() {
+                true => in_app(tree, &below),
+                false => ELSEWHERE.to_owned(),
+            };
+            Some(no_host_has(command.place, "runs", &path, hint))
         });
         add(&mut found, error);
     }
     plan_errors(found)
 }
 
+/// What to do about a program in somebody's home that the release doesn't have.
+const ELSEWHERE: &str = "let the build put it into the release and write its path there, without a leading \"/\"; what hosts have of their own belongs below /usr/local";
+
 /// The whole path of the file that a command's interpreter is given, where the unit's directory tells it.
-fn given(command: &Command<'_>, places: &BelowPrefix<'_>) -> Option<String> {
-    let script = script(command.entry, command.program)?;
-    if script.starts_with('/') {
-        return Some(script);
-    }
+fn given(command: &Command<'_>, places: &BelowPrefix<'_>, tree: &Tree) -> Option<String> {
+    let path = command.seen_from_work(&script(&command.line)?)?;
     // What is wrong with the directory is said of the directory.
-    let work = command.work.filter(|work| places.nowhere(work).is_none())?;
-    Some(format!("{work}/{script}"))
+    let in_work = command
+        .work
+        .is_some_and(|work| path.starts_with(work) && places.nowhere(work).is_some());
+    (!in_work).then(|| climbed(&path, places.prefix, tree)).flatten()
+}
+
+/// The path without "." and "..". `None` where these follow a link or a specifier, so that only the host knows.
+fn climbed(path: &str, prefix: &AbsPath, tree: &Tree) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part != ".." {
+            parts.push(part);
+            continue;
+        }
+        let above = format!("/{}", parts.join("/"));
+        let is_link = || {
+            let own = exec::in_release(&above, prefix).and_then(|own| own.parse::<TreePath>().ok());
+            own.is_some_and(|own| matches!(tree.get(&own), Some(Node::Symlink(_))))
+        };
+        if above.contains('%') || above == format!("{prefix}/current") || is_link() {
+            return None;
+        }
+        parts.pop();
+    }
+    Some(format!("/{}", parts.join("/")))
 }
 
 /// That a directive names what no host has.
@@ -222,65 +276,45 @@ pub fn plan_errors(found: Vec<UnitError>) -> Vec<PlanError> {
 
 /// What interpreters are given to run, and the directories in which units run, where the release doesn't have them.
 pub fn missing(config: &Config, tree: &Tree) -> Vec<PlanError> {
-    let prefix = &config.release.prefix;
+    let places = BelowPrefix::of(config);
+    let prefix = places.prefix;
     let mut found: Vec<UnitError> = Vec::new();
-    for unit in &config.units {
+    let is_missing =
+        |directory: &str| below(directory, prefix).filter(|own| !own.is_empty() && !is_there(tree, own, &[""]));
+    // That of a migration is the unit's that it is like.
+    for unit in config.units.iter().filter(|unit| !unit.generated) {
         let (origin, file) = origin(unit);
-        let Some(service) = file.section("Service") else {
-            continue;
-        };
-        let work = match file.get("Service", "WorkingDirectory") {
-            // Where it is not the release's, the host has what stands there.
-            Some(directory) => match below(directory, prefix) {
-                Some(below) => below,
-                None => continue,
-            },
-            None => continue,
-        };
-        if !work.is_empty() && !is_there(tree, &work, &[""]) {
-            // That of a migration is the unit's that it is like.
-            let own = (!unit.generated).then(|| {
-                not_there(
-                    UnitError::of(
-                        &origin,
-                        format!("WorkingDirectory= is {work}, which is not in the release"),
-                        "",
-                    )
-                    .at("Service", "WorkingDirectory"),
-                )
-            });
-            found.extend(own);
+        if let Some(work) = file.get("Service", "WorkingDirectory").and_then(is_missing) {
+            let message = format!("WorkingDirectory= is {work}, which is not in the release");
+            let place = UnitError::of(&origin, message, "").at("Service", "WorkingDirectory");
+            found.push(not_there(place));
+        }
+    }
+    for command in commands(&config.units, &config.drop_ins) {
+        // One mistake, said above.
+        if command.work.and_then(is_missing).is_some() {
             continue;
         }
-        for (at, entry, program) in programs(service) {
-            let Some(script) = script(entry, program) else { continue };
-            let path = match below(&script, prefix) {
-                Some(path) => path,
-                None if script.starts_with('/') => continue,
-                None => [work.as_str(), script.trim_start_matches("./")]
-                    .iter()
-                    .filter(|part| !part.is_empty())
-                    .copied()
-                    .collect::<Vec<_>>()
-                    .join("/"),
-            };
-            // Node.js takes a module by its name alone.
-            let suffixes: &[&str] = if program.ends_with("node") || program.ends_with("nodejs") {
-                &["", ".js", ".cjs", ".mjs", ".json"]
-            } else {
-                &[""]
-            };
-            if path.split('/').any(|part| part == "..") || path == "." || is_there(tree, &path, suffixes) {
-                continue;
-            }
-            let place = place(&origin, service, at, entry);
-            let key = place.key.as_deref().unwrap_or_default();
-            let error = UnitError {
-                message: format!("{key}= runs {path}, which is not in the release"),
-                ..place
-            };
-            add(&mut found, Some(not_there(error)));
+        let Some(path) = given(&command, &places, tree).and_then(|path| below(&path, prefix)) else {
+            continue;
+        };
+        // Node.js takes a module by its name alone.
+        let program = command.line.started().map_or("", |(program, _)| program);
+        let suffixes: &[&str] = if program.ends_with("node") || program.ends_with("nodejs") {
+            &["", ".js", ".cjs", ".mjs", ".json"]
+        } else {
+            &[""]
+        };
+        if path.is_empty() || is_there(tree, &path, suffixes) {
+            continue;
         }
+        let place = command.place;
+        let key = place.key.as_deref().unwrap_or_default();
+        let error = UnitError {
+            message: format!("{key}= runs {path}, which is not in the release"),
+            ..place
+        };
+        add(&mut found, Some(not_there(error)));
     }
     plan_errors(found)
 }
@@ -315,14 +349,14 @@ fn below(path: &str, prefix: &AbsPath) -> Option<String> {
 }
 
 /// The file that an interpreter is given as its first word; `None` where options or the host decide.
-fn script(entry: &Entry, program: &str) -> Option<String> {
+fn script(line: &exec::Command) -> Option<String> {
     const INTERPRETERS: &[&str] = &["node", "nodejs", "python", "ruby", "perl", "php", "sh", "bash", "dash"];
+    let (program, words) = line.started()?;
     let name = program.rsplit('/').next()?;
-    let words = quoted_words(&entry.value);
     let first = if name == "java" {
-        (words.get(1)? == "-jar").then(|| words.get(2)).flatten()?
+        (words.first()? == "-jar").then(|| words.get(1)).flatten()?
     } else if INTERPRETERS.contains(&name) || name.starts_with("python3") {
-        words.get(1)?
+        words.first()?
     } else {
         return None;
     };
@@ -412,10 +446,7 @@ fn interpreted(script: &TreePath, program: &str, tree: &Tree, places: &BelowPref
             ),
         ));
     }
-    let personal = !places.holds(program) && shebang::is_personal(program);
-    if !personal && places.nowhere(program).is_none() {
-        return None;
-    }
+    places.runs_nowhere(program)?;
     let name = program.rsplit('/').next().unwrap_or_default().escape_debug();
     Some((
         Lint::ExecInterpreterMoved,

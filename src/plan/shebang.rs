@@ -2,6 +2,7 @@
 //! that is one that a host has.
 
 use crate::model::TreePath;
+use crate::systemd::exec;
 use crate::tree::{FileNode, ReadError, Tree};
 
 /// Longest first line of a script that is looked at.
@@ -16,9 +17,6 @@ const SYSTEM: &[&str] = &[
     "/usr/local/bin",
     "/usr/local/sbin",
 ];
-
-/// Homes and places for a while: what lies there is one person's, or of the machine that built the release.
-const PERSONAL: &[&str] = &["/home/", "/root/", "/tmp/", "/var/tmp/", "/Users/"];
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -85,11 +83,6 @@ fn refusal_of(start: &[u8], path: &str) -> Option<(String, String)> {
     Some((problem.to_owned(), hint))
 }
 
-/// Whether the interpreter lies where only one person's or the building machine's programs do.
-pub(super) fn is_personal(program: &str) -> bool {
-    PERSONAL.iter().any(|place| program.starts_with(place))
-}
-
 /// The program that interprets a script; `None` where the file is none.
 pub(super) fn interpreter(path: &TreePath, file: &FileNode) -> Result<Option<String>, ReadError> {
     Ok(program_of(&file.head(path, LENGTH_MAX)?))
@@ -108,17 +101,17 @@ pub(super) fn moved(tree: &Tree, script: &TreePath, program: &str) -> Option<Tre
 fn program_of(start: &[u8]) -> Option<String> {
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = std::str::from_utf8(line).ok()?.trim();
-    let mut words = line.split_ascii_whitespace();
-    let program = words.next()?;
-    if matches!(program, "/usr/bin/env" | "/bin/env") {
-        let word = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (program, given) = words.split_first()?;
+    if exec::is_env(program) {
+        let word = *exec::behind_env(given)?.first()?;
         return Some(if word.contains('/') {
             word.to_owned()
         } else {
             format!("/usr/bin/{word}")
         });
     }
-    program.starts_with('/').then(|| program.to_owned())
+    program.starts_with('/').then(|| (*program).to_owned())
 }
 
 #[cfg(test)]
@@ -168,11 +161,5 @@ mod tests {
         ] {
             assert_eq!(refusal_of(start, "run"), None, "{start:?}");
         }
-    }
-
-    #[test]
-    fn personal_places() {
-        assert!(is_personal("/home/ci/.nvm/versions/node/v20/bin/node") && is_personal("/root/go/bin/x"));
-        assert!(!is_personal("/homes/x") && !is_personal("/usr/bin/node") && !is_personal("/opt/home/x"));
     }
 }

@@ -2,16 +2,22 @@
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use crate::config::{self, Diagnostics};
+use crate::config::{self, Diagnostics, Problem};
 
 /// A verb that did not do what it was asked to.
 #[derive(Debug)]
 pub struct Failure {
     kind: Kind,
+    /// For a person.
     messages: Vec<String>,
+    /// The same for a program.
+    problems: Vec<Problem>,
+    /// What is wrong is the verb's result, which was printed already.
+    is_in_result: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -22,47 +28,54 @@ enum Kind {
 }
 
 impl Failure {
+    fn of(kind: Kind, messages: Vec<String>, problems: Vec<Problem>) -> Self {
+        Self {
+            kind,
+            messages,
+            problems,
+            is_in_result: false,
+        }
+    }
+
+    fn one(kind: Kind, error: &dyn Error) -> Self {
+        Self::of(kind, vec![line("error", with_causes(error))], vec![problem(error)])
+    }
+
     /// The user's input is wrong: exit status 1.
     pub fn input(error: &dyn Error) -> Self {
-        Self {
-            kind: Kind::Input,
-            messages: vec![line("error", with_causes(error))],
-        }
+        Self::one(Kind::Input, error)
     }
 
     /// Several mistakes in the input.
     pub fn inputs<E: Error>(errors: impl IntoIterator<Item = E>) -> Self {
-        Self {
-            kind: Kind::Input,
-            messages: errors
-                .into_iter()
-                .map(|error| line("error", with_causes(&error)))
-                .collect(),
+        let mut failure = Self::of(Kind::Input, Vec::new(), Vec::new());
+        for error in errors {
+            failure.messages.push(line("error", with_causes(&error)));
+            failure.problems.push(problem(&error));
         }
+        failure
     }
 
     /// An artifact is not what it says: exit status 3.
     pub fn mismatch<E: std::fmt::Display>(errors: impl IntoIterator<Item = E>) -> Self {
-        Self {
-            kind: Kind::Mismatch,
-            messages: errors.into_iter().map(|error| line("mismatch", error)).collect(),
+        let mut failure = Self::of(Kind::Mismatch, Vec::new(), Vec::new());
+        for error in errors {
+            failure
+                .problems
+                .push(Problem::of_file(Path::new(""), error.to_string()));
+            failure.messages.push(line("mismatch", error));
         }
+        failure
     }
 
     /// An artifact can't be read as one, so it is not what it says: exit status 3.
     pub fn damaged(error: &dyn Error) -> Self {
-        Self {
-            kind: Kind::Mismatch,
-            messages: vec![line("error", with_causes(error))],
-        }
+        Self::one(Kind::Mismatch, error)
     }
 
     /// The machine is at fault: exit status 4.
     pub fn environment(error: &dyn Error) -> Self {
-        Self {
-            kind: Kind::Environment,
-            messages: vec![line("error", with_causes(error))],
-        }
+        Self::one(Kind::Environment, error)
     }
 
     /// A configuration that cannot be used.
@@ -72,29 +85,32 @@ impl Failure {
         } else {
             Kind::Input
         };
-        Self {
-            kind,
-            messages: vec![diagnostics.render(&handler())],
-        }
+        let messages = vec![diagnostics.render(&handler())];
+        Self::of(kind, messages, diagnostics.problems().to_vec())
     }
 
     /// What is wrong was printed already, as the verb's result: exit status 1.
     pub fn refused() -> Self {
-        Self {
-            kind: Kind::Input,
-            messages: Vec::new(),
-        }
+        Self::of(Kind::Input, Vec::new(), Vec::new()).with_result()
     }
 
     /// Mistakes that are shown at their place in the configuration, and others.
-    pub fn problems<E: Error>(problems: Vec<config::Problem>, errors: impl IntoIterator<Item = E>) -> Self {
+    pub fn problems<E: Error>(problems: Vec<Problem>, errors: impl IntoIterator<Item = E>) -> Self {
         let mut failure = Self::inputs(errors);
         if !problems.is_empty() {
-            failure
-                .messages
-                .insert(0, Diagnostics::new(problems).render(&handler()));
+            let placed = Diagnostics::new(problems);
+            failure.messages.insert(0, placed.render(&handler()));
+            failure.problems.splice(0..0, placed.problems().iter().cloned());
         }
         failure
+    }
+
+    /// The same after the verb has printed a result that holds it: a program reads one value.
+    pub fn with_result(self) -> Self {
+        Self {
+            is_in_result: true,
+            ..self
+        }
     }
 
     /// Prints the messages to stderr.
@@ -106,6 +122,19 @@ impl Failure {
         }
     }
 
+    /// Prints one object to stdout, unless a result says it: `{status, errors}`, each error as in `check`'s list.
+    pub fn print_json(&self) {
+        if self.is_in_result {
+            return;
+        }
+        let object = serde_json::json!({
+            "status": self.exit_code(),
+            "errors": config::to_json(&self.problems),
+        });
+        // The messages were said on stderr, and the exit status tells.
+        let _ = writeln!(std::io::stdout().lock(), "{object:#}");
+    }
+
     /// As the command line's help says.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
@@ -114,6 +143,11 @@ impl Failure {
             Kind::Environment => 4,
         }
     }
+}
+
+/// An error that is of no file, or names it itself.
+fn problem(error: &dyn Error) -> Problem {
+    Problem::of_error(Path::new(""), error)
 }
 
 impl From<Diagnostics> for Failure {
@@ -128,7 +162,7 @@ pub fn warn(message: impl std::fmt::Display) {
 }
 
 /// Prints the warnings of a configuration with their places.
-pub fn warn_config(warnings: &[config::Problem]) {
+pub fn warn_config(warnings: &[Problem]) {
     if !warnings.is_empty() {
         let _ = write!(std::io::stderr().lock(), "{}", config::render(warnings, &handler()));
     }

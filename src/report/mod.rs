@@ -26,7 +26,10 @@ use std::io::Write;
 pub fn out(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::environment(&StdoutError(error))),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            // Nothing more arrives there.
+            Err(Failure::environment(&StdoutError(error)).with_result())
+        }
         _ => Ok(()),
     }
 }

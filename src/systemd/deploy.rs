@@ -54,6 +54,12 @@ pub(crate) fn settings(
             "the time is out of range".into(),
             "write a time from 1 s to 1 day".into(),
         );
+    } else if let Some(seconds) = health_timeout.filter(|seconds| is_service && *seconds >= ctx.deploy.timeout) {
+        fail(
+            "HealthTimeout",
+            format!("{seconds} s leave nothing of deploy.timeout ({} s)", ctx.deploy.timeout),
+            "the timeout covers the whole activation: make it longer, or this one shorter".into(),
+        );
     }
     let chosen = get("OnUpgrade").and_then(|word| {
         let found = OnUpgrade::ALL.iter().find(|choice| choice.word() == word);

@@ -1,9 +1,10 @@
-//! Owns the command lines of `Exec…=`: their first words and quoting.
+//! Owns the command lines of `Exec…=`: their prefixes, words and quoting, and what `env` starts.
 
 use crate::model::AbsPath;
 
+use super::directives::{self, ValueKind};
 use super::quote::words;
-use super::unit_file::UnitFile;
+use super::unit_file::{Entry, Section};
 
 /// What may stand before the program's path (systemd.service(5), "Command lines"; `|` since 258).
 const PREFIXES: &[char] = &['@', '-', ':', '+', '!', '|'];
@@ -53,23 +54,71 @@ pub(crate) fn resolve_command_line(value: &str, app: &str) -> Result<String, (St
     Ok(resolved)
 }
 
-/// The programs that a unit's command lines start, without prefixes; absolute once the unit is resolved.
-pub fn programs(file: &UnitFile) -> Vec<String> {
-    let mut found = Vec::new();
-    for section in file.sections() {
-        for entry in section
-            .entries
-            .iter()
-            .filter(|entry| entry.key.starts_with("Exec") && !entry.value.is_empty())
-        {
-            let is_command = super::directives::find(&section.name, &entry.key)
-                .is_some_and(|d| d.kind == super::directives::ValueKind::Exec);
-            if is_command && let Ok(programs) = programs_of(&entry.value) {
-                found.extend(programs.into_iter().map(|(_, program)| program));
-            }
+/// One command of an `Exec…=` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// What stands before the program: `-`, `+`, …
+    pub prefixes: String,
+    /// The program, absolute once the unit is resolved.
+    pub program: String,
+    /// What it is given; not the name that `@` gives it.
+    pub arguments: Vec<String>,
+}
+
+impl Command {
+    /// The program that runs in the end, and what that is given: behind `env`, its options and variables.
+    pub fn started(&self) -> Option<(&str, &[String])> {
+        if !is_env(&self.program) {
+            return Some((&self.program, &self.arguments));
+        }
+        let (program, arguments) = behind_env(&self.arguments)?.split_first()?;
+        Some((program, arguments))
+    }
+
+    /// Whether `env` looks the program up in `PATH`.
+    pub fn is_looked_up(&self) -> bool {
+        is_env(&self.program) && self.started().is_some_and(|(program, _)| !program.contains('/'))
+    }
+
+    /// Whether `env` starts the program in another directory than the unit's.
+    pub fn is_elsewhere(&self) -> bool {
+        let options = || {
+            self.arguments
+                .iter()
+                .take_while(|word| word.starts_with('-') || word.contains('='))
+        };
+        is_env(&self.program) && options().any(|word| word.starts_with("-C") || word.starts_with("--chdir"))
+    }
+}
+
+/// Whether this is coreutils' env, by either of its places.
+pub fn is_env(program: &str) -> bool {
+    matches!(program, "/usr/bin/env" | "/bin/env")
+}
+
+/// What env(1) starts of the words behind it, with its own options and variables left out; `None` where it starts nothing.
+pub fn behind_env<W: AsRef<str>>(words: &[W]) -> Option<&[W]> {
+    let mut at = 0;
+    loop {
+        match words.get(at)?.as_ref() {
+            "-u" | "--unset" | "-C" | "--chdir" => at += 2,
+            word if word.starts_with('-') || word.contains('=') => at += 1,
+            _ => return Some(&words[at..]),
         }
     }
-    found
+}
+
+/// The commands of a section's `Exec…=` lines, each with its entry and the place of that. A line that can't be read has none: what
+/// is wrong is said when the unit is resolved.
+pub fn commands(section: &Section) -> Vec<(usize, &Entry, Command)> {
+    let lines = section.entries.iter().enumerate().filter(|(_, entry)| {
+        directives::find(&section.name, &entry.key).is_some_and(|directive| directive.kind == ValueKind::Exec)
+    });
+    let found = lines.flat_map(|(at, entry)| {
+        let commands = commands_of(&entry.value).unwrap_or_default();
+        commands.into_iter().map(move |(_, command)| (at, entry, command))
+    });
+    found.collect()
 }
 
 /// The first word of a command line that only a shell would understand, and that no shell reads there.
@@ -141,9 +190,15 @@ pub fn with_programs(value: &str, other: &dyn Fn(&str) -> Option<String>) -> Str
 
 /// Where each command of the line starts, and its program without prefixes.
 fn programs_of(value: &str) -> Result<Vec<(usize, String)>, (String, String)> {
+    let commands = commands_of(value)?.into_iter();
+    Ok(commands.map(|(start, command)| (start, command.program)).collect())
+}
+
+/// The commands of the line, each with the place where it starts.
+fn commands_of(value: &str) -> Result<Vec<(usize, Command)>, (String, String)> {
     let words = words(value).map_err(|problem| (problem, "close it, or escape it with '\\'".into()))?;
-    let mut programs = Vec::new();
-    let mut at_start = true;
+    let mut commands: Vec<(usize, Command)> = Vec::new();
+    let (mut at_start, mut is_name) = (true, false);
     for word in words {
         if &value[word.range.clone()] == ";" {
             at_start = true;
@@ -157,17 +212,27 @@ fn programs_of(value: &str) -> Result<Vec<(usize, String)>, (String, String)> {
                     "write the program's path right after the prefix".into(),
                 ));
             }
-            programs.push((word.range.start, program.to_owned()));
-            at_start = false;
+            let prefixes = word.text[..word.text.len() - program.len()].to_owned();
+            (at_start, is_name) = (false, prefixes.contains('@'));
+            let command = Command {
+                prefixes,
+                program: program.to_owned(),
+                arguments: Vec::new(),
+            };
+            commands.push((word.range.start, command));
+        } else if is_name {
+            is_name = false;
+        } else if let Some((_, command)) = commands.last_mut() {
+            command.arguments.push(word.text);
         }
     }
-    if programs.is_empty() {
+    if commands.is_empty() {
         return Err((
             "the command line is empty".into(),
             "write the program and its arguments".into(),
         ));
     }
-    Ok(programs)
+    Ok(commands)
 }
 
 /// The program relative to the release; `None` when systemd's specifiers make its path.
@@ -199,6 +264,7 @@ fn relative_program(program: &str) -> Result<Option<&str>, (String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unit_file::UnitFile;
     use super::*;
 
     fn resolve(value: &str) -> String {
@@ -287,11 +353,56 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_a_unit() {
+    fn commands_of_a_unit() {
         let file = UnitFile::parse(
-            "[Service]\nExecStart=@/bin/a x ; -/bin/b\nExecStartPre=+\"/bin/c d\"\nExecPaths=/x\nExecStop=\n",
+            "[Service]\nExecStart=@/bin/a x y ; -/bin/b\nExecStartPre=+\"/bin/c d\"\nExecPaths=/x\nExecStop=\n",
         )
         .unwrap();
-        assert_eq!(programs(&file), ["/bin/a", "/bin/b", "/bin/c d"]);
+        let found = commands(file.section("Service").unwrap());
+        let shown = found.iter().map(|(at, entry, command)| {
+            let Command {
+                prefixes,
+                program,
+                arguments,
+            } = command;
+            format!("{at} {} {prefixes} {program} {arguments:?}", entry.key)
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                "0 ExecStart @ /bin/a [\"y\"]",
+                "0 ExecStart - /bin/b []",
+                "1 ExecStartPre + /bin/c d []"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_env_starts() {
+        for (line, started) in [
+            ("/usr/bin/env node server.js", Some("node server.js")),
+            (
+                "-/bin/env -i A=1 -u B --unset=C /usr/bin/node x",
+                Some("/usr/bin/node x"),
+            ),
+            ("/usr/bin/env -C /srv -- bin/a -x A=1", Some("bin/a -x A=1")),
+            ("@/usr/bin/env env - A=1 java -jar x", Some("java -jar x")),
+            ("/usr/bin/env -S node x", Some("node x")),
+            ("/usr/bin/env A=1", None),
+            ("/usr/bin/env -u", None),
+            ("/opt/env node x", Some("/opt/env node x")),
+        ] {
+            let (_, command) = commands_of(line).unwrap().remove(0);
+            let shown = command.started().map(|(program, arguments)| {
+                let words: Vec<&str> = std::iter::once(program)
+                    .chain(arguments.iter().map(String::as_str))
+                    .collect();
+                words.join(" ")
+            });
+            assert_eq!(shown.as_deref(), started, "{line}");
+            let bare = matches!(started.map(|line| line.split(' ').next()), Some(Some("node" | "java")));
+            assert_eq!(command.is_looked_up(), bare, "{line}");
+            assert_eq!(command.is_elsewhere(), line.contains("-C"), "{line}");
+        }
     }
 }

@@ -36,8 +36,10 @@ pub struct MigrateInput {
 }
 
 /// What `[deploy]` asks of the units.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct DeployInput {
+    /// How long all of an activation may take.
+    pub timeout: Seconds,
     /// Whether only one of the instances serves at a time.
     pub one_at_a_time: bool,
     /// Whether the services that can be reloaded are.

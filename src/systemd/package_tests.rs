@@ -391,7 +391,9 @@ fn a_migration_like_a_template_is_of_no_instance() {
 #[test]
 fn the_programs_of_a_unit_are_absolute() {
     let unit = one("acme.service", "[Service]\nExecStart=bin/a x\nExecStartPre=-/bin/b\n");
-    assert_eq!(exec::programs(&unit.file), ["/opt/acme/app/bin/a", "/bin/b"]);
+    let commands = exec::commands(unit.file.section("Service").unwrap());
+    let programs: Vec<String> = commands.into_iter().map(|(_, _, command)| command.program).collect();
+    assert_eq!(programs, ["/opt/acme/app/bin/a", "/bin/b"]);
 }
 
 #[test]

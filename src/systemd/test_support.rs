@@ -1,6 +1,7 @@
 //! What the tests of the resolution share: a package, and units from their texts.
 
 use super::*;
+use crate::model::Seconds;
 
 pub(super) fn parse<T: std::str::FromStr>(text: &str) -> T
 where
@@ -19,7 +20,13 @@ pub(super) fn context() -> Context {
         env_file: None,
         env_required: vec![parse("DATABASE_URL")],
         instances: Default::default(),
-        deploy: DeployInput::default(),
+        deploy: DeployInput {
+            timeout: Seconds(600),
+            one_at_a_time: false,
+            reload: false,
+            lame_duck: false,
+            addresses: vec![],
+        },
         writable: vec![],
         defaults: Defaults::default(),
         migrate: None,

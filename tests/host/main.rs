@@ -7,6 +7,7 @@ mod bullseye;
 mod cargo_project;
 #[path = "../common/mod.rs"]
 mod common;
+mod directives;
 mod elsewhere;
 mod failure;
 mod faults_sweep;

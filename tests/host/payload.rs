@@ -154,7 +154,6 @@ fn every_archive(suite: Suite) {
     }
 }
 
-/// What a shell, `sha256sum`, tar or dpkg could misread, through staging in every form, verifying and a rollback.
 /// More than a field of an old tar header holds. It takes that much of the disk, so it runs in full only.
 fn a_file_of_9_gib_is_installed(suite: Suite) {
     if !sample::full() {
@@ -177,6 +176,7 @@ fn a_file_of_9_gib_is_installed(suite: Suite) {
     eprintln!("{suite}: 9 GiB installed in {:.0} s", installed.took.as_secs_f64());
 }
 
+/// What a shell, `sha256sum`, tar or dpkg could misread, through staging in every form, verifying and a rollback.
 fn odd_files_are_installed_right(suite: Suite) {
     let odd = tempfile::tempdir().unwrap();
     odd_files(odd.path());

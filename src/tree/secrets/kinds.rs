@@ -18,8 +18,8 @@ pub(super) enum Sign {
     Named(&'static [&'static str]),
     /// The same, if its content fits too.
     NamedWith(&'static [&'static str], &'static str),
-    /// The content of any file that is looked into.
-    Content(&'static str),
+    /// The content of any file that is looked into fits one of these.
+    Content(&'static [&'static str]),
 }
 
 use Sign::{Content, Dir, Named, NamedWith};
@@ -38,15 +38,32 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         name: "an environment file",
-        known_by: "`.env`, `.env.*` (not `.env.example`, `.sample`, `.template`, `.dist`), `.envrc`",
-        signs: &[Named(&["**/.env", "**/.env.*", "**/.envrc"])],
+        known_by: "`.env`, `.env.*` (not `.env.example`, `.sample`, `.template`, `.dist`), `.envrc`; `prod.env`, `production.env`, `staging.env`, `secret.env`, `secrets.env`, also as `app.prod.env`",
+        signs: &[Named(&[
+            "**/.env",
+            "**/.env.*",
+            "**/.envrc",
+            "**/{,*[._-]}prod.env",
+            "**/{,*[._-]}production.env",
+            "**/{,*[._-]}staging.env",
+            "**/{,*[._-]}secret.env",
+            "**/{,*[._-]}secrets.env",
+        ])],
     },
     Kind {
-        name: "a GCP service account",
-        known_by: "`\"type\": \"service_account\"`; `application_default_credentials.json`",
+        name: "Google credentials",
+        known_by: "`\"type\": \"service_account\"`; `application_default_credentials.json`; `.config/gcloud/credentials.db`, `access_tokens.db`; `AIza…`, `GOCSPX-…`",
         signs: &[
-            Named(&["**/application_default_credentials.json"]),
-            Content(r#""type"\s*:\s*"service_account""#),
+            Named(&[
+                "**/application_default_credentials.json",
+                "**/.config/gcloud/credentials.db",
+                "**/.config/gcloud/access_tokens.db",
+            ]),
+            Content(&[
+                r#""type"\s*:\s*"service_account""#,
+                r"\bAIza[A-Za-z0-9_-]{35}(?:[^A-Za-z0-9_-]|\z)",
+                r"\bGOCSPX-[A-Za-z0-9_-]{28}",
+            ]),
         ],
     },
     Kind {
@@ -61,32 +78,33 @@ pub const KINDS: &[Kind] = &[
                 "**/id_ed25519_sk",
                 "**/id_ecdsa_sk",
             ]),
-            Content(r"-----BEGIN OPENSSH PRIVATE KEY-----(?:\s|\\n|\\r)+[A-Za-z0-9+/=]{16}"),
+            Content(&[r"-----BEGIN OPENSSH PRIVATE KEY-----(?:\s|\\n|\\r)+[A-Za-z0-9+/=]{16}"]),
         ],
     },
     Kind {
         name: "a private key in PEM",
         known_by: "`BEGIN PRIVATE KEY` (PKCS#8), `BEGIN ENCRYPTED PRIVATE KEY`, `BEGIN RSA`, `EC` or `DSA PRIVATE KEY`",
-        signs: &[Content(
+        signs: &[Content(&[
             r"-----BEGIN (?:(?:RSA|EC|DSA|ENCRYPTED) )?PRIVATE KEY-----(?:\s|\\n|\\r)+(?:[A-Za-z0-9+/=]{16}|Proc-Type:)",
-        )],
+        ])],
     },
     Kind {
         name: "a PuTTY private key",
         known_by: "`PuTTY-User-Key-File-` at its start",
-        signs: &[Content(r"\A\s*PuTTY-User-Key-File-[123]:")],
+        signs: &[Content(&[r"\A\s*PuTTY-User-Key-File-[123]:"])],
     },
     Kind {
         name: "an OpenPGP private key",
         known_by: "`BEGIN PGP PRIVATE KEY BLOCK`",
-        signs: &[Content(r"-----BEGIN PGP PRIVATE KEY BLOCK-----\r?\n")],
+        signs: &[Content(&[r"-----BEGIN PGP PRIVATE KEY BLOCK-----\r?\n"])],
     },
     Kind {
         name: "an age or WireGuard private key",
         known_by: "`AGE-SECRET-KEY-1…`; `PrivateKey = ` with 32 bytes in Base64",
-        signs: &[Content(
-            r"\bAGE-SECRET-KEY-1[A-Z0-9]{50}|(?m:^\s*PrivateKey\s*=\s*[A-Za-z0-9+/]{43}=)",
-        )],
+        signs: &[Content(&[
+            r"\bAGE-SECRET-KEY-1[A-Z0-9]{50}",
+            r"(?m)^\s*PrivateKey\s*=\s*[A-Za-z0-9+/]{43}=",
+        ])],
     },
     Kind {
         name: "a key store",
@@ -102,9 +120,10 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "a private JSON web key",
         known_by: "`\"kty\"` with a private `\"d\"`",
-        signs: &[Content(
-            r#""d"\s*:\s*"[A-Za-z0-9_-]{20,}"[^{}]*"kty"\s*:|"kty"\s*:[^{}]*"d"\s*:\s*"[A-Za-z0-9_-]{20,}""#,
-        )],
+        signs: &[Content(&[
+            r#""d"\s*:\s*"[A-Za-z0-9_-]{20,}"[^{}]*"kty"\s*:"#,
+            r#""kty"\s*:[^{}]*"d"\s*:\s*"[A-Za-z0-9_-]{20,}""#,
+        ])],
     },
     Kind {
         name: "Git's stored passwords",
@@ -120,19 +139,20 @@ pub const KINDS: &[Kind] = &[
                 r#"(?m)(?:_authToken|_auth|_password)["']?\s*[=\s]\s*["']?[^\s"'$]"#,
             ),
             NamedWith(&["**/.yarnrc.yml"], r#"(?m)npmAuth(?:Token|Ident)\s*:\s*["']?[^\s"'$]"#),
-            Content(r"\bnpm_[A-Za-z0-9]{36}\b"),
+            Content(&[r"\bnpm_[A-Za-z0-9]{36}\b"]),
         ],
     },
     Kind {
         name: "a token or password of pip or PyPI",
-        known_by: "`pip.conf` with `user:password@`; `.pypirc` with a password; `pypi-AgEIcHlwaS5vcmc…`",
+        known_by: "`pip.conf`, `pip.ini`, `uv.toml`, `requirements*.txt` with `user:password@` or `https://token@`; `.pypirc` with a password; `pypi-AgEIcHlwaS5vcmc…`",
         signs: &[
             NamedWith(
                 &["**/pip.conf", "**/pip.ini", "**/uv.toml", "**/requirements*.txt"],
-                r"://[^/\s:@$]+:[^/\s@$]+@",
+                // A user alone may be the name by which a keyring finds the password; a token is longer, or has digits.
+                r"://[^/\s:@$]*:[^/\s@$]+@|https?://(?:[^/\s:@$]{20,}|(?:[^/\s:@$]*[0-9]){3}[^/\s:@$]*)@",
             ),
             NamedWith(&["**/.pypirc"], r"(?m)^\s*password\s*[:=]\s*\S"),
-            Content(r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{20}"),
+            Content(&[r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{20}"]),
         ],
     },
     Kind {
@@ -194,9 +214,10 @@ pub const KINDS: &[Kind] = &[
         known_by: "`.aws/credentials`; `aws_secret_access_key` with a value; `AKIA…`",
         signs: &[
             Named(&["**/.aws/credentials"]),
-            Content(
-                r#"(?i:aws_?secret_?access_?key)["']?\s*[:=]\s*["']?[A-Za-z0-9/+]{40}(?:[^A-Za-z0-9/+]|\z)|\bAKIA[A-Z2-7]{16}\b"#,
-            ),
+            Content(&[
+                r#"(?i:aws_?secret_?access_?key)["']?\s*[:=]\s*["']?[A-Za-z0-9/+]{40}(?:[^A-Za-z0-9/+]|\z)"#,
+                r"\bAKIA[A-Z2-7]{16}\b",
+            ]),
         ],
     },
     Kind {
@@ -208,7 +229,10 @@ pub const KINDS: &[Kind] = &[
                 "**/.azure/msal_token_cache.*",
                 "**/.azure/service_principal_entries.*",
             ]),
-            Content(r"\bAccountKey=[A-Za-z0-9+/]{86}==|\bSharedAccessKey=[A-Za-z0-9+/]{43}="),
+            Content(&[
+                r"\bAccountKey=[A-Za-z0-9+/]{86}==",
+                r"\bSharedAccessKey=[A-Za-z0-9+/]{43}=",
+            ]),
         ],
     },
     Kind {
@@ -216,7 +240,10 @@ pub const KINDS: &[Kind] = &[
         known_by: "`.dockercfg`, `.dockerconfigjson`; `\"auths\"` with an `\"auth\"`; `dckr_pat_…`",
         signs: &[
             Named(&["**/.dockercfg", "**/.dockerconfigjson"]),
-            Content(r#""auths"\s*:\s*\{[^}]*"auth"\s*:\s*"[A-Za-z0-9+/=]{8}|\bdckr_pat_[A-Za-z0-9_-]{27}"#),
+            Content(&[
+                r#""auths"\s*:\s*\{[^}]*"auth"\s*:\s*"[A-Za-z0-9+/=]{8}"#,
+                r"\bdckr_pat_[A-Za-z0-9_-]{27}",
+            ]),
         ],
     },
     Kind {
@@ -224,9 +251,10 @@ pub const KINDS: &[Kind] = &[
         known_by: "`.kube/config`; `client-key-data:`; `kind: Config` with a `token:`",
         signs: &[
             Named(&["**/.kube/config", "**/kubeconfig"]),
-            Content(
-                r"\bclient-key-data:\s*[A-Za-z0-9+/=]{16}|(?s)\bkind:\s*Config\b.*\n\s+token:\s*[A-Za-z0-9._-]{16}",
-            ),
+            Content(&[
+                r"\bclient-key-data:\s*[A-Za-z0-9+/=]{16}",
+                r"(?s)\bkind:\s*Config\b.*\n\s+token:\s*[A-Za-z0-9._-]{16}",
+            ]),
         ],
     },
     Kind {
@@ -242,60 +270,75 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         name: "a vault's password or token",
-        known_by: "`.vault-token`, `.vault_pass*`, Rails' `config/master.key`; `hvs.…`",
+        known_by: "`.vault-token`, `.vault_pass*`, Rails' `config/master.key` and `config/credentials/*.key`; `hvs.…`",
         signs: &[
             Named(&[
                 "**/.vault-token",
                 "**/.vault_pass*",
                 "**/.vault-password*",
                 "**/config/master.key",
+                "**/config/credentials/*.key",
             ]),
-            Content(r"\bhvs\.[A-Za-z0-9_-]{24}"),
+            Content(&[r"\bhvs\.[A-Za-z0-9_-]{24}"]),
         ],
     },
     Kind {
         name: "a GitHub token",
         known_by: "`ghp_…`, `gho_…`, `ghu_…`, `ghs_…`, `ghr_…`, `github_pat_…`",
-        signs: &[Content(
-            r"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b",
-        )],
+        signs: &[Content(&[
+            r"\bgh[pousr]_[A-Za-z0-9]{36}\b",
+            r"\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b",
+        ])],
     },
     Kind {
         name: "a GitLab token",
         known_by: "`glpat-…`, `gldt-…`, `glrt-…`, `glcbt-…`",
-        signs: &[Content(r"\bgl(?:pat|dt|rt|cbt)-[A-Za-z0-9_.-]{20}")],
+        signs: &[Content(&[r"\bgl(?:pat|dt|rt|cbt)-[A-Za-z0-9_.-]{20}"])],
     },
     Kind {
         name: "a Slack token or webhook",
         known_by: "`xoxb-…`, `xoxp-…`, `xapp-…`; `hooks.slack.com/services/T…`",
-        signs: &[Content(
-            r"\bxox[abeprs]-[0-9]+-[A-Za-z0-9-]{10}|\bxapp-[0-9]-[A-Z0-9]+-[0-9]+-|hooks\.slack\.com/services/T[A-Z0-9]{7,}/B[A-Z0-9]{7,}/[A-Za-z0-9]{20}",
-        )],
+        signs: &[Content(&[
+            r"\bxox[abeprs]-[0-9]+-[A-Za-z0-9-]{10}",
+            r"\bxapp-[0-9]-[A-Z0-9]+-[0-9]+-",
+            r"hooks\.slack\.com/services/T[A-Z0-9]{7,}/B[A-Z0-9]{7,}/[A-Za-z0-9]{20}",
+        ])],
     },
     Kind {
         name: "a Stripe key",
         known_by: "`sk_live_…`, `rk_live_…`, `whsec_…`",
-        signs: &[Content(r"\b[sr]k_live_[A-Za-z0-9]{20}|\bwhsec_[A-Za-z0-9+/]{32}")],
+        signs: &[Content(&[
+            r"\b[sr]k_live_[A-Za-z0-9]{20}",
+            r"\bwhsec_[A-Za-z0-9+/]{32}",
+        ])],
     },
     Kind {
         name: "a key of a mail service",
         known_by: "SendGrid's `SG.….…`, Mailgun's `key-…` as `api_key`, Mailchimp's `…-us1`",
-        signs: &[Content(
-            r#"\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\b|(?i:api_?key)["']?\s*[:=]\s*["']?(?:key-[0-9a-f]{32}\b|[0-9a-f]{32}-us[0-9]{1,2}\b)"#,
-        )],
+        signs: &[Content(&[
+            r"\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\b",
+            r#"(?i:api_?key)["']?\s*[:=]\s*["']?key-[0-9a-f]{32}\b"#,
+            r#"(?i:api_?key)["']?\s*[:=]\s*["']?[0-9a-f]{32}-us[0-9]{1,2}\b"#,
+        ])],
     },
     Kind {
         name: "a key of an AI service",
         known_by: "`sk-ant-…`, `sk-proj-…`, `sk-…T3BlbkFJ…`, `hf_…`",
-        signs: &[Content(
-            r"\bsk-ant-[A-Za-z0-9_-]{24}|\bsk-proj-[A-Za-z0-9_-]{24}|\bsk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}|\bhf_[A-Za-z]{34}\b",
-        )],
+        signs: &[Content(&[
+            r"\bsk-ant-[A-Za-z0-9_-]{24}",
+            r"\bsk-proj-[A-Za-z0-9_-]{24}",
+            r"\bsk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}",
+            r"\bhf_[A-Za-z]{34}\b",
+        ])],
     },
     Kind {
         name: "a token of a hosting provider",
         known_by: "DigitalOcean's `dop_v1_…`, Fly's `FlyV1 fm…`, Shopify's `shpat_…`, Linear's `lin_api_…`",
-        signs: &[Content(
-            r"\bdop_v1_[0-9a-f]{64}\b|\bFlyV1 fm[0-9]+_[A-Za-z0-9+/=]{20}|\bshp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}\b|\blin_api_[A-Za-z0-9]{40}\b",
-        )],
+        signs: &[Content(&[
+            r"\bdop_v1_[0-9a-f]{64}\b",
+            r"\bFlyV1 fm[0-9]+_[A-Za-z0-9+/=]{20}",
+            r"\bshp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}\b",
+            r"\blin_api_[A-Za-z0-9]{40}\b",
+        ])],
     },
 ];

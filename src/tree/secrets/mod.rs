@@ -1,6 +1,8 @@
 //! Owns what counts as a secret in a release: kinds that are known by their name, by how they begin, or by a token inside.
 
 mod kinds;
+#[cfg(test)]
+mod samples;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -50,6 +52,9 @@ const SETTINGS: &str = "**/{.*,*.{env,json,json5,jsonc,yml,yaml,toml,ini,conf,co
 const SETTINGS_MAX: u64 = 64 * 1024;
 const START: u64 = 256;
 
+/// A word that providers put into the keys of their documentation, which libraries bring along: `AKIAIOSFODNN7EXAMPLE`.
+const EXAMPLE: &str = "EXAMPLE";
+
 struct Rules {
     dirs: Vec<(&'static str, usize)>,
     named: GlobSet,
@@ -58,6 +63,7 @@ struct Rules {
     content: RegexSet,
     content_of: Vec<usize>,
     settings: globset::GlobMatcher,
+    example: Regex,
 }
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
@@ -75,6 +81,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         content: RegexSet::empty(),
         content_of: Vec::new(),
         settings: glob(SETTINGS).compile_matcher(),
+        example: Regex::new(EXAMPLE).expect("a word is a pattern"),
     };
     let mut globs = GlobSetBuilder::new();
     let mut contents = Vec::new();
@@ -86,9 +93,9 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
                     rules.dirs.extend(names.iter().map(|name| (*name, index)));
                     continue;
                 }
-                Sign::Content(pattern) => {
-                    contents.push(ascii(pattern));
-                    rules.content_of.push(index);
+                Sign::Content(patterns) => {
+                    contents.extend(patterns.iter().map(|pattern| ascii(pattern)));
+                    rules.content_of.extend(patterns.iter().map(|_| index));
                     continue;
                 }
                 Sign::Named(names) => (names, None),
@@ -142,6 +149,8 @@ pub fn of_file(path: &TreePath, start: &[u8]) -> Option<&'static Kind> {
         third_party |= THIRD_PARTY.contains(&part);
         before = part;
     }
+    // Without the word, such a key is too short to be one.
+    let start = &*rules.example.replace_all(start, &b""[..]);
     let example = EXAMPLES.iter().any(|ending| path.file_name().ends_with(ending));
     let trust = path.file_name().contains("trust");
     let named = rules.named.matches(path.as_str()).into_iter().filter_map(|at| {
@@ -203,162 +212,17 @@ impl<'a> Allowed<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::samples::token;
     use super::*;
 
-    fn kind(path: &str, content: &str) -> Option<&'static str> {
+    pub(super) fn kind(path: &str, content: &str) -> Option<&'static str> {
         let path: TreePath = path.parse().unwrap();
         let seen = usize::try_from(wanted(&path)).unwrap().min(content.len());
         of_file(&path, &content.as_bytes()[..seen]).map(|kind| kind.name)
     }
 
-    fn pem(what: &str) -> String {
+    pub(super) fn pem(what: &str) -> String {
         format!("-----BEGIN {what}-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END {what}-----\n")
-    }
-
-    /// Put together here, so that this file holds none.
-    fn token(prefix: &str, length: usize) -> String {
-        let letters = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0fG";
-        format!(
-            "token: {prefix}{}\n",
-            letters.chars().cycle().take(length).collect::<String>()
-        )
-    }
-
-    #[test]
-    fn every_kind_is_known_by_what_the_table_says() {
-        let upper = |text: String| {
-            text.to_uppercase()
-                .replace("TOKEN: ", "token: ")
-                .replace(['0', '1', '8', '9'], "A")
-        };
-        let gcp = format!(
-            "{{\"type\": \"service_account\", \"private_key\": \"{}\"}}",
-            pem("PRIVATE KEY").replace('\n', "\\n")
-        );
-        let jwk = token("{\"kty\": \"EC\", \"crv\": \"P-256\", \"d\": \"", 43) + "\"}";
-        let cases: &[(&str, &str, String)] = &[
-            ("an environment file", "config/.env.production", "A=1".into()),
-            ("an environment file", ".envrc", "export A=1".into()),
-            ("a GCP service account", "deploy/account.json", gcp),
-            ("an OpenSSH private key", "deploy/id_ed25519", String::new()),
-            ("an OpenSSH private key", "deploy/key", pem("OPENSSH PRIVATE KEY")),
-            ("a private key in PEM", "server", pem("PRIVATE KEY")),
-            ("a private key in PEM", "server.js", pem("RSA PRIVATE KEY")),
-            (
-                "a private key in PEM",
-                "tls/both.pem",
-                pem("CERTIFICATE").repeat(30) + &pem("EC PRIVATE KEY"),
-            ),
-            (
-                "a private key in PEM",
-                "app.yml",
-                format!("key: |\n  {}", pem("ENCRYPTED PRIVATE KEY").replace('\n', "\n  ")),
-            ),
-            (
-                "a PuTTY private key",
-                "deploy.ppk",
-                "PuTTY-User-Key-File-3: ssh-ed25519\n".into(),
-            ),
-            ("an OpenPGP private key", "sign.asc", pem("PGP PRIVATE KEY BLOCK")),
-            (
-                "an age or WireGuard private key",
-                "keys.txt",
-                upper(token("AGE-SECRET-KEY-", 58)).replace("KEY-", "KEY-1"),
-            ),
-            (
-                "an age or WireGuard private key",
-                "wg0.conf",
-                token("x\nPrivateKey = ", 43).trim_end().to_owned() + "=",
-            ),
-            ("a key store", "tls/server.p12", String::new()),
-            (
-                "a private JSON web key",
-                "jwk.json",
-                jwk.replace("token: ", "").replace('\n', ""),
-            ),
-            ("Git's stored passwords", ".git-credentials", String::new()),
-            (
-                "a token or password of npm, Yarn or pnpm",
-                ".npmrc",
-                token("//registry/:_authToken=", 30),
-            ),
-            (
-                "a token or password of npm, Yarn or pnpm",
-                ".yarnrc.yml",
-                token("npmAuthToken: ", 30),
-            ),
-            (
-                "a token or password of pip or PyPI",
-                "venv/pip.conf",
-                "index-url = https://me:secret@pypi.example/".into(),
-            ),
-            (
-                "a token or password of pip or PyPI",
-                ".pypirc",
-                "[pypi]\npassword = x".into(),
-            ),
-            (
-                "a token of Cargo, RubyGems or Composer",
-                ".cargo/credentials.toml",
-                String::new(),
-            ),
-            (
-                "passwords of Maven or Gradle",
-                "settings.xml",
-                "<server><password>x</password>".into(),
-            ),
-            ("passwords of a person's programs", "home/.netrc", String::new()),
-            ("a shell's or database's history", ".psql_history", String::new()),
-            ("AWS credentials", "app.toml", upper(token("AKIA", 16))),
-            ("AWS credentials", "app.ini", token("aws_secret_access_key = ", 40)),
-            (
-                "Azure credentials",
-                "app.json",
-                token("DefaultEndpointsProtocol=https;AccountKey=", 86).replace('\n', "") + "==",
-            ),
-            (
-                "a login of a container registry",
-                "config.json",
-                "{\"auths\": {\"r\": {\"auth\": \"dXNlcjpwYXNz\"}}}".into(),
-            ),
-            (
-                "a kubeconfig with credentials",
-                "cluster.yaml",
-                token("    client-key-data: ", 40),
-            ),
-            ("Terraform's state or credentials", "infra/prod.tfstate", String::new()),
-            ("a vault's password or token", "config/master.key", String::new()),
-            ("a GitHub token", "app.yaml", token("ghp_", 36)),
-            ("a GitLab token", "ci.yml", token("glpat-", 20)),
-            ("a Slack token or webhook", "app.conf", token("xoxb-123456789012-", 24)),
-            ("a Stripe key", "app.properties", token("sk_live_", 24)),
-            (
-                "a key of a mail service",
-                "app.cfg",
-                token("SG.", 22).replace('\n', ".") + token("", 43).trim_start_matches("token: "),
-            ),
-            ("a key of an AI service", "settings.json", token("sk-ant-", 40)),
-            (
-                "a token of a hosting provider",
-                "app.json",
-                token("shpat_", 0).replace('\n', "") + &"0123456789abcdef".repeat(2),
-            ),
-        ];
-        let told_otherwise: Vec<_> = cases
-            .iter()
-            .filter(|(name, path, content)| kind(path, content) != Some(*name))
-            .map(|(_, path, content)| (path, content, kind(path, content)))
-            .collect();
-        assert!(told_otherwise.is_empty(), "{told_otherwise:#?}");
-        let told: std::collections::BTreeSet<&str> = cases.iter().map(|(name, _, _)| *name).collect();
-        let dirs = [".git", "a/.ssh"].map(|dir| of_dir(&dir.parse().unwrap()).unwrap().name);
-        let untold: Vec<&str> = KINDS
-            .iter()
-            .map(|kind| kind.name)
-            .filter(|name| !told.contains(name) && !dirs.contains(name))
-            .collect();
-        assert_eq!(untold, [""; 0]);
-        assert!(KINDS.len() >= 20);
     }
 
     #[test]
@@ -369,6 +233,20 @@ mod tests {
             ("app/environment.js", "x".into()),
             (".npmrc", "engine-strict=true\n//r/:_authToken=${NPM_TOKEN}".into()),
             ("pip.conf", "index-url = https://${USER}:${TOKEN}@pypi.example/".into()),
+            (
+                "pip.conf",
+                "index-url = https://VssSessionToken@pkgs.example/\nextra-index-url = https://oauth2accesstoken@pkgs.example/".into(),
+            ),
+            ("requirements.txt", "a @ git+ssh://git@git.example/a.git@0123456789abcdef0123\nb\n".into()),
+            ("requirements.txt", "a @ https://files.example/a@1234/a-1.2.3.whl".into()),
+            (
+                "aws/examples.json",
+                "{\"AccessKeyId\": \"AKIAIOSFODNN7EXAMPLE\", \"AWS_SECRET_ACCESS_KEY\": \"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\"}".into(),
+            ),
+            ("defaults.env", "A=1".into()),
+            ("nonprod.env", "A=1".into()),
+            ("app.json", token("AIza", 34)),
+            ("app.json", token("AIza", 36)),
             ("tls/ca.pem", pem("CERTIFICATE")),
             ("tls/public.pem", pem("PUBLIC KEY")),
             (
