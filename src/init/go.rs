@@ -52,19 +52,15 @@ fn start(seen: &mut Seen, names: &[String], module: Option<&str>) {
         return;
     };
     seen.exec = exec_word(chosen);
-    let others: Vec<String> = names
+    let others: Vec<&str> = names
         .iter()
         .filter(|name| *name != chosen)
-        .map(|name| shown(name))
+        .map(String::as_str)
         .collect();
     if !others.is_empty() {
         let (place, others) = (&seen.source, others.join(", "));
-        let said = format!(
-            "{place}/ is for other programs too ({others}): guessed that the service is {}",
-            shown(chosen)
-        );
-        seen.notes.push(said.clone());
-        seen.guessed = Some(said);
+        let said = format!("{place}/ is for other programs too ({others}): guessed that the service is {chosen}");
+        seen.remark(&said);
     }
 }
 
@@ -143,7 +139,7 @@ mod tests {
             start(&mut seen, &names, Some(module));
             assert_eq!(seen.exec, exec);
             let other = names.iter().find(|name| *name != exec).unwrap();
-            assert!(seen.guessed.unwrap().contains(other.as_str()));
+            assert!(seen.remarks[0].contains(other.as_str()));
         }
     }
 }

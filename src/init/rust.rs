@@ -78,6 +78,5 @@ fn say_others(seen: &mut Seen, program: &str, others: &[String]) {
         "the package has other programs too ({}): guessed that the service is {program}; default-run of Cargo.toml tells",
         others.join(", ")
     );
-    seen.notes.push(shown(&said));
-    seen.guessed = Some(shown(&said));
+    seen.remark(&said);
 }
