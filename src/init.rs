@@ -419,6 +419,30 @@ fn least(range: &str) -> Option<String> {
     (!range[..start].contains('<') && !parts.is_empty()).then(|| parts.join("."))
 }
 
+/// Directories that programs read while they run, unless they are compiled in.
+const READ_BY_PROGRAMS: &[&str] = &[
+    "assets",
+    "config",
+    "locales",
+    "migrations",
+    "public",
+    "static",
+    "templates",
+];
+
+/// Says what lies beside a program's code and not in its release.
+fn left_behind(dir: &look::Dir, seen: &mut Seen) {
+    let mut names = READ_BY_PROGRAMS.to_vec();
+    names.retain(|name| dir.has_dir(name) && !dir.has_dir(&format!("{}/{name}", seen.source)));
+    if !names.is_empty() {
+        seen.notes.push(format!(
+            "the release is {}/, without {}: what of them the program reads while it runs has to be copied there before `relpack build`",
+            seen.source,
+            names.join(", ")
+        ));
+    }
+}
+
 /// What never belongs into a release. One pattern, so that it is no warning when a part of it matches nothing yet.
 fn leave_out(more: &[&str]) -> String {
     let common = [

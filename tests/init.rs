@@ -19,7 +19,7 @@ pub(crate) fn init(dir: &Path) -> Command {
 }
 
 /// A program that any Linux executes.
-fn program(path: &Path) {
+pub(crate) fn program(path: &Path) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::copy("/bin/true", path).unwrap();
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::{both, fails, ok, relpack, write};
-use crate::init::{build, forget, init, packed, written};
+use crate::init::{build, forget, init, packed, program, written};
 
 type Files = &'static [(&'static str, &'static str)];
 
@@ -704,4 +704,78 @@ fn the_jar_that_is_the_program_is_started() {
     write(&temp.path().join("pom.xml"), "<project>\n<version>1</versio>", 0o644);
     let said = fails(&mut init(temp.path()), 1);
     assert!(said.contains("pom.xml\", line 2, column"), "{said}");
+}
+
+/// Of a workspace's root the member with the program; where that is not one, its directory is asked for.
+#[test]
+fn a_workspace_without_a_package_tells_its_program() {
+    let temp = project(&[
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"crates/*\"]\n[workspace.package]\nversion = \"0.4.0\"\n",
+        ),
+        (
+            "crates/api/Cargo.toml",
+            "[package]\nname = \"acme-api\"\nversion.workspace = true\n",
+        ),
+        ("crates/api/src/main.rs", "fn main() {}\n"),
+        ("crates/base/Cargo.toml", "[package]\nname = \"base\"\n"),
+        ("crates/base/src/lib.rs", ""),
+        ("target/release/acme-api.d", "x"),
+    ]);
+    let dir = temp.path();
+    program(&dir.join("target/release/acme-api"));
+    let (config, said) = written(dir, &[]);
+    assert_eq!(
+        (source(&config), start(&config).as_str()),
+        ("target/release", "acme-api")
+    );
+    assert_eq!(config["package"]["version"].as_str(), Some("0.4.0"));
+    assert_eq!(said, "");
+    build(dir);
+    let said = fails(&mut init(&dir.join("crates/base")), 1);
+    assert!(said.contains("its package is a library, without a program"), "{said}");
+    forget(dir);
+    write(&dir.join("crates/base/src/main.rs"), "fn main() {}\n", 0o644);
+    let said = fails(&mut init(dir), 1);
+    assert!(
+        said.contains("no [package]") && said.contains("the directory of the program: crates/api or crates/base"),
+        "{said}"
+    );
+}
+
+/// What lies where programs are built to may be the project's tools.
+#[test]
+fn a_tool_of_a_go_project_is_not_its_service() {
+    let temp = project(&[("go.mod", "module acme.io/web\n"), ("main.go", "package main\n")]);
+    program(&temp.path().join("bin/golangci-lint"));
+    let (config, said) = written(temp.path(), &[]);
+    assert_eq!((source(&config), start(&config).as_str()), ("build", "web"));
+    assert!(said.contains("run `go build -o build/web .`"), "{said}");
+    forget(temp.path());
+    program(&temp.path().join("bin/webd"));
+    let (config, said) = written(temp.path(), &[]);
+    assert_eq!((source(&config), start(&config).as_str()), ("bin", "webd"));
+    assert!(said.contains("other programs too (golangci-lint)"), "{said}");
+}
+
+/// A directory that the code reads is not beside the program in the release.
+#[test]
+fn what_a_program_may_read_is_said() {
+    for (manifest, text, built) in [
+        ("go.mod", "module acme.io/web\n", "build"),
+        ("Cargo.toml", "[package]\nname = \"web\"\n", "target/release"),
+    ] {
+        let temp = project(&[("templates/a.html", "x"), ("migrations/1.sql", "x")]);
+        write(&temp.path().join(manifest), text, 0o644);
+        program(&temp.path().join(built).join("web"));
+        let (_, said) = written(temp.path(), &[]);
+        let told = format!("the release is {built}/, without migrations, templates: ");
+        assert!(said.contains(&told), "{said}");
+        for name in ["templates", "migrations"] {
+            fs::create_dir(temp.path().join(built).join(name)).unwrap();
+        }
+        forget(temp.path());
+        assert_eq!(written(temp.path(), &[]).1, "");
+    }
 }

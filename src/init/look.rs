@@ -136,7 +136,7 @@ impl Dir {
         match runtime {
             Runtime::Node => node::look(self),
             Runtime::Python => python::look(self),
-            Runtime::Go => go::look(self).map_err(|hint| self.nothing(runtime, hint)),
+            Runtime::Go => go::look(self),
             Runtime::Rust => rust::look(self),
             Runtime::Java => java::look(self),
             Runtime::Static => site::look(self),
