@@ -302,6 +302,35 @@ fn next_is_started_by_its_standalone_server_where_that_is_built() {
     );
 }
 
+/// As deep as the project lies below the lock file that Next.js found.
+#[test]
+fn the_standalone_server_of_a_workspace_is_found() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("apps/web");
+    for name in [
+        "node_modules/.bin/next",
+        "public/logo.svg",
+        ".next/standalone/apps/web/server.js",
+        ".next/standalone/apps/web/.env",
+        ".next/standalone/node_modules/a.js",
+    ] {
+        write(&dir.join(name), "x", 0o644);
+    }
+    let package = r#"{"name": "web", "scripts": {"start": "next start"}}"#;
+    write(&dir.join("package.json"), package, 0o644);
+    let (config, said) = written(&dir, &[]);
+    assert_eq!(
+        (source(&config), start(&config).as_str()),
+        (".next/standalone", "/usr/bin/node apps/web/server.js")
+    );
+    assert!(said.contains("`cp -r public .next/standalone/apps/web/`"), "{said}");
+    let shown = packed(&dir);
+    assert!(
+        shown.contains("apps/web/server.js") && !shown.contains(".env"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn what_only_development_needs_is_said() {
     let temp = project(&[
@@ -542,6 +571,10 @@ fn an_application_gets_a_server_of_its_kind() {
         assert!(said.contains("db.sqlite3 is left out"), "{said}");
         assert!(!packed(temp.path()).contains("db.sqlite3"));
     }
+    let temp = project(&[("alembic.ini", "x"), ("main.py", "app = FastAPI()\n")]);
+    environment(temp.path(), "/usr/bin", &["uvicorn"]);
+    written(temp.path(), &["--name", "acme"]);
+    in_the_file(temp.path(), "exec = \"venv/bin/python -m alembic upgrade head\"");
 }
 
 /// init and a build say alike what to do about a Python that no host has.

@@ -63,7 +63,7 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
                     let entry = main
                         .filter(|main| dir.has_file(main))
                         .or_else(|| common.into_iter().find(|name| dir.has_file(name)))
-                        .ok_or_else(|| nothing_to_start(dir, problem.as_deref(), text("main")))?;
+                        .ok_or_else(|| nothing_to_start(dir, &package, problem.as_deref()))?;
                     seen.exec = format!("/usr/bin/node {}", exec_word(entry));
                     if let Some(problem) = problem {
                         seen.remark(&format!("{problem}; guessed `{}`", seen.exec));
@@ -143,7 +143,7 @@ fn next(dir: &Dir, seen: &mut Seen) {
     if !by_next && !seen.exec.starts_with(&standalone) {
         return;
     }
-    if !dir.has_file(&format!("{STANDALONE}/server.js")) {
+    let Some(below) = standalone_place(dir, STANDALONE) else {
         let configs = ["next.config.js", "next.config.mjs", "next.config.ts"];
         let mut configs = configs.iter().filter_map(|name| dir.text(name));
         let build = npm::build(dir);
@@ -156,24 +156,37 @@ fn next(dir: &Dir, seen: &mut Seen) {
                 .push(format!(".next is not built yet: run `{build}` before `relpack build`"));
         }
         return;
-    }
+    };
     let mut words = seen
         .exec
         .split_whitespace()
         .skip_while(|word| !matches!(*word, "-p" | "--port"));
     seen.port = words.nth(1).and_then(|port| port.parse().ok()).or(seen.port);
     seen.source = STANDALONE.to_owned();
-    seen.exec = "/usr/bin/node server.js".to_owned();
-    if dir.names(STANDALONE).iter().any(|name| name.starts_with(".env")) {
-        seen.exclude = vec!["{.env,.env.*}".to_owned()];
+    seen.exec = format!("/usr/bin/node {}", exec_word(&format!("{below}server.js")));
+    let place = format!("{STANDALONE}/{below}");
+    if dir.names(&place).iter().any(|name| name.starts_with(".env")) {
+        seen.exclude = vec!["**/{.env,.env.*}".to_owned()];
     }
     for (from, to) in [(".next/static", ".next/"), ("public", "")] {
-        if dir.has_dir(from) && !dir.has_dir(&format!("{STANDALONE}/{from}")) {
-            seen.notes.push(format!(
-                "{STANDALONE} lacks {from}, which Next.js leaves to be copied: `cp -r {from} {STANDALONE}/{to}` before `relpack build`"
-            ));
+        if dir.has_dir(from) && !dir.has_dir(&format!("{place}{from}")) {
+            seen.notes.push(shown(&format!(
+                "{STANDALONE} lacks {from}, which Next.js leaves to be copied: `cp -r {from} {place}{to}` before `relpack build`"
+            )));
         }
     }
+}
+
+/// Where the standalone server lies below its directory: at the top, or as deep as the project below the lock file that Next.js found.
+fn standalone_place(dir: &Dir, standalone: &str) -> Option<String> {
+    let here = dir.way_here();
+    let places = (0..=here.len()).map(|up| {
+        let names = here[here.len() - up..].iter();
+        names.map(|name| format!("{name}/")).collect::<String>()
+    });
+    places
+        .into_iter()
+        .find(|place| dir.has_file(&format!("{standalone}/{place}server.js")))
 }
 
 /// What is missing in node_modules, or too much.
@@ -200,7 +213,9 @@ fn modules(dir: &Dir, package: &Value, seen: &mut Seen) {
     }
 }
 
-fn nothing_to_start(dir: &Dir, problem: Option<&str>, main: Option<&str>) -> LookError {
+fn nothing_to_start(dir: &Dir, package: &Value, problem: Option<&str>) -> LookError {
+    let main = package["main"].as_str();
+    let builds = package["scripts"]["build"].is_string();
     if !dir.has_file("package.json") {
         return dir.nothing(
             Runtime::Node,
@@ -209,9 +224,20 @@ fn nothing_to_start(dir: &Dir, problem: Option<&str>, main: Option<&str>) -> Loo
     }
     let start = "\"scripts\": {\"start\": \"node FILE\"}";
     let (problem, hint) = match (problem, main) {
+        (Some(problem), _) if builds => (
+            problem.to_owned(),
+            format!("run `{}` first if that brings it, or write {start}", npm::build(dir)),
+        ),
         (Some(problem), _) => (
             problem.to_owned(),
-            format!("run `npm ci --omit=dev` or the build first if that brings it, or write {start}"),
+            format!(
+                "run `{}` first if that brings it, or write {start}",
+                npm::of(dir).install_production
+            ),
+        ),
+        (None, Some(main)) if builds => (
+            format!("there is no scripts.start, and main names {main:?}, which is not there"),
+            format!("run `{}` first, or write {start}", npm::build(dir)),
         ),
         (None, Some(main)) => (
             format!("there is no scripts.start, and main names {main:?}, which is not there"),
