@@ -109,6 +109,30 @@ fn a_site_that_nobody_built_is_not_packed() {
     }
 }
 
+#[test]
+fn a_server_is_told_of_its_pages_that_nobody_built() {
+    let temp = project(&[
+        (
+            "package.json",
+            r#"{"name": "shop", "scripts": {"start": "node server.js", "build": "vite build"}}"#,
+        ),
+        ("server.js", "x"),
+        ("index.html", "<script type=module src=/src/main.ts></script>"),
+        ("node_modules/a/index.js", "x"),
+    ]);
+    let (config, said) = written(temp.path(), &[]);
+    assert_eq!(start(&config), "/usr/bin/node server.js");
+    assert!(
+        said.contains("what `vite build` makes is not there: run `npm run build` before"),
+        "{said}"
+    );
+    forget(temp.path());
+    write(&temp.path().join("dist/index.html"), "<p>\n", 0o644);
+    let (_, said) = written(temp.path(), &["--runtime", "node"]);
+    assert_eq!(said, "");
+    assert!(packed(temp.path()).contains("dist/index.html"));
+}
+
 /// A script may build a part of it only.
 #[test]
 fn a_site_that_is_written_by_hand_is_packed_and_its_script_named() {

@@ -74,6 +74,9 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         }
     };
     seen.port = seen.port.or_else(|| dir.text(&script).as_deref().and_then(port));
+    if built.is_none() {
+        site::say_unbuilt(dir, &package, &mut seen);
+    }
     next(dir, &mut seen);
     if seen.source == "." {
         // Bundlers build to where `relpack build` leaves its packages, maybe only later: what else is there belongs to the release.

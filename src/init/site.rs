@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::look::{Dir, LookError};
 use super::npm;
-use super::{Runtime, Seen, description, leave_out, package_name, version};
+use super::{Runtime, Seen, description, leave_out, package_name, shown, version};
 
 /// Where the tools that make sites leave them.
 const PLACES: &[&str] = &[
@@ -85,6 +85,22 @@ pub(super) fn unbuilt(dir: &Dir, build: &str) -> LookError {
         path: dir.at("package.json"),
         problem: format!("what is here are the sources that `{build}` makes a site of"),
         hint: format!("run `{}` first, and init again", npm::build(dir)),
+    }
+}
+
+/// Says of a server's own project that the pages which it may serve are not built.
+pub(super) fn say_unbuilt(dir: &Dir, package: &Value, seen: &mut Seen) {
+    let build = package["scripts"]["build"].as_str();
+    // A configuration may have it anywhere, so that any output counts.
+    let is_built = |build: &str| {
+        let mut outputs = ["dist", "build", "out"].into_iter();
+        place(dir, Some(build)).is_some() || outputs.any(|output| dir.has_dir(output))
+    };
+    if let Some(build) = build.filter(|build| tool(build).is_some() && !is_built(build)) {
+        seen.notes.push(shown(&format!(
+            "what `{build}` makes is not there: run `{}` before `relpack build`",
+            npm::build(dir)
+        )));
     }
 }
 
