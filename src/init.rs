@@ -2,12 +2,18 @@
 
 mod cargo;
 mod go;
+mod jar;
+mod java;
 mod look;
 mod node;
-mod others;
+mod npm;
+mod pyproject;
 mod python;
 mod rust;
+mod served;
+mod site;
 mod start;
+mod venv;
 
 use std::path::Path;
 
@@ -104,14 +110,16 @@ pub struct Seen {
     pub left_out: Option<String>,
     /// The command line of the service, in systemd's words.
     pub exec: String,
-    /// Where `exec` is a guess: what was not understood.
-    pub guessed: Option<String>,
+    /// What to know of `exec`, a line each: what was guessed or left out.
+    pub remarks: Vec<String>,
     /// What it is started with, besides its port.
     pub environment: Vec<(EnvName, String)>,
     /// Where Python's modules lie below a directory of the release and not at its top: that directory.
     pub modules: Option<&'static str>,
     /// The port that it listens on unless told otherwise, where that could be read.
     pub port: Option<u16>,
+    /// What migrates its data, where its framework tells.
+    pub migrate: Option<String>,
     /// It answers on `/` for certain.
     pub answers: bool,
     /// What has to be done before a build, or is better looked at.
@@ -150,14 +158,22 @@ impl Seen {
             exclude: Vec::new(),
             left_out: None,
             exec: String::new(),
-            guessed: None,
+            remarks: Vec::new(),
             environment: Vec::new(),
             modules: None,
             port: None,
+            migrate: None,
             answers: false,
             notes: Vec::new(),
             cargo: None,
         }
+    }
+
+    /// Said at once, and above the command line for whoever reads the configuration later.
+    fn remark(&mut self, text: &str) {
+        let text = shown(text);
+        self.notes.push(text.clone());
+        self.remarks.push(text);
     }
 }
 
@@ -203,6 +219,7 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         let value = quoted(&format!("{{app}}/{place}"));
         format!("# The modules lie in {place}/, where Python does not look by itself.\nService.Environment.PYTHONPATH = {value}\n")
     });
+    let remarks: String = seen.remarks.iter().map(|remark| comment(Some(remark))).collect();
     let version = seen.version.as_ref().map_or("0.1.0", |version| version.as_str());
     let tokens = Tokens::default()
         .raw("NAME", quoted(name))
@@ -215,7 +232,8 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
         .raw("SOURCE", quoted(&seen.source))
         .raw("EXCLUDE", exclude)
         .raw("USER", user(&answers.name))
-        .raw("GUESSED", comment(seen.guessed.as_deref()))
+        .raw("REMARKS", remarks)
+        .raw("MIGRATE", quoted(seen.migrate.as_deref().unwrap_or("bin/migrate")))
         .raw("EXEC", quoted(&seen.exec))
         .raw("ENVIRONMENT", environment)
         .raw("MODULES", modules)
@@ -399,6 +417,30 @@ fn least(range: &str) -> Option<String> {
         parts.pop();
     }
     (!range[..start].contains('<') && !parts.is_empty()).then(|| parts.join("."))
+}
+
+/// Directories that programs read while they run, unless they are compiled in.
+const READ_BY_PROGRAMS: &[&str] = &[
+    "assets",
+    "config",
+    "locales",
+    "migrations",
+    "public",
+    "static",
+    "templates",
+];
+
+/// Says what lies beside a program's code and not in its release.
+fn left_behind(dir: &look::Dir, seen: &mut Seen) {
+    let mut names = READ_BY_PROGRAMS.to_vec();
+    names.retain(|name| dir.has_dir(name) && !dir.has_dir(&format!("{}/{name}", seen.source)));
+    if !names.is_empty() {
+        seen.notes.push(format!(
+            "the release is {}/, without {}: what of them the program reads while it runs has to be copied there before `relpack build`",
+            seen.source,
+            names.join(", ")
+        ));
+    }
 }
 
 /// What never belongs into a release. One pattern, so that it is no warning when a part of it matches nothing yet.

@@ -17,6 +17,7 @@ mod git_version;
 mod golden_artifacts;
 mod hostile_artifacts;
 mod init;
+mod init_projects;
 mod lintian;
 mod lints;
 mod lock;

@@ -9,7 +9,7 @@ use crate::common::{both, fails, ok, relpack, write};
 use serde_json::Value;
 
 /// Without what the environment of this machine tells about people.
-fn init(dir: &Path) -> Command {
+pub(crate) fn init(dir: &Path) -> Command {
     let mut command = relpack();
     command.args(["init", "-C"]).arg(dir);
     command
@@ -19,7 +19,7 @@ fn init(dir: &Path) -> Command {
 }
 
 /// A program that any Linux executes.
-fn program(path: &Path) {
+pub(crate) fn program(path: &Path) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::copy("/bin/true", path).unwrap();
 }
@@ -202,7 +202,7 @@ fn what_the_files_tell_is_in_it() {
 }
 
 /// Writes a configuration; gives it, and what was said.
-fn written(dir: &Path, args: &[&str]) -> (toml::Table, String) {
+pub(crate) fn written(dir: &Path, args: &[&str]) -> (toml::Table, String) {
     let output = init(dir).args(args).env_remove("CARGO_TARGET_DIR").output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     let text = fs::read_to_string(dir.join("relpack.toml")).unwrap();
@@ -211,20 +211,20 @@ fn written(dir: &Path, args: &[&str]) -> (toml::Table, String) {
 }
 
 /// Starts anew: init changes no configuration.
-fn forget(dir: &Path) {
+pub(crate) fn forget(dir: &Path) {
     fs::remove_file(dir.join("relpack.toml")).unwrap();
     let _ = fs::remove_file(dir.join("relpack.lock"));
 }
 
 /// Builds the package; gives its path.
-fn build(dir: &Path) -> String {
+pub(crate) fn build(dir: &Path) -> String {
     let built = ok(relpack().args(["build", "--json", "-C"]).arg(dir));
     let built: Value = serde_json::from_str(&built).unwrap();
     built["artifacts"][0]["path"].as_str().unwrap().to_owned()
 }
 
 /// The files of the release that is built.
-fn packed(dir: &Path) -> String {
+pub(crate) fn packed(dir: &Path) -> String {
     ok(relpack().args(["inspect", "--manifest"]).arg(build(dir)))
 }
 
@@ -548,6 +548,7 @@ fn what_a_start_script_says_is_kept_or_said() {
         write(&temp.path().join("my server.js"), "\n", 0o644);
         write(&temp.path().join("app.js"), "listen(process.env.PORT || 7000)\n", 0o644);
         write(&temp.path().join("node_modules/.bin/next"), "#!/usr/bin/node\n", 0o755);
+        write(&temp.path().join(".next/BUILD_ID"), "x\n", 0o644);
         let output = init(temp.path()).output().unwrap();
         assert!(output.status.success(), "{}", both(&output));
         let text = fs::read_to_string(temp.path().join("relpack.toml")).unwrap();

@@ -34,14 +34,14 @@ struct Workspace {
 }
 
 impl Project {
-    /// The package of this directory; of a workspace the only member that has metadata for cargo-deb.
+    /// The package of this directory; of a workspace the only member that has metadata for cargo-deb, or the only one with a program.
     pub(super) fn read(dir: &Dir) -> Result<Option<Self>, LookError> {
         let Some(root) = dir.toml("Cargo.toml")? else {
             return Ok(None);
         };
         let member = match has_metadata(&root) {
             true => None,
-            false => with_metadata(dir, &root)?,
+            false => with_metadata(dir, &root)?.or_else(|| only_program(dir, &root)),
         };
         let (place, mut manifest, workspace) = match member {
             Some((place, manifest)) => {
@@ -72,6 +72,15 @@ impl Project {
     /// The package's programs; the first is what `cargo run` would start, or the likeliest.
     pub(super) fn programs(&self, dir: &Dir) -> Vec<String> {
         programs(dir, &self.place, &self.manifest)
+    }
+
+    /// The directories of the workspace's members that have programs.
+    pub(super) fn members_with_programs(&self, dir: &Dir) -> Vec<String> {
+        let Some(workspace) = &self.workspace else {
+            return Vec::new();
+        };
+        let members = with_programs(dir, &workspace.root);
+        members.into_iter().map(|(place, _)| place).collect()
     }
 
     /// The programs of the workspace's other members.
@@ -180,6 +189,28 @@ fn members(dir: &Dir, way: &str, root: &Table) -> Vec<String> {
         .collect()
 }
 
+/// The members of a workspace that have programs; one that can't be read has no part in this package.
+fn with_programs(dir: &Dir, root: &Table) -> Vec<(String, Table)> {
+    let places = members(dir, "", root).into_iter();
+    let manifests = places.filter_map(|place| Some((dir.toml(&format!("{place}/Cargo.toml")).ok()??, place)));
+    manifests
+        .filter(|(manifest, place)| !programs(dir, place, manifest).is_empty())
+        .map(|(manifest, place)| (place, manifest))
+        .collect()
+}
+
+/// The only one of them, where the workspace has no package of its own.
+fn only_program(dir: &Dir, root: &Table) -> Option<(String, Table)> {
+    if root.contains_key("package") {
+        return None;
+    }
+    let mut found = with_programs(dir, root);
+    match found.len() {
+        1 => found.pop(),
+        _ => None,
+    }
+}
+
 /// The only member of a workspace that has metadata for cargo-deb: its directory and its manifest.
 fn with_metadata(dir: &Dir, root: &Table) -> Result<Option<(String, Table)>, LookError> {
     let mut found = Vec::new();
@@ -228,7 +259,8 @@ fn programs(dir: &Dir, place: &str, manifest: &Table) -> Vec<String> {
         names.extend(found.filter(|name| !is_listed(&code_of(dir, place, name))));
     }
     names.extend(text("default-run"));
-    if names.is_empty() {
+    // A directory without any code may have the program as somebody else built it.
+    if names.is_empty() && !dir.has_file(&format!("{place}/src/lib.rs")) && !package_is_library(manifest) {
         names.extend(own.clone());
     }
     // What is neither stays as it is listed, behind them.
@@ -238,6 +270,10 @@ fn programs(dir: &Dir, place: &str, manifest: &Table) -> Vec<String> {
     let mut known = BTreeSet::new();
     names.retain(|name| known.insert(name.clone()));
     names
+}
+
+fn package_is_library(manifest: &Table) -> bool {
+    manifest.contains_key("lib") && !manifest.contains_key("bin")
 }
 
 const MAIN: &str = "src/main.rs";

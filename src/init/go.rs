@@ -1,27 +1,37 @@
 //! What a Go project tells: `go.mod`, the programs that are built, and else where their code lies.
 
-use super::look::Dir;
+use super::look::{Dir, LookError};
 use super::{Runtime, Seen, exec_word, package_name, shown};
 
 /// Where programs are usually built to.
 const BUILD_DIRS: &[&str] = &["build", "bin", "out"];
 
-pub(super) fn look(dir: &Dir) -> Result<Seen, &'static str> {
+pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     let mut seen = Seen::new(Runtime::Go);
     let named = dir.text("go.mod").as_deref().and_then(module_name);
     seen.name = named.as_deref().and_then(package_name);
+    let programs = named.as_deref().map(|module| Code::of(dir, module));
+    // A project's tools may lie there too, before it is built itself.
+    let is_own = |name: &String| programs.as_ref().is_none_or(|code| code.makes(name));
     let built = BUILD_DIRS.iter().find_map(|place| {
         let mut names = dir.names(place);
         names.retain(|name| dir.is_program(&format!("{place}/{name}")));
-        (!names.is_empty()).then_some((*place, names))
+        names.iter().any(is_own).then_some((*place, names))
     });
-    let (place, names) = match (built, &named) {
+    let (place, names) = match (built, programs) {
         (Some(built), _) => built,
-        (None, Some(name)) => ("build", to_build(dir, name, &mut seen)),
-        (None, None) => return Err("build the program into build/, or start where go.mod lies"),
+        (None, Some(code)) => {
+            seen.notes.push(code.to_build());
+            ("build", code.names)
+        }
+        (None, None) => {
+            let hint = "build the program into build/, or start where go.mod lies";
+            return Err(dir.nothing(Runtime::Go, hint));
+        }
     };
     seen.source = place.to_owned();
     start(&mut seen, &names, named.as_deref());
+    super::left_behind(dir, &mut seen);
     Ok(seen)
 }
 
@@ -52,46 +62,68 @@ fn start(seen: &mut Seen, names: &[String], module: Option<&str>) {
         return;
     };
     seen.exec = exec_word(chosen);
-    let others: Vec<String> = names
+    let others: Vec<&str> = names
         .iter()
         .filter(|name| *name != chosen)
-        .map(|name| shown(name))
+        .map(String::as_str)
         .collect();
     if !others.is_empty() {
         let (place, others) = (&seen.source, others.join(", "));
-        let said = format!(
-            "{place}/ is for other programs too ({others}): guessed that the service is {}",
-            shown(chosen)
-        );
-        seen.notes.push(said.clone());
-        seen.guessed = Some(said);
+        let said = format!("{place}/ is for other programs too ({others}): guessed that the service is {chosen}");
+        seen.remark(&said);
     }
 }
 
-/// The programs that `go build` would make, where none is built yet; says how.
-fn to_build(dir: &Dir, module: &str, seen: &mut Seen) -> Vec<String> {
-    let own = [".", "cmd"].into_iter().find(|place| is_program(dir, place));
-    let mut below = dir.names("cmd");
-    below.retain(|name| is_program(dir, &format!("cmd/{name}")));
-    let (names, into, code) = match (own, below.as_slice()) {
-        (Some("cmd"), _) => (vec![module.to_owned()], module, "./cmd".to_owned()),
-        (Some(_), _) | (None, []) => (vec![module.to_owned()], module, ".".to_owned()),
-        (None, [name]) => (below.clone(), name.as_str(), format!("./cmd/{name}")),
-        // Ended with a slash, it is a directory for all of them.
-        (None, names) => {
-            let code: Vec<String> = names.iter().map(|name| format!("./cmd/{name}")).collect();
-            (below.clone(), "", code.join(" "))
+/// The programs that `go build` makes of a module.
+struct Code {
+    names: Vec<String>,
+    /// What they are built into: a file, or for several of them a directory.
+    into: String,
+    packages: String,
+    /// No program was found in the module's usual places, so that its name is a guess.
+    unknown: bool,
+}
+
+impl Code {
+    fn of(dir: &Dir, module: &str) -> Self {
+        let own = [".", "cmd"].into_iter().find(|place| is_program(dir, place));
+        let mut below = dir.names("cmd");
+        below.retain(|name| is_program(dir, &format!("cmd/{name}")));
+        let unknown = own.is_none() && below.is_empty();
+        let (names, into, packages) = match (own, below.as_slice()) {
+            (Some("cmd"), _) => (vec![module.to_owned()], module.to_owned(), "./cmd".to_owned()),
+            (Some(_), _) | (None, []) => (vec![module.to_owned()], module.to_owned(), ".".to_owned()),
+            (None, [name]) => (below.clone(), name.clone(), format!("./cmd/{name}")),
+            // Ended with a slash, it is a directory for all of them.
+            (None, names) => {
+                let packages: Vec<String> = names.iter().map(|name| format!("./cmd/{name}")).collect();
+                (below.clone(), String::new(), packages.join(" "))
+            }
+        };
+        Self {
+            names,
+            into,
+            packages,
+            unknown,
         }
-    };
-    let there: Vec<String> = names.iter().map(|name| format!("build/{}", shown(name))).collect();
-    let are = if there.len() == 1 { "is" } else { "are" };
-    seen.notes.push(format!(
-        "{} {are} not there yet: run `go build -o build/{} {}` before `relpack build`",
-        there.join(" and "),
-        shown(into),
-        shown(&code)
-    ));
-    names
+    }
+
+    /// Whether a program that is there may be one of them.
+    fn makes(&self, name: &str) -> bool {
+        self.unknown || self.names.iter().any(|own| name.starts_with(own.as_str()))
+    }
+
+    /// How they are built.
+    fn to_build(&self) -> String {
+        let there: Vec<String> = self.names.iter().map(|name| format!("build/{}", shown(name))).collect();
+        let are = if there.len() == 1 { "is" } else { "are" };
+        format!(
+            "{} {are} not there yet: run `go build -o build/{} {}` before `relpack build`",
+            there.join(" and "),
+            shown(&self.into),
+            shown(&self.packages)
+        )
+    }
 }
 
 /// Whether a directory's files are a program. A package's own tools say that no build takes them.
@@ -143,7 +175,7 @@ mod tests {
             start(&mut seen, &names, Some(module));
             assert_eq!(seen.exec, exec);
             let other = names.iter().find(|name| *name != exec).unwrap();
-            assert!(seen.guessed.unwrap().contains(other.as_str()));
+            assert!(seen.remarks[0].contains(other.as_str()));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Runtime, Seen, go, node, others, python, rust};
+use super::{Runtime, Seen, go, java, node, python, rust, site, venv};
 
 /// Why a directory tells nothing.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,26 @@ pub enum LookError {
         /// What is missing.
         problem: String,
         /// What to write or to do.
+        hint: String,
+    },
+    /// Only the sources of a project are there.
+    #[error("{path:?} tells of a build that is not there yet: {problem} (hint: {hint})")]
+    Unbuilt {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        problem: String,
+        /// How to build it.
+        hint: String,
+    },
+    /// A virtual environment is another Python's than the hosts'.
+    #[error("{path:?}: the Python in {home}, which no host has, made this virtual environment (hint: {hint})")]
+    Foreign {
+        /// The environment's file.
+        path: PathBuf,
+        /// Where that Python lies.
+        home: String,
+        /// How to make another.
         hint: String,
     },
     /// It isn't an application of this runtime.
@@ -116,10 +136,10 @@ impl Dir {
         match runtime {
             Runtime::Node => node::look(self),
             Runtime::Python => python::look(self),
-            Runtime::Go => go::look(self).map_err(|hint| self.nothing(runtime, hint)),
+            Runtime::Go => go::look(self),
             Runtime::Rust => rust::look(self),
-            Runtime::Java => others::java(self).map_err(|hint| self.nothing(runtime, hint)),
-            Runtime::Static => others::site(self),
+            Runtime::Java => java::look(self),
+            Runtime::Static => site::look(self),
         }
     }
 
@@ -131,9 +151,13 @@ impl Dir {
         }
     }
 
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     pub(super) fn silent(&self, name: &str, problem: impl Into<String>, hint: impl Into<String>) -> LookError {
         LookError::Silent {
-            path: self.path.join(name),
+            path: self.at(name),
             problem: problem.into(),
             hint: hint.into(),
         }
@@ -145,7 +169,7 @@ impl Dir {
             // Other projects have one for their tools.
             Runtime::Node if self.has_file("package.json") => match node::look(self) {
                 Ok(_) => true,
-                Err(LookError::Silent { .. }) => false,
+                Err(LookError::Silent { .. } | LookError::Unbuilt { .. }) => false,
                 Err(error) => return Err(error),
             },
             Runtime::Node => false,
@@ -157,7 +181,7 @@ impl Dir {
                     "setup.cfg",
                     "manage.py",
                     "Pipfile",
-                ]) || python::environment(self).is_some()
+                ]) || venv::Environment::of(self).is_some()
             }
             Runtime::Go => any(&["go.mod"]),
             Runtime::Rust => any(&["Cargo.toml"]),
@@ -165,7 +189,7 @@ impl Dir {
                 any(&["pom.xml", "build.gradle", "build.gradle.kts"])
                     || self.names(".").iter().any(|n| n.ends_with(".jar"))
             }
-            Runtime::Static => others::site(self).is_ok(),
+            Runtime::Static => site::look(self).is_ok(),
         })
     }
 
@@ -193,7 +217,8 @@ impl Dir {
         self.read(name).ok()?
     }
 
-    fn read(&self, name: &str) -> Result<Option<String>, LookError> {
+    /// The same; one that is no text is an error.
+    pub(super) fn read(&self, name: &str) -> Result<Option<String>, LookError> {
         if !self.has_file(name) {
             return Ok(None);
         }
@@ -206,6 +231,15 @@ impl Dir {
         }
     }
 
+    pub(super) fn syntax(&self, name: &str, line: usize, column: usize, reason: &str) -> LookError {
+        LookError::Syntax {
+            path: self.at(name),
+            line,
+            column,
+            reason: reason.replace('\n', ", "),
+        }
+    }
+
     pub(super) fn toml(&self, name: &str) -> Result<Option<toml::Table>, LookError> {
         let Some(text) = self.read(name)? else {
             return Ok(None);
@@ -213,12 +247,8 @@ impl Dir {
         text.parse().map(Some).map_err(|error: toml::de::Error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.rsplit('\n').next().unwrap_or_default();
-            LookError::Syntax {
-                path: self.path.join(name),
-                line: before.matches('\n').count() + 1,
-                column: line.chars().count() + 1,
-                reason: error.message().replace('\n', ", "),
-            }
+            let column = line.chars().count() + 1;
+            self.syntax(name, before.matches('\n').count() + 1, column, error.message())
         })
     }
 
@@ -232,12 +262,7 @@ impl Dir {
             let (line, column) = (error.line(), error.column());
             let reason = error.to_string();
             let place = format!(" at line {line} column {column}");
-            LookError::Syntax {
-                path: self.path.join(name),
-                line,
-                column,
-                reason: reason.strip_suffix(&place).unwrap_or(&reason).to_owned(),
-            }
+            self.syntax(name, line, column, reason.strip_suffix(&place).unwrap_or(&reason))
         })
     }
 

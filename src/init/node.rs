@@ -1,6 +1,10 @@
 //! What a Node.js project tells: `package.json`.
 
+use serde_json::Value;
+
 use super::look::{Dir, LookError};
+use super::npm;
+use super::site;
 use super::start::{self, Start};
 use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, shown, version};
 
@@ -26,44 +30,195 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         Some(least) => format!("nodejs (>= {least})"),
         None => "nodejs".to_owned(),
     }];
-    let said = package["scripts"]["start"].as_str();
-    let main = text("main").map(|main| main.trim_start_matches("./"));
-    let start = said.map(|said| {
-        let start = start::understand(dir, main, said).and_then(with_port);
-        start.map_err(|problem| shown(&format!("scripts.start was not understood: `{said}`: {problem}")))
-    });
-    let script = match start {
+    let built = BUILT.iter().find(|built| dir.has_file(built.file));
+    if built.is_none() && site::is_sites(&package) {
+        let build = package["scripts"]["build"].as_str().unwrap_or("npm run build");
+        return Err(site::unbuilt(dir, build));
+    }
+    let main = text("main")
+        .map(|main| main.trim_start_matches("./"))
+        .filter(|main| !main.starts_with('/') && !start::leaves(main));
+    let script = match understood(dir, &package, main) {
         Some(Ok((start, port))) => {
             seen.exec = start.exec;
             seen.port = port;
             seen.environment = start.environment;
+            for left_out in start.env_files {
+                seen.remark(&format!(
+                    "`{left_out}` of scripts.start is left out: what it sets belongs into the host's shared/env, which services get"
+                ));
+            }
             start.script
         }
         other => {
             let problem = other.and_then(Result::err);
             let common = COMMON.iter().copied();
-            let entry = main
-                .filter(|main| dir.has_file(main))
-                .or_else(|| common.into_iter().find(|name| dir.has_file(name)))
-                .ok_or_else(|| nothing_to_start(dir, problem.as_deref(), main))?;
-            seen.exec = format!("/usr/bin/node {}", exec_word(entry));
-            seen.guessed = problem.map(|problem| shown(&format!("{problem}; guessed `{}`", seen.exec)));
-            seen.notes.extend(seen.guessed.clone());
-            entry.to_owned()
+            match built {
+                Some(built) => {
+                    seen.source = built.source.to_owned();
+                    seen.exec = format!("/usr/bin/node {}", built.entry);
+                    built.file.to_owned()
+                }
+                None => {
+                    let entry = main
+                        .filter(|main| dir.has_file(main))
+                        .or_else(|| common.into_iter().find(|name| dir.has_file(name)))
+                        .ok_or_else(|| nothing_to_start(dir, &package, problem.as_deref()))?;
+                    seen.exec = format!("/usr/bin/node {}", exec_word(entry));
+                    if let Some(problem) = problem {
+                        seen.remark(&format!("{problem}; guessed `{}`", seen.exec));
+                    }
+                    entry.to_owned()
+                }
+            }
         }
     };
     seen.port = seen.port.or_else(|| dir.text(&script).as_deref().and_then(port));
-    // Bundlers build to where `relpack build` leaves its packages, maybe only later: what else is there belongs to the release.
-    seen.exclude = vec![leave_out(&["dist/*.deb", "node_modules/.cache", ".npmrc"])];
-    let needs_modules = package["dependencies"].as_object().is_some_and(|list| !list.is_empty());
-    if needs_modules && !dir.has_dir("node_modules") {
-        seen.notes
-            .push("node_modules is not there yet: run `npm ci --omit=dev` before `relpack build`".to_owned());
+    if built.is_none() {
+        site::say_unbuilt(dir, &package, &mut seen);
+    }
+    next(dir, &mut seen);
+    if seen.source == "." {
+        // Bundlers build to where `relpack build` leaves its packages, maybe only later: what else is there belongs to the release.
+        seen.exclude = vec![leave_out(&[
+            "dist/*.deb",
+            "node_modules/.cache",
+            ".next/cache",
+            ".npmrc",
+        ])];
+        modules(dir, &package, &mut seen);
     }
     Ok(seen)
 }
 
-fn nothing_to_start(dir: &Dir, problem: Option<&str>, main: Option<&str>) -> LookError {
+/// The start script, or that for production, in the form that the first of them has which systemd can run; else why not.
+fn understood(dir: &Dir, package: &Value, main: Option<&str>) -> Option<Result<(Start, Option<u16>), String>> {
+    let mut problem = None;
+    for name in ["start", "start:prod", "start:production", "production"] {
+        let Some(said) = package["scripts"][name].as_str() else {
+            continue;
+        };
+        match start::understand(dir, main, said).and_then(with_port) {
+            Ok(start) => return Some(Ok(start)),
+            Err(why) => {
+                let why = shown(&format!("scripts.{name} was not understood: `{said}`: {why}"));
+                // What is for production tells more of what is missing.
+                problem = Some(why);
+            }
+        }
+    }
+    problem.map(Err)
+}
+
+/// What frameworks build that have no start script.
+struct Built {
+    file: &'static str,
+    source: &'static str,
+    entry: &'static str,
+}
+
+const BUILT: &[Built] = &[
+    // Nuxt brings its modules along.
+    Built {
+        file: ".output/server/index.mjs",
+        source: ".output",
+        entry: "server/index.mjs",
+    },
+    // SvelteKit with its adapter for Node.js.
+    Built {
+        file: "build/handler.js",
+        source: ".",
+        entry: "build",
+    },
+    // Astro with its adapter for Node.js.
+    Built {
+        file: "dist/server/entry.mjs",
+        source: ".",
+        entry: "dist/server/entry.mjs",
+    },
+];
+
+/// Next.js is started as `next start`, or by the server of its standalone output, which brings its modules along.
+fn next(dir: &Dir, seen: &mut Seen) {
+    const STANDALONE: &str = ".next/standalone";
+    let standalone = format!("/usr/bin/node {STANDALONE}/server.js");
+    let by_next = seen.exec.starts_with("node_modules/.bin/next ");
+    if !by_next && !seen.exec.starts_with(&standalone) {
+        return;
+    }
+    let Some(below) = standalone_place(dir, STANDALONE) else {
+        let configs = ["next.config.js", "next.config.mjs", "next.config.ts"];
+        let mut configs = configs.iter().filter_map(|name| dir.text(name));
+        let build = npm::build(dir);
+        if configs.any(|text| text.contains("standalone")) {
+            seen.notes.push(format!(
+                ".next/standalone is not built yet, which next.config tells of: run `{build}` first, and init again"
+            ));
+        } else if !dir.has_file(".next/BUILD_ID") {
+            seen.notes
+                .push(format!(".next is not built yet: run `{build}` before `relpack build`"));
+        }
+        return;
+    };
+    let mut words = seen
+        .exec
+        .split_whitespace()
+        .skip_while(|word| !matches!(*word, "-p" | "--port"));
+    seen.port = words.nth(1).and_then(|port| port.parse().ok()).or(seen.port);
+    seen.source = STANDALONE.to_owned();
+    seen.exec = format!("/usr/bin/node {}", exec_word(&format!("{below}server.js")));
+    let place = format!("{STANDALONE}/{below}");
+    if dir.names(&place).iter().any(|name| name.starts_with(".env")) {
+        seen.exclude = vec!["**/{.env,.env.*}".to_owned()];
+    }
+    for (from, to) in [(".next/static", ".next/"), ("public", "")] {
+        if dir.has_dir(from) && !dir.has_dir(&format!("{place}{from}")) {
+            seen.notes.push(shown(&format!(
+                "{STANDALONE} lacks {from}, which Next.js leaves to be copied: `cp -r {from} {place}{to}` before `relpack build`"
+            )));
+        }
+    }
+}
+
+/// Where the standalone server lies below its directory: at the top, or as deep as the project below the lock file that Next.js found.
+fn standalone_place(dir: &Dir, standalone: &str) -> Option<String> {
+    let here = dir.way_here();
+    let places = (0..=here.len()).map(|up| {
+        let names = here[here.len() - up..].iter();
+        names.map(|name| format!("{name}/")).collect::<String>()
+    });
+    places
+        .into_iter()
+        .find(|place| dir.has_file(&format!("{standalone}/{place}server.js")))
+}
+
+/// What is missing in node_modules, or too much.
+fn modules(dir: &Dir, package: &Value, seen: &mut Seen) {
+    let lists = |name: &str| package[name].as_object().is_some_and(|list| !list.is_empty());
+    if !dir.has_dir("node_modules") {
+        if lists("dependencies") {
+            let install = npm::of(dir).install_production;
+            seen.notes.push(format!(
+                "node_modules is not there yet: run `{install}` before `relpack build`"
+            ));
+        }
+        return;
+    }
+    let mut needless = package["devDependencies"]
+        .as_object()
+        .into_iter()
+        .flat_map(|list| list.keys());
+    if let Some(name) = needless.find(|name| dir.has_dir(&format!("node_modules/{name}"))) {
+        seen.notes.push(shown(&format!(
+            "node_modules has what only development needs ({name}): run `{}` before `relpack build`",
+            npm::of(dir).prune
+        )));
+    }
+}
+
+fn nothing_to_start(dir: &Dir, package: &Value, problem: Option<&str>) -> LookError {
+    let main = package["main"].as_str();
+    let builds = package["scripts"]["build"].is_string();
     if !dir.has_file("package.json") {
         return dir.nothing(
             Runtime::Node,
@@ -72,9 +227,20 @@ fn nothing_to_start(dir: &Dir, problem: Option<&str>, main: Option<&str>) -> Loo
     }
     let start = "\"scripts\": {\"start\": \"node FILE\"}";
     let (problem, hint) = match (problem, main) {
+        (Some(problem), _) if builds => (
+            problem.to_owned(),
+            format!("run `{}` first if that brings it, or write {start}", npm::build(dir)),
+        ),
         (Some(problem), _) => (
             problem.to_owned(),
-            format!("run `npm ci --omit=dev` or the build first if that brings it, or write {start}"),
+            format!(
+                "run `{}` first if that brings it, or write {start}",
+                npm::of(dir).install_production
+            ),
+        ),
+        (None, Some(main)) if builds => (
+            format!("there is no scripts.start, and main names {main:?}, which is not there"),
+            format!("run `{}` first, or write {start}", npm::build(dir)),
         ),
         (None, Some(main)) => (
             format!("there is no scripts.start, and main names {main:?}, which is not there"),

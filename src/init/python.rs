@@ -1,71 +1,40 @@
-//! What a Python project tells: `pyproject.toml`, `requirements.txt`, its virtual environment and its modules.
+//! What a Python project tells: what a server serves or a command calls, by whose Python.
 
 use super::look::{Dir, LookError};
 use super::node::port;
+use super::pyproject::{Install, Project};
+use super::served::{self, App, Server};
+use super::venv::Environment;
 use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, shown, version};
 
-/// Where a virtual environment usually lies.
-const ENVIRONMENTS: &[&str] = &["venv", ".venv", "env"];
-
-/// The directory of the project's virtual environment.
-pub(super) fn environment(dir: &Dir) -> Option<&'static str> {
-    let mut known = ENVIRONMENTS.iter().copied();
-    known.find(|name| dir.has_file(&format!("{name}/pyvenv.cfg")))
-}
+/// Where a new project of Django's keeps what it is developed with.
+const DJANGO_DATABASE: &str = "db.sqlite3";
 
 pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     let mut seen = Seen::new(Runtime::Python);
-    let pyproject = dir.toml("pyproject.toml")?.unwrap_or_default();
-    let project = pyproject
-        .get("project")
-        .and_then(|p| p.as_table())
-        .cloned()
-        .unwrap_or_default();
-    let text = |key: &str| project.get(key).and_then(|value| value.as_str());
-    seen.name = text("name").and_then(package_name);
-    seen.version = text("version").and_then(version);
-    seen.description = text("description").and_then(description);
-    let environment = environment(dir);
-    seen.depends = depends(dir, environment, text("requires-python"));
-    let python = match environment {
-        Some(name) => format!("{name}/bin/python"),
+    let project = Project::read(dir)?;
+    seen.name = project.name.as_deref().and_then(package_name);
+    seen.version = project.version.as_deref().and_then(version);
+    seen.description = project.description.as_deref().and_then(description);
+    let environment = Environment::of(dir);
+    if let Some(environment) = &environment {
+        by_debian(dir, environment, &project, &mut seen)?;
+    }
+    seen.depends = depends(environment.as_ref(), project.requires_python.as_deref());
+    let python = match &environment {
+        Some(environment) => environment.python(),
         None => "/usr/bin/python3".to_owned(),
     };
-    let needs = [dir.text("requirements.txt"), dir.text("pyproject.toml")]
-        .map(Option::unwrap_or_default)
-        .concat();
-    let script = project
-        .get("scripts")
-        .and_then(|scripts| scripts.as_table()?.values().next()?.as_str());
-    let module = ["wsgi.py", "asgi.py", "app.py", "main.py", "application.py"]
-        .into_iter()
-        .find(|name| dir.has_file(name));
-    let has = |server: &str| needs.contains(server) || environment.is_some_and(|name| installed(dir, name, server));
-    let django = dir.has_file("manage.py").then(|| django(dir)).flatten();
-    let arguments = if let Some(target) = django.as_ref().filter(|_| has("gunicorn")) {
-        format!("-m gunicorn --bind 127.0.0.1:${{PORT}} {target}:application")
-    } else if let Some(target) = module.and_then(|name| callable(dir, name)).filter(|_| has("gunicorn")) {
-        format!("-m gunicorn --bind 127.0.0.1:${{PORT}} {target}")
-    } else if let Some(target) = module.and_then(|name| callable(dir, name)).filter(|_| has("uvicorn")) {
-        format!("-m uvicorn --host 127.0.0.1 --port ${{PORT}} {target}")
-    } else if let Some((module, function)) = script.and_then(|script| script.split_once(':')) {
-        seen.modules = in_src(dir, environment, module).then_some("src");
-        seen.notes
-            .extend(seen.modules.map(|_| instead_of_src(environment, module)));
-        // The scripts of a virtual environment name the directory in which it was made.
-        exec_call(module, function)
-    } else {
-        let common = ["server.py", "app.py", "main.py", "run.py", "wsgi.py", "__main__.py"];
-        let file = common
-            .into_iter()
-            .find(|name| dir.has_file(name))
-            .ok_or_else(|| nothing_to_start(dir, environment, django.is_some()))?;
-        seen.port = dir.text(file).as_deref().and_then(port);
-        exec_word(file)
-    };
+    let arguments = start(dir, environment.as_ref(), &project, &mut seen)?;
     seen.exec = format!("{python} {arguments}");
+    let migrate = [
+        ("manage.py", "manage.py migrate --noinput"),
+        ("alembic.ini", "-m alembic upgrade head"),
+    ];
+    let migrate = migrate.iter().find(|(file, _)| dir.has_file(file));
+    seen.migrate = migrate.map(|(_, arguments)| format!("{python} {arguments}"));
     // Python's own builds and `relpack build` leave packages there; what else is there belongs to the release.
-    seen.exclude = vec![leave_out(&[
+    let mut left_out = vec![
         "dist/*.deb",
         "dist/*.whl",
         "dist/*.tar.gz",
@@ -73,26 +42,166 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         ".pytest_cache",
         ".mypy_cache",
         "*.egg-info",
-    ])];
-    if environment.is_none() && has_requirements(dir, &project) {
-        seen.notes.push(
-            "there is no virtual environment: make one with Debian's Python (`/usr/bin/python3 -m venv venv && venv/bin/pip install …`) and run init again, or name Debian's packages in package.depends".to_owned(),
-        );
+    ];
+    if dir.has_file("manage.py") && dir.has_file(DJANGO_DATABASE) {
+        left_out.push(DJANGO_DATABASE);
+        seen.notes.push(format!(
+            "{DJANGO_DATABASE} is left out, and a release can't be written to: let DATABASES name one in the /var/lib directory of Service.StateDirectory, or a server"
+        ));
+    }
+    seen.exclude = vec![leave_out(&left_out)];
+    if environment.is_none() && !project.needs.is_empty() {
+        seen.remark(&format!(
+            "there is no virtual environment: make one with Debian's Python (`{}`) and run init again, or name Debian's packages in package.depends",
+            project.install.command("", "venv")
+        ));
     }
     Ok(seen)
 }
 
-fn nothing_to_start(dir: &Dir, environment: Option<&str>, django: bool) -> LookError {
-    if django {
-        let name = environment.unwrap_or("venv");
+/// What another Python made runs on no host that doesn't have that one.
+fn by_debian(dir: &Dir, environment: &Environment, project: &Project, seen: &mut Seen) -> Result<(), LookError> {
+    let Some(home) = environment.foreign_home() else {
+        return Ok(());
+    };
+    let place = &environment.place;
+    let command = project.install.command("--clear ", place);
+    if home.starts_with("/usr/") {
+        seen.notes.push(shown(&format!(
+            "{place} was made by the Python in {home}, which Debian's packages don't bring: make it anew by Debian's (`{command}`)"
+        )));
+        return Ok(());
+    }
+    Err(LookError::Foreign {
+        path: dir.at(&format!("{place}/pyvenv.cfg")),
+        home: shown(home),
+        hint: format!(
+            "make it anew by Debian's Python, on the Debian that the hosts run: `{command}`, and run init again"
+        ),
+    })
+}
+
+/// The arguments of Python.
+fn start(
+    dir: &Dir,
+    environment: Option<&Environment>,
+    project: &Project,
+    seen: &mut Seen,
+) -> Result<String, LookError> {
+    let has = |server: &Server| match environment {
+        // What is listed and not installed is not there on a host either.
+        Some(environment) => environment.has(dir, server.module),
+        None => project.needs.contains(server.module),
+    };
+    let package = project
+        .name
+        .as_deref()
+        .map(|name| name.to_lowercase().replace(['-', '.'], "_"));
+    let is_django = dir.has_file("manage.py");
+    let mut apps = Vec::new();
+    if is_django {
+        apps = served::django(dir);
+    }
+    let django = !apps.is_empty();
+    apps.extend(served::find(dir, package.as_deref()));
+    for app in &apps {
+        if let Some(server) = Server::of(app, has) {
+            if app.below.is_some() {
+                in_src(dir, environment, project, &app.module, seen);
+            }
+            seen.port = dir.text(&app.file).as_deref().and_then(port);
+            return Ok(server.arguments(app));
+        }
+    }
+    if let Some((module, function)) = script(project, seen) {
+        in_src(dir, environment, project, &module, seen);
+        // The scripts of a virtual environment name the directory in which it was made.
+        return Ok(exec_call(&module, &function));
+    }
+    let common = ["server.py", "app.py", "main.py", "run.py", "wsgi.py", "__main__.py"];
+    let file = common.into_iter().find(|name| dir.has_file(name));
+    let file = file
+        .filter(|_| !django)
+        .ok_or_else(|| nothing_to_start(dir, environment, project, apps.first()))?;
+    seen.port = dir.text(file).as_deref().and_then(port);
+    if let Some(app) = apps.first().filter(|app| app.gateway.is_some()) {
+        let server = served::usual(app);
+        seen.remark(&format!(
+            "{} has an application for a server, but {}: guessed `{file}`; with {server} installed, init would start that",
+            app.file,
+            lacks(environment, project, server)
+        ));
+    }
+    Ok(exec_word(file))
+}
+
+/// Why a server is not there.
+fn lacks(environment: Option<&Environment>, project: &Project, server: &str) -> String {
+    match environment {
+        Some(environment) if project.needs.contains(server) => {
+            let place = &environment.place;
+            format!("{place} lacks {server}, which the project asks for")
+        }
+        Some(environment) => format!("{} has none", environment.place),
+        None => "its requirements name none".to_owned(),
+    }
+}
+
+/// The command that is called like the project, else the first.
+fn script(project: &Project, seen: &mut Seen) -> Option<(String, String)> {
+    let calls: Vec<(&str, &str, &str)> = project
+        .scripts
+        .iter()
+        .filter_map(|(name, call)| {
+            let (module, function) = call.split_once(':')?;
+            Some((name.as_str(), module.trim(), function.trim()))
+        })
+        .collect();
+    let own = calls.iter().find(|(name, ..)| Some(*name) == project.name.as_deref());
+    let (name, module, function) = own.or(calls.first())?;
+    if own.is_none() && calls.len() > 1 {
+        let others: Vec<&str> = calls[1..].iter().map(|(name, ..)| *name).collect();
+        seen.remark(&format!(
+            "guessed that the service is the command {name}: there is {} too",
+            others.join(" and ")
+        ));
+    }
+    Some(((*module).to_owned(), (*function).to_owned()))
+}
+
+fn nothing_to_start(dir: &Dir, environment: Option<&Environment>, project: &Project, app: Option<&App>) -> LookError {
+    if let Some(app) = app {
+        let server = served::usual(app);
+        let django = dir.has_file("manage.py");
+        let place = environment.map_or("venv", |environment| environment.place.as_str());
         let make = match environment {
             Some(_) => String::new(),
-            None => format!("/usr/bin/python3 -m venv {name} && "),
+            None => format!("/usr/bin/python3 -m venv {place} && "),
+        };
+        let framework = if django { "django " } else { "" };
+        let what = match project.install {
+            _ if !project.needs.contains(server) => format!("{framework}{server}"),
+            Install::Requirements(file) => format!("-r {file}"),
+            _ => server.to_owned(),
+        };
+        let (file, problem) = match django {
+            true => (
+                "manage.py",
+                format!("a Django project is served by a server like {server}"),
+            ),
+            false => (
+                app.file.as_str(),
+                format!("its application is served by a server like {server}"),
+            ),
+        };
+        let problem = match environment {
+            Some(_) => format!("{problem}, and {}", lacks(environment, project, server)),
+            None => format!("{problem}, which neither its requirements nor a virtual environment have"),
         };
         return dir.silent(
-            "manage.py",
-            "a Django project is served by a server like gunicorn, which neither its requirements nor a virtual environment have",
-            format!("make the environment first: `{make}{name}/bin/pip install django gunicorn`, and run init again"),
+            file,
+            problem,
+            format!("make the environment first: `{make}{place}/bin/pip install {what}`, and run init again"),
         );
     }
     match dir.has_file("pyproject.toml") {
@@ -108,56 +217,33 @@ fn nothing_to_start(dir: &Dir, environment: Option<&str>, django: bool) -> LookE
     }
 }
 
-/// Whether a module lies in `src` and nowhere where Python looks. What was installed with `-e` is only named by the environment.
-fn in_src(dir: &Dir, environment: Option<&str>, module: &str) -> bool {
-    let first = first_part(module);
+/// Where a module lies in `src` and nowhere where Python looks, Python is told; what was installed with `-e` is only named by the
+/// environment.
+fn in_src(dir: &Dir, environment: Option<&Environment>, project: &Project, module: &str, seen: &mut Seen) {
+    let first = module.split('.').next().unwrap_or(module);
     let lies_in = |place: &str| dir.has_dir(&format!("{place}{first}")) || dir.has_file(&format!("{place}{first}.py"));
-    lies_in("src/") && !lies_in("") && !environment.is_some_and(|name| installed(dir, name, first))
-}
-
-fn first_part(module: &str) -> &str {
-    module.split('.').next().unwrap_or(module)
-}
-
-fn instead_of_src(environment: Option<&str>, module: &str) -> String {
-    let name = environment.unwrap_or("venv");
+    if !lies_in("src/") || lies_in("") || environment.is_some_and(|environment| environment.has(dir, first)) {
+        return;
+    }
+    seen.modules = Some("src");
+    // What can't be installed has no other way.
+    if project.name.is_none() {
+        return;
+    }
+    let place = environment.map_or("venv", |environment| environment.place.as_str());
     let make = match environment {
         Some(_) => String::new(),
-        None => format!("/usr/bin/python3 -m venv {name} && "),
+        None => format!("/usr/bin/python3 -m venv {place} && "),
     };
-    format!(
-        "{} lies in src/, so Service.Environment.PYTHONPATH names that; or install the project into the virtual environment (`{make}{name}/bin/pip install .`, not with -e) and run init again",
-        shown(first_part(module))
-    )
-}
-
-/// Whether a virtual environment has a package.
-fn installed(dir: &Dir, environment: &str, package: &str) -> bool {
-    let lib = format!("{environment}/lib");
-    let versions = dir.names(&lib).into_iter();
-    versions
-        .map(|version| format!("{lib}/{version}/site-packages/{package}"))
-        .any(|place| dir.has_dir(&place) || dir.has_file(&format!("{place}.py")))
-}
-
-fn has_requirements(dir: &Dir, project: &toml::Table) -> bool {
-    let listed = dir.text("requirements.txt").unwrap_or_default();
-    let wanted = listed
-        .lines()
-        .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    let of_project = project.get("dependencies").and_then(|list| list.as_array());
-    wanted || of_project.is_some_and(|list| !list.is_empty())
+    seen.notes.push(format!(
+        "{} lies in src/, so Service.Environment.PYTHONPATH names that; or install the project into the virtual environment (`{make}{place}/bin/pip install .`, not with -e) and run init again",
+        shown(first)
+    ));
 }
 
 /// A virtual environment works only with the Python minor version that it was made with.
-fn depends(dir: &Dir, environment: Option<&str>, requires: Option<&str>) -> Vec<String> {
-    let minor = environment.and_then(|name| {
-        let versions = dir.names(&format!("{name}/lib"));
-        versions
-            .iter()
-            .find_map(|version| version.strip_prefix("python3.")?.parse::<u32>().ok())
-    });
-    if let Some(minor) = minor {
+fn depends(environment: Option<&Environment>, requires: Option<&str>) -> Vec<String> {
+    if let Some(minor) = environment.and_then(|environment| environment.minor) {
         return vec![
             format!("python3 (>= 3.{minor})"),
             format!("python3 (<< 3.{})", minor + 1),
@@ -167,27 +253,6 @@ fn depends(dir: &Dir, environment: Option<&str>, requires: Option<&str>) -> Vec<
         Some(least) => vec![format!("python3 (>= {least})")],
         None => vec!["python3".to_owned()],
     }
-}
-
-/// `config/wsgi.py` beside manage.py gives `config.wsgi`.
-fn django(dir: &Dir) -> Option<String> {
-    let packages = dir.names(".").into_iter();
-    packages
-        .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
-        .find(|name| dir.has_file(&format!("{name}/wsgi.py")))
-        .map(|name| format!("{name}.wsgi"))
-}
-
-/// `app.py` with a line `app = …` gives `app:app`.
-fn callable(dir: &Dir, file: &str) -> Option<String> {
-    let text = dir.text(file)?;
-    let module = file.strip_suffix(".py")?;
-    let name = ["application", "app"].into_iter().find(|name| {
-        let (assigned, defined) = (format!("{name} ="), format!("def {name}("));
-        text.lines()
-            .any(|line| line.starts_with(&assigned) || line.starts_with(&defined))
-    })?;
-    Some(format!("{module}:{name}"))
 }
 
 fn exec_call(module: &str, function: &str) -> String {

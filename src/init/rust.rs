@@ -14,18 +14,21 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         dir.nothing(Runtime::Rust, hint)
     })?;
     let package = project.manifest.get("package").and_then(|package| package.as_table());
-    let package = package.ok_or_else(|| {
-        let hint = "start where the Cargo.toml of the program lies";
-        dir.silent("Cargo.toml", "it has no [package]", hint)
-    })?;
+    let package = package.ok_or_else(|| no_package(dir, &project))?;
     let text = |key: &str| package.get(key).and_then(|value| value.as_str());
     seen.name = text("name").and_then(package_name);
     seen.version = text("version").and_then(version);
     seen.description = text("description").and_then(description);
     let programs = project.programs(dir);
     let Some((program, more)) = programs.split_first() else {
-        let hint = "write name = \"…\" below [package]";
-        return Err(dir.silent("Cargo.toml", "it has no package.name", hint));
+        let (problem, hint) = match text("name") {
+            Some(_) => (
+                "its package is a library, without a program",
+                "start where the Cargo.toml of the program lies, or write src/main.rs",
+            ),
+            None => ("it has no package.name", "write name = \"…\" below [package]"),
+        };
+        return Err(dir.silent("Cargo.toml", problem, hint));
     };
     seen.source = project.target();
     seen.exec = exec_word(program);
@@ -44,11 +47,24 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         }
         None => {
             leave_out(&mut seen, project.others(dir));
+            super::left_behind(dir, &mut seen);
             let told = text("default-run").is_some() || text("name") == Some(program);
             say_others(&mut seen, program, if told { &[] } else { more });
         }
     }
     Ok(seen)
+}
+
+fn no_package(dir: &Dir, project: &Project) -> LookError {
+    let members = project.members_with_programs(dir);
+    let hint = match members.as_slice() {
+        [] => "start where the Cargo.toml of the program lies".to_owned(),
+        members => format!(
+            "start in the directory of the program: {}",
+            shown(&members.join(" or "))
+        ),
+    };
+    dir.silent("Cargo.toml", "it has no [package]", hint)
 }
 
 /// One pattern, so that it is no warning when a part of it matches nothing.
@@ -78,6 +94,5 @@ fn say_others(seen: &mut Seen, program: &str, others: &[String]) {
         "the package has other programs too ({}): guessed that the service is {program}; default-run of Cargo.toml tells",
         others.join(", ")
     );
-    seen.notes.push(shown(&said));
-    seen.guessed = Some(shown(&said));
+    seen.remark(&said);
 }

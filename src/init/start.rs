@@ -13,6 +13,8 @@ pub(super) struct Start {
     pub(super) script: String,
     /// What it sets before.
     pub(super) environment: Vec<(EnvName, String)>,
+    /// The options left out of `exec`, since their files stay on the build machine.
+    pub(super) env_files: Vec<String>,
 }
 
 /// They run other commands, of a shell or of npm, which a host doesn't have.
@@ -27,7 +29,13 @@ const RUNNERS: &[&str] = &[
     "concurrently",
     "cross-env",
     "cross-env-shell",
+    "dotenv",
+    "dotenvx",
+    "env-cmd",
 ];
+
+/// They compile or watch sources: for whoever develops.
+const DEVELOPMENT: &[&str] = &["nodemon", "nest", "ts-node-dev", "tsnd", "webpack", "rollup", "tsc"];
 
 /// Options of node whose value may be the next word.
 const WITH_VALUE: &[&str] = &[
@@ -38,9 +46,11 @@ const WITH_VALUE: &[&str] = &[
     "--experimental-loader",
     "-C",
     "--conditions",
-    "--env-file",
     "--title",
 ];
+
+/// Options of node that name a file of settings.
+const ENV_FILES: &[&str] = &["--env-file", "--env-file-if-exists"];
 
 /// `node …`, or a program of node_modules. The error says what stands in the way.
 pub(super) fn understand(dir: &Dir, main: Option<&str>, text: &str) -> Result<Start, String> {
@@ -73,8 +83,23 @@ pub(super) fn understand(dir: &Dir, main: Option<&str>, text: &str) -> Result<St
     if RUNNERS.contains(&program) {
         return Err(format!("{program} runs other commands: write the last one here"));
     }
-    let (program, script) = if matches!(program, "node" | "nodejs" | "/usr/bin/node") {
-        ("/usr/bin/node".to_owned(), script_of_node(dir, main, rest)?)
+    let is_node = matches!(program, "node" | "nodejs" | "/usr/bin/node");
+    let develops = !is_node && rest.first().and_then(Word::text) == Some("dev");
+    if develops || DEVELOPMENT.contains(&program) || super::site::tool(program).is_some() {
+        return Err(format!(
+            "{program} is for development: build first, and write here what starts the result"
+        ));
+    }
+    let mut rest: Vec<&Word> = rest.iter().collect();
+    let env_files = match is_node {
+        true => take_env_files(&mut rest),
+        false => Vec::new(),
+    };
+    if let Some(text) = rest.iter().find_map(|word| word.leaves()) {
+        return Err(format!("{text} leads out of the directory, and so out of the release"));
+    }
+    let (program, script) = if is_node {
+        ("/usr/bin/node".to_owned(), script_of_node(dir, main, &rest)?)
     } else {
         let installed = format!("node_modules/.bin/{program}");
         if program.contains('/') || !dir.has_file(&installed) {
@@ -83,17 +108,36 @@ pub(super) fn understand(dir: &Dir, main: Option<&str>, text: &str) -> Result<St
         (installed.clone(), installed)
     };
     let line: Vec<String> = std::iter::once(super::exec_word(&program))
-        .chain(rest.iter().map(Word::exec))
+        .chain(rest.iter().map(|word| word.exec()))
         .collect();
     Ok(Start {
         exec: line.join(" "),
         script,
         environment,
+        env_files,
     })
 }
 
+/// Takes the options out that name files of settings; those behind the script are its own.
+fn take_env_files(rest: &mut Vec<&Word>) -> Vec<String> {
+    let mut taken = Vec::new();
+    let mut at = 0;
+    while let Some(word) = rest.get(at).filter(|word| word.is_option()) {
+        let text = word.text().unwrap_or_default();
+        let (name, joined) = text.split_once('=').map_or((text, false), |(name, _)| (name, true));
+        if !ENV_FILES.contains(&name) {
+            at += if WITH_VALUE.contains(&text) { 2 } else { 1 };
+            continue;
+        }
+        let end = (at + if joined { 1 } else { 2 }).min(rest.len());
+        let words: Vec<&str> = rest.drain(at..end).filter_map(|word| word.text()).collect();
+        taken.push(words.join(" "));
+    }
+    taken
+}
+
 /// The file that node runs, after its own options.
-fn script_of_node(dir: &Dir, main: Option<&str>, rest: &[Word]) -> Result<String, String> {
+fn script_of_node(dir: &Dir, main: Option<&str>, rest: &[&Word]) -> Result<String, String> {
     let mut words = rest.iter();
     let named = loop {
         let word = words.next().ok_or("node gets no file to run")?;
@@ -106,6 +150,9 @@ fn script_of_node(dir: &Dir, main: Option<&str>, rest: &[Word]) -> Result<String
             break word.text().ok_or("the file that node runs is a variable")?;
         }
     };
+    if named.starts_with('/') && !named.starts_with("/usr/") {
+        return Err(format!("{named} is a file of this machine"));
+    }
     let named = named.trim_start_matches("./").trim_end_matches('/');
     let candidates = match named {
         "" | "." => [main.unwrap_or("index.js").to_owned(), "index.js".to_owned()].to_vec(),
@@ -115,6 +162,20 @@ fn script_of_node(dir: &Dir, main: Option<&str>, rest: &[Word]) -> Result<String
         .into_iter()
         .find(|name| dir.has_file(name))
         .ok_or_else(|| format!("{named} is not there; is it built?"))
+}
+
+/// Whether a relative path leads above where it starts.
+pub(super) fn leaves(path: &str) -> bool {
+    let mut depth = 0;
+    !path.starts_with('/')
+        && path.split('/').any(|part| {
+            depth += match part {
+                "" | "." => 0,
+                ".." => -1,
+                _ => 1,
+            };
+            depth < 0
+        })
 }
 
 /// A word of a shell's command line.
@@ -146,6 +207,15 @@ impl Word {
 
     fn is_option(&self) -> bool {
         matches!(self.0.first(), Some(Part::Text(text)) if text.starts_with('-'))
+    }
+
+    /// What leads out of the directory: a path, or that of an option.
+    fn leaves(&self) -> Option<&str> {
+        let Some(Part::Text(text)) = self.0.first() else {
+            return None;
+        };
+        let path = text.split_once('=').map_or(text.as_str(), |(_, value)| value);
+        leaves(path).then_some(text)
     }
 
     /// `NAME=value`
@@ -334,10 +404,41 @@ mod tests {
     }
 
     #[test]
+    fn files_of_settings_are_left_out_and_named() {
+        let temp = project();
+        let dir = Dir::open(temp.path()).unwrap();
+        for (text, exec, left_out) in [
+            ("node --env-file=.env server.js", "server.js", &["--env-file=.env"][..]),
+            (
+                "node --title a --env-file .env --env-file-if-exists=b --trace-warnings server.js --env-file=c",
+                "--title a --trace-warnings server.js --env-file=c",
+                &["--env-file .env", "--env-file-if-exists=b"],
+            ),
+            ("node server.js --env-file=c", "server.js --env-file=c", &[]),
+        ] {
+            let start = understand(&dir, None, text).unwrap();
+            assert_eq!(start.exec, format!("/usr/bin/node {exec}"), "{text}");
+            assert_eq!(start.env_files, left_out, "{text}");
+            assert_eq!(start.script, "server.js", "{text}");
+        }
+        assert!(understand(&dir, None, "node --env-file").is_err());
+    }
+
+    #[test]
     fn what_takes_a_shell_is_said() {
         for (text, said) in [
             ("npm run build && node server.js", "& takes"),
             ("node server.js | pino", "| takes"),
+            ("node ../server.js", "../server.js leads out"),
+            ("node a/../../server.js", "leads out"),
+            ("node -r ../x server.js", "../x leads out"),
+            ("node --import=../x.mjs server.js", "../x.mjs leads out"),
+            ("next start ../web", "../web leads out"),
+            ("node /srv/server.js", "/srv/server.js is a file of this machine"),
+            ("nodemon server.js", "nodemon is for development"),
+            ("next dev", "next is for development"),
+            ("vite preview", "vite is for development"),
+            ("dotenv -- node server.js", "dotenv runs other"),
             ("node server.js $(hostname)", "$(…) takes"),
             ("node server.js `hostname`", "` takes"),
             ("node server.js \"`hostname`\"", "` takes"),

@@ -47,7 +47,7 @@ impl Checker<'_> {
         at.pop();
         let mut todo: Vec<String> = Vec::new();
         let mut hops = 0;
-        self.follow(target, &mut todo)?;
+        self.follow(link, target, &mut todo)?;
         if target.starts_with('/') {
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl Checker<'_> {
                         ));
                     }
                     at.pop();
-                    self.follow(next, &mut todo)?;
+                    self.follow(link, next, &mut todo)?;
                     if next.starts_with('/') {
                         return outside_stays(&todo);
                     }
@@ -100,16 +100,16 @@ impl Checker<'_> {
     }
 
     /// Puts a target's components on the stack of those still to walk, if it may be followed.
-    fn follow(&self, target: &str, todo: &mut Vec<String>) -> Result<(), Refusal> {
+    fn follow(&self, link: &TreePath, target: &str, todo: &mut Vec<String>) -> Result<(), Refusal> {
         if target.starts_with('/') {
-            self.check_absolute(target)?;
+            self.check_absolute(link, target)?;
         } else {
             todo.extend(target.split('/').rev().map(String::from));
         }
         Ok(())
     }
 
-    fn check_absolute(&self, target: &str) -> Result<(), Refusal> {
+    fn check_absolute(&self, link: &TreePath, target: &str) -> Result<(), Refusal> {
         let under = |dir: &str| {
             target
                 .strip_prefix(dir)
@@ -130,12 +130,28 @@ impl Checker<'_> {
                 "names the build machine's source directory",
                 "make it relative: `ln -sr`",
             ))
+        } else if self.is_of_environment(link) {
+            Err(refuse(
+                "leads to a Python that no host has",
+                "make the virtual environment anew with Debian's: `/usr/bin/python3 -m venv --clear`",
+            ))
         } else {
             Err(refuse(
                 "leads out of the release",
                 "only /usr and /bin may be linked to: copy the target into the release, or make the link relative",
             ))
         }
+    }
+
+    /// Whether it is an interpreter of a virtual environment: they are `bin/python*` beside its `pyvenv.cfg`.
+    fn is_of_environment(&self, link: &TreePath) -> bool {
+        let mut parts: Vec<&str> = link.components().collect();
+        let (name, place) = (parts.pop(), parts.pop());
+        parts.push("pyvenv.cfg");
+        let config = parts.join("/").parse::<TreePath>().ok();
+        place == Some("bin")
+            && name.is_some_and(|name| name.starts_with("python") || name.starts_with("pypy"))
+            && config.is_some_and(|config| matches!(self.tree.get(&config), Some(Node::File(_))))
     }
 }
 
