@@ -156,7 +156,7 @@ fn proves(suite: Suite, program: &Program, files: fn(&Path)) {
     repo.add(&m, &[&first]);
     m.ok("apt-get install -y -q acme");
     serves(&m, program);
-    sandbox::expect_exposure(&m, "acme.service");
+    sandbox::expect_exposure(&m, "acme");
     under_load(&m, program);
     if program.reloads {
         let pid = m.ok("systemctl show -p MainPID --value acme.service");
