@@ -1,5 +1,5 @@
 //! The first five minutes of a runtime: a page of `docs/start`, typed command by command, with load on what it deploys. Its
-//! blocks are `sh build`, `sh host`, and `sh host under load`.
+//! blocks are `sh build`, `sh host`, `sh host under load`, and `sh host under load fails`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -65,6 +65,12 @@ impl Start {
                         packages.copy_to(&host);
                         load::during(&host, &self.request(), self.promise, &script, LIMIT);
                     }
+                    // What fails changes nothing.
+                    "sh host under load fails" => {
+                        packages.copy_to(&host);
+                        let fails = format!("! ({script}\n)");
+                        load::during(&host, &self.request(), Promise::NoGap, &fails, LIMIT);
+                    }
                     other => {
                         assert!(!other.starts_with("sh"), "nobody runs a block of {other:?}");
                         continue;
@@ -77,7 +83,10 @@ impl Start {
             }
         }
         assert!(first > Duration::ZERO, "the page has no section {FIRST_SECTION:?}");
-        assert!(first < FIRST_SECTION_MAX, "{suite}: from an empty directory to a host took {first:?}");
+        assert!(
+            first < FIRST_SECTION_MAX,
+            "{suite}: from an empty directory to a host took {first:?}"
+        );
         self.look_at(&host);
         lintian::expect_silent_of_us(&packages.copied());
         host
