@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::machine::Machine;
 use crate::support::load::Promise;
+use crate::support::machine::Machine;
 use crate::support::root::Suite;
 use crate::support::start::Start;
 

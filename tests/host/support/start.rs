@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use super::document::{self, Packages};
 use super::load::{self, Promise};
 use super::machine::Machine;
-use super::process::{self, Output};
+use super::process;
 use super::root::{self, Suite};
 use super::{sample, sandbox};
 use crate::common::lintian;
 
-/// "Five minutes" says what the first section of a page takes, builds and installation together.
+/// "Five minutes" says what the first section of a page takes, builds and installation together, on a machine that does nothing
+/// else: of a build counts the time of the processors where that is less than the clock's.
 const FIRST_SECTION: &str = "Five minutes";
 const FIRST_SECTION_MAX: Duration = Duration::from_secs(300);
 
@@ -55,8 +56,9 @@ impl Start {
             for (words, commands) in document::blocks(text) {
                 let script = format!("cd /root; set -ex\n{commands}");
                 let began = Instant::now();
+                let mut worked = Duration::MAX;
                 match words.as_str() {
-                    "sh build" => drop(builder.run(&commands)),
+                    "sh build" => worked = builder.run(&commands),
                     "sh host" => {
                         packages.copy_to(&host);
                         host.sh_within(&script, LIMIT).expect_ok();
@@ -76,9 +78,10 @@ impl Start {
                         continue;
                     }
                 }
-                eprintln!("{suite}: {heading}: {words}: {:.1} s", began.elapsed().as_secs_f64());
+                let took = began.elapsed();
+                eprintln!("{suite}: {heading}: {words}: {:.1} s", took.as_secs_f64());
                 if heading == FIRST_SECTION {
-                    first += began.elapsed();
+                    first += took.min(worked);
                 }
             }
         }
@@ -149,8 +152,10 @@ impl Builder {
         Builder { checkout, root }
     }
 
+    /// Runs them, and says how long processors worked for them.
     #[track_caller]
-    fn run(&self, commands: &str) -> Output {
+    fn run(&self, commands: &str) -> Duration {
+        let commands = &format!("{commands}\ntimes");
         let relpack = Path::new(env!("CARGO_BIN_EXE_relpack"));
         let mut command = match &self.root {
             None => {
@@ -185,8 +190,21 @@ impl Builder {
         command
             .env("DEBEMAIL", "ops@acme.example")
             .env("DEBFULLNAME", "Acme Ops");
-        process::run(command, commands, None, LIMIT).expect_ok()
+        let done = process::run(command, commands, None, LIMIT).expect_ok();
+        // Of its children, those of user space and those of the kernel.
+        let times = done.stdout.lines().next_back().unwrap_or_default();
+        times
+            .split(' ')
+            .map(|time| of_a_shell(time).unwrap_or_else(|| panic!("no time: {time:?}\n{done}")))
+            .sum()
     }
+}
+
+/// A time as `times` of a shell prints it, such as `1m2.340000s`.
+fn of_a_shell(time: &str) -> Option<Duration> {
+    let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
+    let seconds = 60.0 * minutes.parse::<f64>().ok()? + seconds.parse::<f64>().ok()?;
+    Some(Duration::from_secs_f64(seconds))
 }
 
 /// How clients of registries are told where they find them, by this machine's admin.
