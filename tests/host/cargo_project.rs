@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use cargo_deb::compress::{CompressConfig, Format};
-use cargo_deb::config::BuildOptions;
+use cargo_deb::config::{BuildOptions, DebugSymbolOptions};
 use cargo_deb::listener::NoOpListener;
 use cargo_deb::{CargoDeb, OutputPath};
 
@@ -114,12 +114,18 @@ fn built(dir: &Path, version: &str) -> PathBuf {
     artifact(&report.expect_ok()).0
 }
 
-/// The package as `cargo deb --no-build` makes it.
+/// The package as `cargo deb --no-build --no-strip` makes it.
 fn packed_by_cargo_deb(project: &Path) -> PathBuf {
     let out = project.join("cargo-deb");
     let packer = CargoDeb {
         options: BuildOptions {
             manifest_path: Some(&project.join("Cargo.toml")),
+            debug: DebugSymbolOptions {
+                generate_dbgsym_package: Some(false),
+                separate_debug_symbols: Some(false),
+                compress_debug_symbols: None,
+                strip_override: Some(false),
+            },
             ..BuildOptions::default()
         },
         no_build: true,
