@@ -276,6 +276,7 @@ fn proves(suite: Suite, program: &Program, files: fn(&Path, Suite)) {
     let m = Machine::boot_with(suite, program.packages);
     // As on a host that was installed and not unpacked.
     m.ok("echo \"127.0.0.1 localhost $(cat /proc/sys/kernel/hostname)\" >/etc/hosts");
+    m.put("/etc/resolv.conf", "nameserver 127.0.0.53\n");
     let repo = Repo::new(&m, Transport::File);
     repo.add(&m, &[&first]);
     m.ok("apt-get install -y -q acme");
