@@ -1,15 +1,74 @@
 //! A program that needs a shared library: the lock finds the library's package, and apt installs it with the application.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use crate::on_each_suite;
 use crate::support::app::relpack;
 use crate::support::repo::PlainDeb;
-use crate::support::{App, Host, Suite};
+use crate::support::{App, Host, Suite, expect_same, root};
 
-on_each_suite![rotated: apt_brings_what_the_lock_says];
+on_each_suite![from_outside_a_root_as_within; rotated: apt_brings_what_the_lock_says];
+
+/// Programs in C, C++ and Python of the suite itself, and what each of them is sure to need.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("usr/bin/curl", "libcurl4"),
+    ("usr/bin/apt-get", "libstdc++6 (>= "),
+    ("usr/bin/zstd", "libc6 (>= "),
+];
+
+/// Bound into the root, where it reads `/`: from there it can't see this machine.
+const WITHIN: &str = r#"
+mount -t tmpfs tmpfs "$ROOT/mnt"
+mkdir "$ROOT/mnt/app"
+touch "$ROOT/mnt/relpack"
+mount --bind "$RELPACK" "$ROOT/mnt/relpack"
+mount --bind "$APP" "$ROOT/mnt/app"
+exec chroot "$ROOT" /mnt/relpack lock -C /mnt/app
+"#;
+
+fn from_outside_a_root_as_within(suite: Suite) {
+    let temp = tempfile::tempdir().expect("make a temporary directory");
+    let root = root::cached(suite, &[]);
+    let dir = temp.path().join("app");
+    fs::create_dir_all(dir.join("build/bin")).expect("can be made");
+    for (program, _) in PROGRAMS {
+        let name = Path::new(program).file_name().expect("it has a name");
+        fs::copy(root.join(program), dir.join("build/bin").join(name)).expect("the root has it");
+    }
+    let report = dir.join("build/bin/report");
+    fs::write(&report, "#!/usr/bin/python3\n").expect("can be written");
+    fs::set_permissions(&report, fs::Permissions::from_mode(0o755)).expect("the mode can be set");
+    fs::write(
+        dir.join("relpack.toml"),
+        format!(
+            "[package]\nname = \"acme\"\nversion = \"1.0\"\ntarget = \"{suite}\"\nmaintainer = \"A <a@b.example>\"\n\
+             description = \"x\"\n[release]\nsource = \"build\"\n[units.\"acme.service\"]\nService.ExecStart = \"bin/zstd\"\n"
+        ),
+    )
+    .expect("can be written");
+    let lock = dir.join("relpack.lock");
+    let read = || fs::read_to_string(&lock).expect("the lock is written");
+
+    let at = dir.display().to_string();
+    relpack(&["lock", "-C", &at, "--root", &root.display().to_string()]).expect_ok();
+    let outside = read();
+    fs::remove_file(&lock).expect("it is there");
+    let within = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-exc", WITHIN])
+        .envs([("ROOT", root.as_os_str()), ("APP", dir.as_os_str())])
+        .env("RELPACK", env!("CARGO_BIN_EXE_relpack"))
+        .output()
+        .expect("unshare runs");
+    assert!(within.status.success(), "{}", String::from_utf8_lossy(&within.stderr));
+    expect_same(&read(), &outside, "the lock made within, and by --root from outside");
+    assert!(outside.contains(&format!("suite = \"{suite}\"")), "{outside}");
+    for needed in PROGRAMS.iter().map(|(_, needed)| needed).chain([&"python3"]) {
+        assert!(outside.contains(&format!("\"{needed}")), "no {needed}\n{outside}");
+    }
+}
 
 /// The library in two versions, the second with one more function.
 const LIBRARY: [(&str, &str); 2] = [

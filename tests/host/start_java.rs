@@ -1,6 +1,7 @@
 //! docs/start/java.md: WireMock, as it is published.
 
 use crate::on_each_suite;
+use crate::support::load::Promise;
 use crate::support::root::Suite;
 use crate::support::start::Start;
 
@@ -13,7 +14,7 @@ fn wiremock(suite: Suite) {
         host: &["default-jre-headless"],
         unit: "acme-mock.service",
         url: "http://127.0.0.1:8080/price",
-        gapless: false,
+        promise: Promise::Cuts,
     };
     start.follow_in_full(suite);
 }

@@ -1,6 +1,7 @@
 //! docs/start/node.md: Node-RED from the npm registry.
 
 use crate::on_each_suite;
+use crate::support::load::Promise;
 use crate::support::root::Suite;
 use crate::support::start::Start;
 
@@ -13,7 +14,7 @@ fn node_red(suite: Suite) {
         host: &["nodejs"],
         unit: "acme-flows.service",
         url: "http://127.0.0.1:1880/healthz",
-        gapless: false,
+        promise: Promise::Cuts,
     };
     start.follow_in_full(suite);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
+use crate::support::load::Promise;
 use crate::support::machine::Machine;
 use crate::support::root::Suite;
 use crate::support::start::Start;
@@ -16,7 +17,7 @@ fn wagtail(suite: Suite) {
         host: &[],
         unit: "acme-site.service",
         url: "http://127.0.0.1:8000/",
-        gapless: true,
+        promise: Promise::NoGap,
     };
     if let Some(host) = start.follow_in_full(suite) {
         the_worker_works(&host);

@@ -1,6 +1,7 @@
 //! docs/start/rust.md: doh-proxy from its crate, whose metadata for cargo-deb says how it is packed.
 
 use crate::on_each_suite;
+use crate::support::load::Promise;
 use crate::support::root::Suite;
 use crate::support::start::Start;
 
@@ -14,7 +15,7 @@ fn doh_proxy(suite: Suite) {
         host: &[],
         unit: "doh-proxy.service",
         url: "http://127.0.0.1:3000/.well-known/odohconfigs",
-        gapless: false,
+        promise: Promise::Cuts,
     };
     start.follow_in_full(suite);
 }

@@ -1,6 +1,7 @@
 //! docs/start/static.md: Swagger UI from the npm registry, by a small server and by nginx.
 
 use crate::on_each_suite;
+use crate::support::load::Promise;
 use crate::support::root::{self, Suite};
 use crate::support::start::Start;
 
@@ -13,7 +14,7 @@ fn swagger_ui(suite: Suite) {
         host: root::WEB,
         unit: "acme-reference.service",
         url: "http://127.0.0.1:8080/swagger-ui-bundle.js",
-        gapless: true,
+        promise: Promise::NoGap,
     };
     start.follow(suite);
 }

@@ -6,6 +6,10 @@ import socket
 import sqlite3
 import subprocess
 
+# Read once: by the workers that a reload starts.
+with open("/opt/acme/shared/data/greeting") as file:
+    GREETING = file.read()
+
 
 def application(environ, start_response):
     compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda a, b: 0)
@@ -17,4 +21,4 @@ def application(environ, start_response):
     with sqlite3.connect("/opt/acme/shared/data/db", timeout=30) as database:
         database.execute("insert into t values (1)")
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"all is well\n"]
+    return [f"all is {GREETING}".encode()]

@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::machine::Machine;
 
+/// The sections of a page, each with its heading; what stands before the first is none.
+pub fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let bodies = text.split("\n## ").skip(1);
+    bodies.map(|section| section.split_once('\n').unwrap_or((section, "")))
+}
+
 /// The fenced blocks of `text`, each with the words after its fence, such as `sh host`.
 pub fn blocks(text: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();

@@ -6,6 +6,7 @@ pub mod disk;
 pub mod document;
 pub mod faults;
 pub mod host;
+pub mod load;
 pub mod machine;
 pub mod process;
 pub mod repo;
