@@ -25,13 +25,16 @@ configure() {
 restore() {
     journal_load
     # Whoever holds the lock brings this version into order; dpkg's question is only whether it ever served.
-    if ! lock_held && ! lock_is_free && [ "$j_live_version" = "$version" ]; then exit 0; fi
+    if ! lock_held && ! lock_is_free && [ "$j_live_id" = "$id" ]; then exit 0; fi
     with_lock "$@"
     lock_note "postinst $1 of $name $version"
     journal_load
     if [ "$j_parked_version" = "$version" ]; then exit 0; fi
-    if [ "$j_live_version" != "$version" ] || ! release_kept "$j_live_id"; then
-        say "$name $version was never activated on this host, so it is not marked as installed"
+    # Two builds may have one version.
+    if [ "$j_live_id" != "$id" ] || ! release_kept "$j_live_id"; then
+        _what="$name $version"
+        [ "$j_live_version" != "$version" ] || _what="this build of $_what (release $id)"
+        say "$_what was never activated on this host, so it is not marked as installed"
         more "(hint: $name-release status; what serves is $name ${j_live_version:-nothing})"
         exit 1
     fi

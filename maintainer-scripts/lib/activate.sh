@@ -130,12 +130,19 @@ activation_deferred() {
     case $mode in
     live) daemon_reload ;;
     boot)
+        # Before others are queued, which need what these hold, and while systemd knows how to stop them.
+        if release_kept "$j_from_id"; then stop_booting "$j_from_id" "$1"; fi
         daemon_reload
-        for _u in $(units_startable "$1"); do
-            if [ -n "$not_started" ] || unit_masked "$_u" || ! unit_enabled "$_u"; then continue; fi
-            policy_allows "$_u" start || continue
+        for _u in $({ units_startable "$1"; wanted_units "$1"; } | awk '!seen[$0]++'); do
+            if [ -n "$not_started" ] || unit_masked "$_u"; then continue; fi
             _how=start
-            if was_running "$_u"; then _how=$(start_verb "$1" "$_u"); fi
+            if was_running "$_u"; then
+                # A static one, too: a socket has started it.
+                _how=$(start_verb "$1" "$_u")
+            elif ! unit_enabled "$_u"; then
+                continue
+            fi
+            policy_allows "$_u" start || continue
             case $_how in
             '') continue ;; # it is to go on
             start) ;;
@@ -153,12 +160,13 @@ serves_already() {
     [ "$1" = "$j_live_id" ] && [ "$(current_id)" = "$1" ] && [ -z "$j_touched" ] && [ ! -e "$state/restaged" ] && runs_only "$1"
 }
 
-# runs_only ID: no service still runs another release. A revert that failed half-way leaves that.
+# runs_only ID: no service still runs another release, but by an admin's choice, which no restart of the others would
+# change. A revert that failed half-way leaves that.
 runs_only() {
     for _u in $j_running; do
         [ "$(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy)" = servicerestart ] || continue
         _runs=$(unit_release "$_u")
-        [ -z "$_runs" ] || [ "$_runs" = "$1" ] || return 1
+        [ -z "$_runs" ] || [ "$_runs" = "$1" ] || left_alone "$_u" "$1" || return 1
     done
 }
 
@@ -266,7 +274,7 @@ activation_finish() {
         [ "$rc" = 0 ] || say "warning: the instances of $name could not all be brought in line (hint: $name-release status)"
     fi
     activation_note "$j_live_id" "$j_live_version" || say "warning: $state/activations could not be written (hint: df $state)"
-    keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept"
+    keep_deb "$j_live_version" "$j_live_id" || say "warning: the package of $j_live_version could not be kept (hint: df $state; then $(again "$j_live_version"))"
     pins_set "$j_live_version" "$_known" || say "warning: $pinfile could not be written: the next upgrade may bring $j_from_version back"
     history_add "$event" ok - || say "warning: $state/history could not be written (hint: df $state)"
     [ ! -e "$ducks" ] || rm -rf "$ducks" || say "warning: $ducks could not be removed (hint: rm -r $ducks)"

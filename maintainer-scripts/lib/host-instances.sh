@@ -52,12 +52,12 @@ host_begin() {
     if unit_enabled "$2" && { [ "$mode" != live ] || [ "$(unit_show "$2" ActiveState)" = active ]; }; then return 0; fi
     _lacks=$(host_lacks "$1" "$2")
     if [ -n "$_lacks" ]; then
-        say "warning: $2 is not started: it has no ${_lacks% } (hint: set it in $prefix/shared/env.$(instance_of "$2"), then: $(again "$version"))"
+        say "warning: $2 is not started: it has no ${_lacks% } (hint: set it in $prefix/shared/env.$(instance_of "$2"), then: $(again "$j_live_version"))"
         return 0
     fi
     _twin=$(host_twin "$1" "$2")
     if [ -n "$_twin" ]; then
-        say "warning: $2 is not started: it has the address of $_twin (hint: give it another in $prefix/shared/env.$(instance_of "$2"), then: $(again "$version"))"
+        say "warning: $2 is not started: it has the address of $_twin (hint: give it another in $prefix/shared/env.$(instance_of "$2"), then: $(again "$j_live_version"))"
         return 0
     fi
     # Where an admin had stopped it, it stays so.
@@ -69,7 +69,7 @@ host_begin() {
     if [ "$mode" != live ] || unit_masked "$2" || ! policy_allows "$2" start; then return 0; fi
     systemctl reset-failed "$2" 2>/dev/null || :
     if bounded systemctl start "$2" && gate "$1" "$2"; then return 0; fi
-    say "warning: $2, which $facts names, is not healthy, so it is stopped (hint: journalctl -u $2; then: $(again "$version"))"
+    say "warning: $2, which $facts names, is not healthy, so it is stopped (hint: journalctl -u $2; then: $(again "$j_live_version"))"
     # Else the next deploy would fail by it.
     host_end "$2"
     _ours=$(printf '%s' "$_ours" | grep -vxF "$(instance_of "$2")" || :)

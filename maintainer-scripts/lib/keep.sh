@@ -47,20 +47,34 @@ keep_deb() {
     fi
     [ -d "$state/debs" ] || mkdir "$state/debs" || return 1
     _kept=$state/debs/$(deb_name "$1" "$2")
-    {
+    _from=$({
         cat "$state/incoming" 2>/dev/null || :
         ls -d "$root/var/cache/apt/archives/${name}_$(printf '%s' "$1" | sed 's/:/%3a/g')_"*.deb 2>/dev/null || :
     } | while IFS= read -r _f; do
-        deb_is "$_f" "$1" "$2" || continue
-        rm -f "$_kept.new"
-        case $_f in
-        "$root"/var/cache/apt/archives/*) ln "$_f" "$_kept.new" 2>/dev/null || cp --reflink=auto "$_f" "$_kept.new" || break ;;
-        *) cp --reflink=auto "$_f" "$_kept.new" || break ;;
-        esac
-        sync "$_kept.new" && mv -f "$_kept.new" "$_kept"
-        break
-    done
-    rm -f "$state/incoming" "$_kept.new"
+        if deb_is "$_f" "$1" "$2"; then
+            printf '%s\n' "$_f"
+            break
+        fi
+    done)
+    _keeps=0
+    if [ -n "$_from" ]; then
+        deb_copy "$_from" "$_kept" || _keeps=1
+    elif systemd_runs; then
+        # Elsewhere an image is made, maybe of packages that lie outside of it.
+        _keeps=1
+    fi
+    rm -f "$state/incoming" "$_kept.new" || :
+    return "$_keeps"
+}
+
+# deb_copy FILE KEPT
+deb_copy() {
+    rm -f "$2.new" || return 1
+    case $1 in
+    "$root"/var/cache/apt/archives/*) ln "$1" "$2.new" 2>/dev/null || cp --reflink=auto "$1" "$2.new" || return 1 ;;
+    *) cp --reflink=auto "$1" "$2.new" || return 1 ;;
+    esac
+    sync "$2.new" && mv -f "$2.new" "$2"
 }
 
 # deb_is FILE VERSION ID: by its control part alone.

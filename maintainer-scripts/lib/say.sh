@@ -26,7 +26,8 @@ now_fine() {
 # A newly created or renamed name is durable once its directory is.
 durable() { sync "$@" || { say "cannot sync $*"; return 1; }; }
 
-write_all() { if [ $# -gt 2 ]; then printf '%s\n' "$3"; else cat; fi >"$_new"; }
+# By cat: the shell's own printf calls any error "I/O error", also a full disk.
+write_all() { if [ $# -gt 2 ]; then printf '%s\n' "$3" | cat; else cat; fi >"$_new"; }
 
 # write_file PATH MODE [TEXT]: the text, or else stdin, becomes PATH, whole or not at all.
 write_file() {

@@ -130,9 +130,8 @@ stage_link() {
     # manifest has to go because it would be written into the old release's own file.
     cp -al "$base/releases/$from/." "$part"
     {
-        echo ./.relpack/manifest
         comm -23 "$work/have" "$work/want" | cut -c 68-
-        awk -F '\t' '/^#l\t/ { print $2 }' "$base/releases/$from/.relpack/manifest"
+        awk -F '\t' 'BEGIN { print "./.relpack/manifest" } /^#l\t/ { print $2 }' "$base/releases/$from/.relpack/manifest"
     } >"$work/gone"
     (cd "$part" && xargs -r -d '\n' rm -f -- <"$work/gone")
     manifest_dirs "$base/releases/$from/.relpack/manifest" >"$work/old-dirs"

@@ -178,16 +178,28 @@ start_allowed() {
     unit_pinned "$1" "$j_to_id"
 }
 
-# unit_pinned UNIT ID: a text that the admin has put into /etc names the release that it was copied from.
+# unit_pinned UNIT ID
 unit_pinned() {
-    _text=/etc/systemd/system/$1
-    [ -f "$_text" ] && [ ! -L "$_text" ] || return 0
-    _named=$(grep -oE "^BindReadOnlyPaths=$prefix/releases/[0-9a-f]{40}:" "$_text" | tail -n 1)
-    _named=${_named##*/}
-    if [ -n "$_named" ] && [ "${_named%:}" != "$2" ]; then
-        say "$1 is replaced by $_text, which names release ${_named%:}: that one runs, not the new one"
+    _named=$(pinned_release "$1")
+    if [ -n "$_named" ] && [ "$_named" != "$2" ]; then
+        say "$1 is replaced by /etc/systemd/system/$1, which names release $_named: that one runs, not the new one"
         more "(hint: write $prefix/current in its BindReadOnlyPaths=, or go back to the package's text: systemctl revert $1)"
     fi
+}
+
+# pinned_release UNIT: a text that the admin has put into /etc names the release that it was copied from.
+pinned_release() {
+    _text=/etc/systemd/system/$1
+    if [ ! -f "$_text" ] || [ -L "$_text" ]; then return 0; fi
+    _named=$(grep -oE "^BindReadOnlyPaths=$prefix/releases/[0-9a-f]{40}:" "$_text" | tail -n 1)
+    _named=${_named##*/}
+    printf '%s\n' "${_named%:}"
+}
+
+# left_alone UNIT ID: whether it is an admin's choice that it does not run that release.
+left_alone() {
+    ! unit_masked "$1" && policy_allows "$1" restart || return 0
+    case $(pinned_release "$1") in '' | "$2") return 1 ;; esac
 }
 
 # start_verb ID UNIT: what happens to a unit that is meant to run.

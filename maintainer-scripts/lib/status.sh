@@ -85,12 +85,37 @@ problems() {
     units_of "$1" | while IFS= read -r _u; do
         unit_show_all "$_u"
         [ "$u_state" != failed ] || echo "$_u has failed (hint: journalctl -u $_u)"
-        _runs=$(unit_release "$_u")
-        if [ -n "$_runs" ] && [ "$_runs" != "$1" ] && ! is_idle "$_u" && [ "$(unit_setting "$1" "$_u" policy)" = restart ]; then
+        if runs_other "$1" "$_u" && [ -z "$(choice "$1" "$_u")" ]; then
             echo "$_u runs release $_runs, not the live one (hint: systemctl restart $_u)"
         fi
     done
     if [ -e "$state/pending-migration" ]; then echo "the migration waits for the first start of a service (hint: systemctl start $(main_unit "$1"))"; fi
+}
+
+# runs_other LIVE UNIT: it runs another release than it should, which is in _runs.
+runs_other() {
+    _runs=$(unit_release "$2")
+    [ -n "$_runs" ] && [ "$_runs" != "$1" ] && ! is_idle "$2" && [ "$(unit_setting "$1" "$2" policy)" = restart ]
+}
+
+# choice LIVE UNIT: why systemd would not start the live release of it: an admin has said so of this very unit.
+choice() {
+    if unit_masked "$2"; then
+        echo "$2 is masked and runs release $_runs, not the live one (hint: systemctl unmask $2, then: systemctl restart $2)"
+        return
+    fi
+    case $(pinned_release "$2") in
+    '' | "$1") ;;
+    *) echo "$2 is replaced by /etc/systemd/system/$2 and runs release $_runs, not the live one (hint: write $prefix/current in its BindReadOnlyPaths=, or systemctl revert $2; then: systemctl restart $2)" ;;
+    esac
+}
+
+# choices LIVE: one a line. They need nobody: an admin knows of them, and they last for as long as that is wanted.
+choices() {
+    systemd_runs || return 0
+    units_of "$1" | while IFS= read -r _u; do
+        if runs_other "$1" "$_u"; then choice "$1" "$_u"; fi
+    done
 }
 
 status() {
@@ -98,6 +123,8 @@ status() {
     journal_load
     _live=$(current_id)
     _problems=$(problems "$_live")
+    _choices=
+    if release_kept "$_live"; then _choices=$(choices "$_live"); fi
     if [ "${1:-}" = --json ]; then status_json; else status_text; fi
     [ -z "$_problems" ] || exit 1
 }
@@ -121,6 +148,10 @@ status_text() {
         done
         echo 'kept:'
         kept_table
+    fi
+    if [ -n "$_choices" ]; then
+        echo 'left alone:'
+        printf '%s\n' "$_choices" | sed 's/^/  /'
     fi
     if [ -n "$_problems" ]; then
         echo 'needs attention:'
@@ -151,6 +182,8 @@ status_json() {
     pins | json_list
     printf ',"problems":'
     printf '%s\n' "$_problems" | json_list
+    printf ',"left_alone":'
+    printf '%s\n' "$_choices" | json_list
     printf ',"units":['
     if release_kept "$_live"; then
         _sep=

@@ -12,7 +12,7 @@ stop_dropped() {
     fi
     for _u in $(units_dropped "$1" "$2" | unit_instances) $(units_dropped "$1" "$2" | grep '@[.]' || :); do
         if [ "$mode" != live ]; then
-            : # it ends with this boot
+            : # it ends with this boot, or stop_booting has told it to stop
         elif is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then
             : # it runs to its end
         elif policy_allows "$_u" stop; then
@@ -47,6 +47,20 @@ stop_first() {
     [ -z "$_triggers" ] || bounded systemctl stop $_triggers
     # shellcheck disable=SC2086
     [ -z "$_services" ] || bounded systemctl stop $_services
+}
+
+# stop_booting FROM TO: the same while the host comes up, and what the new release no longer has: it may be queued as well.
+stop_booting() {
+    attempt stop_first "$1" "$2"
+    [ "$rc" = 0 ] || say "warning: what $j_to_version replaces could not all be stopped (hint: $name-release status)"
+    for _u in $(units_dropped "$1" "$2" | unit_instances); do
+        if is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then continue; fi
+        if policy_allows "$_u" stop; then
+            systemctl --no-block stop "$_u" 2>/dev/null || :
+        else
+            say "$_u is no longer part of $name, and still runs: policy-rc.d forbids to stop it (hint: systemctl stop $_u)"
+        fi
+    done
 }
 
 # nobody_waits ID UNIT: it may drain for longer than anybody wants to wait.

@@ -3,28 +3,16 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
+use crate::support::app::Built;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
 
 on_each_suite![
     rotated:
     every_choice_survives,
     starts_are_forbidden_and_migrations_too,
+    a_stopped_service_is_upgraded_around,
+    an_edited_file_stays,
 ];
-
-/// What does not depend on the suite.
-mod once {
-    use crate::support::Suite;
-
-    #[test]
-    fn a_stopped_service_is_upgraded_around() {
-        super::a_stopped_service_is_upgraded_around(Suite::Bookworm);
-    }
-
-    #[test]
-    fn an_edited_file_stays() {
-        super::an_edited_file_stays(Suite::Trixie);
-    }
-}
 
 /// A file of the build that a service of this name runs for ever.
 const WORK: &str = "#!/bin/sh\nexec sleep infinity\n";
@@ -50,7 +38,7 @@ fn app(version: &str) -> App {
     for name in ["acme-off", "acme-idle", "acme-masked", "acme-veiled"] {
         app = app.extra(&worker(&format!("{name}.service"), still));
     }
-    for name in ["acme-busy", "acme-own"] {
+    for name in ["acme-busy", "acme-own", "acme-forbidden"] {
         app = app.extra(&worker(&format!("{name}.service"), "bin/work"));
     }
     app
@@ -79,6 +67,34 @@ fn expect_choices(host: &Host, busy: u64, body: &str) {
     m.ok(&format!("tr '\\0' '\\n' </proc/{pid}/environ | grep -qx OWN=yes"));
 }
 
+/// What runs the release `old` by an admin's choice of that unit needs nobody; what policy-rc.d forbids does, where `forbidden`.
+#[track_caller]
+fn expect_status(host: &Host, old: &Built, forbidden: bool) {
+    let said = host.m.sh("acme-release status");
+    assert_eq!(said.succeeded(), !forbidden, "{said}");
+    let id = &old.release_id;
+    let chosen = format!(
+        "left alone:\n  \
+         acme-busy.service is masked and runs release {id}, not the live one (hint: systemctl unmask acme-busy.service, then: systemctl restart acme-busy.service)\n  \
+         acme-own.service is replaced by /etc/systemd/system/acme-own.service and runs release {id}, not the live one (hint: write /opt/acme/current in its BindReadOnlyPaths=, or systemctl revert acme-own.service; then: systemctl restart acme-own.service)\n"
+    );
+    let attention = if forbidden {
+        format!(
+            "needs attention:\n  acme-forbidden.service runs release {id}, not the live one (hint: systemctl restart acme-forbidden.service)\n"
+        )
+    } else {
+        String::new()
+    };
+    assert!(said.stdout.ends_with(&format!("{chosen}{attention}")), "{said}");
+    let status = host.status();
+    let count = |key: &str| status[key].as_array().map(Vec::len);
+    assert_eq!(
+        (count("left_alone"), count("problems")),
+        (Some(2), Some(usize::from(forbidden))),
+        "{status}"
+    );
+}
+
 fn every_choice_survives(suite: Suite) {
     let mut host = Host::boot(suite);
     let one = host.deploy(&app("1.0"));
@@ -96,6 +112,11 @@ fn every_choice_survives(suite: Suite) {
     m.ok("systemctl daemon-reload && systemctl restart acme.service acme-own");
     let busy = host.pid("acme-busy");
     expect_choices(&host, busy, "1.0");
+    m.put(
+        "/usr/sbin/policy-rc.d",
+        "#!/bin/sh\n[ \"$1\" != acme-forbidden.service ] || exit 101\n",
+    );
+    m.ok("chmod +x /usr/sbin/policy-rc.d");
 
     let two = host.publish(&[app("2.0")]).remove(0);
     let said = host.install("2.0").expect_ok();
@@ -106,12 +127,27 @@ fn every_choice_survives(suite: Suite) {
     host.expect_dpkg("2.0");
     // The text is the admin's, so it goes on naming the release from which it was copied; that one is never pruned.
     assert_eq!(code(&host, "acme-own"), "1.0");
+    // What such a choice keeps on another release is no reason to restart everything else.
+    assert_eq!(code(&host, "acme-forbidden"), "1.0");
+    let pids = || ["acme.service", "acme-own", "acme-forbidden"].map(|unit| host.pid(unit));
+    let before = pids();
+    host.m.ok("apt-get install -y -q --reinstall acme=2.0");
+    assert_eq!(pids(), before, "a reinstallation restarted what runs");
+    expect_status(&host, &one, true);
+    m.ok("rm /usr/sbin/policy-rc.d && systemctl restart acme-forbidden");
+    expect_status(&host, &one, false);
 
     host.publish(&[app("3.0").behaviour(Behaviour::ExitAtOnce)]);
+    let starts = || {
+        m.ok("journalctl -q --no-pager -b -o cat -u acme.service | grep -cx 'serving 2.0'")
+            .stdout
+    };
+    assert_eq!(starts().trim(), "1");
     host.install("3.0").expect_failure();
     expect_choices(&host, busy, "2.0");
     host.expect_healed("2.0");
     expect_choices(&host, busy, "2.0");
+    assert_eq!(starts().trim(), "2", "once by the revert, and not by the healing");
 
     for version in ["4.0", "5.0", "6.0"] {
         host.deploy(&app(version).release_line("keep = 2"));
@@ -240,6 +276,8 @@ fn an_edited_file_stays(suite: Suite) {
         texts(),
         ["edited.ini:one", "ours.ini:one", "plain.ini:one", "removed.ini:one"]
     );
+    // dpkg asks about its own conffiles, and so must know of none.
+    m.ok("! dpkg-query --control-list acme | grep -x conffiles && [ -z \"$(dpkg-query -W -f '${Conffiles}' acme)\" ]");
     let modes = m.ok("stat -c '%a %U %G' /etc/acme/plain.ini /etc/acme/removed.ini");
     assert_eq!(modes.text(), "644 root acme\n640 root acme");
     m.ok("cd /etc/acme && echo mine >edited.ini && echo mine >ours.ini && rm removed.ini");

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::on_each_suite;
 use crate::support::sample;
+use crate::support::sweep::{Point, Tally, caught};
 use crate::support::{App, Host, Machine, Migration, Suite};
 
 on_each_suite![between_unpack_and_configure; rotated: sweep_over_an_upgrade];
@@ -31,53 +32,65 @@ fn sweep_over_an_upgrade(suite: Suite) {
     let over = if sample::full() { 1.1 } else { 1.6 };
     let mut seen_old = 0;
     let mut finished_by = [0; WAYS.len()];
+    let mut tally = Tally::default();
     for point in 0..points {
         let (old, new) = (point + 2, point + 3);
         let at = whole.mul_f64(over * (f64::from(point) + 0.5) / f64::from(points));
-        let crash = point % 5 == 4;
-        kill_at(&mut host.m, &body(new), point, at, crash);
-        // Else what is killed below would be a release on trial.
-        host.resumed();
-        let dpkg = host.dpkg();
-        let answer = host.answers();
-        let context = format!(
-            "killed {:.2} s into the upgrade {old} → {new}, dpkg says {dpkg:?}",
-            at.as_secs_f64()
-        );
-        belong_together(&host, &built, old, new, &context);
-        seen_old += u32::from(answer.code == body(old));
+        let result = caught(|| {
+            let crash = point % 5 == 4;
+            kill_at(&mut host.m, &body(new), point, at, crash);
+            // Else what is killed below would be a release on trial.
+            host.resumed();
+            let dpkg = host.dpkg();
+            let answer = host.answers();
+            let context = format!(
+                "killed {:.2} s into the upgrade {old} → {new}, dpkg says {dpkg:?}",
+                at.as_secs_f64()
+            );
+            belong_together(&host, &built, old, new, &context);
+            seen_old += u32::from(answer.code == body(old));
 
-        // A restart by systemd at this point, too.
-        let victim = host.answers().pid;
-        host.m.ok(&format!("kill -KILL {victim}"));
-        host.m
-            .wait_for(&format!("! [ -d /proc/{victim} ]"), Duration::from_secs(5));
-        belong_together(
-            &host,
-            &built,
-            old,
-            new,
-            &format!("{context}, then its main process killed"),
-        );
+            // A restart by systemd at this point, too.
+            let victim = host.answers().pid;
+            host.m.ok(&format!("kill -KILL {victim}"));
+            host.m
+                .wait_for(&format!("! [ -d /proc/{victim} ]"), Duration::from_secs(5));
+            belong_together(
+                &host,
+                &built,
+                old,
+                new,
+                &format!("{context}, then its main process killed"),
+            );
 
-        finished_by[finish(&host, &body(new), &context)] += 1;
-        host.all_well(&built[new as usize - 1], &body(new));
-        let lines = host.migrations();
-        let ends = lines
-            .iter()
-            .filter(|line| **line == format!("end {}", body(new)))
-            .count();
-        assert_eq!(
-            ends, 1,
-            "{context}: the migration of {new} ended {ends} times: {lines:?}"
-        );
-        let partial = host.m.ok("find /opt/acme/releases /opt/acme -maxdepth 1 -name '.*'");
-        assert_eq!(partial.text(), "", "{context}: left behind\n{partial}");
+            finished_by[finish(&host, &body(new), &context)] += 1;
+            host.all_well(&built[new as usize - 1], &body(new));
+            let lines = host.migrations();
+            let ends = lines
+                .iter()
+                .filter(|line| **line == format!("end {}", body(new)))
+                .count();
+            assert_eq!(
+                ends, 1,
+                "{context}: the migration of {new} ended {ends} times: {lines:?}"
+            );
+            let partial = host.m.ok("find /opt/acme/releases /opt/acme -maxdepth 1 -name '.*'");
+            assert_eq!(partial.text(), "", "{context}: left behind\n{partial}");
+        });
+        if result.is_err() {
+            host.begin_anew(&body(new));
+        }
+        let named = Point {
+            number: point as usize + 1,
+            call: format!("{:.2} s into the upgrade {old} → {new}", at.as_secs_f64()),
+        };
+        tally.add(&named, result);
     }
     eprintln!("{suite}: of {points} points the old release served at {seen_old}");
     for (way, count) in WAYS.iter().zip(finished_by) {
         eprintln!("{suite}: {count} were finished by {way}");
     }
+    tally.expect(&format!("{suite}: kills spread over an upgrade"), points as usize);
     assert!(
         seen_old > 0 && seen_old < points,
         "the points do not lie on both sides of the switch"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::app::Built;
-use crate::support::root::say;
+use crate::support::sweep::{Point, Tally, caught};
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
 
 on_each_suite![rotated: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host];
@@ -167,17 +167,23 @@ fn a_boot_in_every_state(suite: Suite) {
     host.repo.add(&host.m, &paths);
     host.install("1.0").expect_ok();
     let mut serving = &built[0];
-    for (state, next) in states.iter().zip(&built[1..]) {
+    let mut tally = Tally::default();
+    for (number, (state, next)) in (1..).zip(states.iter().zip(&built[1..])) {
         eprintln!("{suite}: {state:?} at {} → {}", serving.version, next.version);
-        serving = boot_in(&mut host, *state, serving, next);
+        let result = caught(|| boot_in(&mut host, *state, serving, next));
+        if let Ok(serves) = result {
+            serving = serves;
+        } else {
+            host.begin_anew(&serving.version);
+        }
+        let call = format!("{state:?}");
+        tally.add(&Point { number, call }, result.map(drop));
     }
-    say(&format!(
-        "{suite}: a boot in every state: held {} of {} (of {} that there are)",
-        states.len(),
-        states.len(),
-        all.len()
-    ));
-    assert!(states.len() >= if sample::full() { all.len() } else { STATES_SAMPLED });
+    let floor = if sample::full() { all.len() } else { STATES_SAMPLED };
+    tally.expect(
+        &format!("{suite}: a boot in every state (of {} that there are)", all.len()),
+        floor,
+    );
 }
 
 /// Goes through one state; returns the release that serves in the end.
@@ -398,11 +404,13 @@ fn a_crash_in_every_window(suite: Suite) {
     let with_worker =
         |app: App| app.extra("[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n");
     let host = Host::boot(suite);
-    let one = host.deploy(&with_worker(app("1.0")));
+    let one = with_worker(app("1.0")).build().with_points();
     let two = with_worker(app("2.0")).build().with_points();
     let three = with_worker(bad("3.0")).build().with_points();
-    host.repo.add(&host.m, &[two.path(), three.path()]);
+    host.repo.add(&host.m, &[one.path(), two.path(), three.path()]);
+    host.install("1.0").expect_ok();
     host.all_well(&one, "1.0");
+    let mut tally = Tally::default();
 
     // At each point: what a restart by systemd brings up, without and with somebody's daemon-reload before it.
     let upgrade = [
@@ -412,7 +420,7 @@ fn a_crash_in_every_window(suite: Suite) {
         ("reloaded", "2.0", "2.0"),
     ];
     let apt = host.m.spawn("apt-get install -y -q acme=2.0");
-    crash_at(&host, &upgrade, &[&one, &two]);
+    crash_at(&host, &upgrade, &[&one, &two], &mut tally);
     apt.wait(Duration::from_secs(60)).expect_ok();
     host.all_well(&two, "2.0");
 
@@ -422,33 +430,61 @@ fn a_crash_in_every_window(suite: Suite) {
         ("revert-reloaded", "2.0", "2.0"),
     ];
     let apt = host.m.spawn("apt-get install -y -q acme=3.0");
-    crash_at(&host, &revert, &[&two, &three]);
+    crash_at(&host, &revert, &[&two, &three], &mut tally);
     apt.wait(Duration::from_secs(60))
         .expect_failure()
         .expect_says("acme 2.0 serves");
     host.serves("2.0");
     host.expect_healed("2.0");
     host.all_well(&two, "2.0");
+
+    // By command, and by apt, which has unpacked the earlier version's files before.
+    let back = [
+        ("before-prepare", "2.0", "2.0"),
+        ("after-switch", "2.0", "2.0"),
+        ("switched", "2.0", "1.0"),
+        ("reloaded", "1.0", "1.0"),
+    ];
+    for command in [
+        "acme-release rollback",
+        "apt-get install -y -q --allow-downgrades acme=1.0",
+    ] {
+        host.install("2.0").expect_ok();
+        host.all_well(&two, "2.0");
+        let going_back = host.m.spawn(command);
+        crash_at(&host, &back, &[&one, &two], &mut tally);
+        going_back.wait(Duration::from_secs(60)).expect_ok();
+        host.expect_healed("1.0");
+        host.all_well(&one, "1.0");
+    }
+    let windows = upgrade.len() + revert.len() + 2 * back.len();
+    tally.expect(&format!("{suite}: a crash in every window"), windows);
 }
 
-fn crash_at(host: &Host, windows: &[(&str, &str, &str)], known: &[&Built]) {
+fn crash_at(host: &Host, windows: &[(&str, &str, &str)], known: &[&Built], tally: &mut Tally) {
+    host.m.ok("rm -rf /run/relpack-faults");
     for (point, _, _) in windows {
         faults::arm(&host.m, point, faults::HOLD);
     }
-    for (point, as_it_is, reloaded) in windows {
-        faults::hit(&host.m, point);
-        for (before, expected) in [("true", as_it_is), ("systemctl daemon-reload", reloaded)] {
-            let context = format!("at {point}, after `{before}` and a crash");
-            host.m.ok(before);
-            let pid = host.answers().pid;
-            // Else the many crashes use up the start limit.
-            host.m
-                .ok(&format!("systemctl reset-failed acme.service && kill -KILL {pid}"));
-            host.m
-                .wait_for(&format!("! [ -d /proc/{pid} ]"), Duration::from_secs(5));
-            let answer = host.whole(known, &context);
-            assert_eq!(answer.code, **expected, "{context}");
-        }
-        faults::release(&host.m, point);
+    for (number, window) in (1..).zip(windows) {
+        let call = format!("{window:?}");
+        tally.add(&Point { number, call }, caught(|| crash_in(host, *window, known)));
+        faults::release(&host.m, window.0);
+    }
+}
+
+fn crash_in(host: &Host, (point, as_it_is, reloaded): (&str, &str, &str), known: &[&Built]) {
+    faults::hit(&host.m, point);
+    for (before, expected) in [("true", as_it_is), ("systemctl daemon-reload", reloaded)] {
+        let context = format!("at {point}, after `{before}` and a crash");
+        host.m.ok(before);
+        let pid = host.answers().pid;
+        // Else the many crashes use up the start limit.
+        host.m
+            .ok(&format!("systemctl reset-failed acme.service && kill -KILL {pid}"));
+        host.m
+            .wait_for(&format!("! [ -d /proc/{pid} ]"), Duration::from_secs(5));
+        let answer = host.whole(known, &context);
+        assert_eq!(answer.code, expected, "{context}");
     }
 }

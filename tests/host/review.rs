@@ -231,11 +231,27 @@ fn two_builds_of_one_version(suite: Suite) {
         "! systemctl -q is-active relpack-heal-acme.service",
         Duration::from_secs(60),
     );
-    let answer = host.all_well(&second, "B");
+    host.all_well(&second, "B");
     m.ok(&format!(
         "dpkg -L acme | grep -q /payload/{}.manifest",
         second.release_id
     ));
+
+    // Nor, where nothing can heal it, when dpkg goes back to it from a version that it could not unpack.
+    m.ok("systemctl mask --runtime -q relpack-heal-acme.service");
+    m.sh("dpkg -i /root/third.deb").expect_failure();
+    let answer = host.serves("B");
+    m.ok("dpkg-deb -R /srv/apt/acme_2.0_all.deb /root/veto && printf '#!/bin/sh\\nexit 1\\n' >/root/veto/DEBIAN/preinst && \
+          dpkg-deb -b /root/veto /root/veto.deb");
+    m.sh("dpkg -i /root/veto.deb")
+        .expect_failure()
+        .expect_says("this build of acme 1.0 (release ")
+        .expect_says("was never activated on this host");
+    assert_eq!(host.dpkg(), "iU  1.0");
+    m.ok("systemctl unmask --runtime -q relpack-heal-acme.service");
+    assert_eq!(host.serves("B").pid, answer.pid);
+    m.ok("dpkg -i /srv/apt/acme_1.0_all.deb");
+    assert_eq!(host.all_well(&second, "B").pid, answer.pid);
 
     // A person's command in the service's world takes nothing of that world along when it ends.
     m.ok("acme-release exec /usr/bin/test -e /run/acme/mark && [ -e /run/acme/mark ]");

@@ -140,6 +140,22 @@ fn a_host_names_instances(suite: Suite) {
     r.m.sh("systemctl is-active acme@fourth.service").expect_failure();
     r.m.sh("systemctl is-enabled acme@fourth.service").expect_failure();
     r.m.ok("acme-release status && ! systemctl -q is-enabled acme@twice.service && ! systemctl -q is-enabled acme@bad.service");
+    // Back by command, the hints don't undo that.
+    facts("instances=third twice bad lacking\n");
+    let back = r.m.ok("acme-release rollback");
+    for says in [
+        "env.lacking, then: ",
+        "env.twice, then: ",
+        "journalctl -u acme@bad.service; then: ",
+    ] {
+        assert!(
+            back.both()
+                .contains(&format!("{says}apt-get install --reinstall acme=2.0)")),
+            "{back}"
+        );
+    }
+    r.healed("2.0");
+    r.m.ok("apt-get install -y -q acme=3.0");
     // What the admin disabled stays so, also across a removal.
     r.m.ok("systemctl disable -q --now acme@green.service && apt-get remove -y -q acme");
     r.m.ok("! ls /etc/systemd/system/*/acme* && apt-get install -y -q acme=3.0");

@@ -166,6 +166,19 @@ impl Host {
         answer
     }
 
+    /// After a point that did not hold: nothing is left of it, and the next one begins with this version.
+    #[track_caller]
+    pub fn begin_anew(&mut self, version: &str) {
+        if !self.m.is_running() {
+            self.m.start();
+        }
+        self.m
+            .sh("rm -rf /run/relpack-faults; systemctl kill -s KILL 'interrupted.scope' 'up*.scope'; \
+             systemctl stop relpack-heal-acme.service relpack-resume-acme.service; systemctl unmask relpack-resume-acme.service; \
+             dpkg --purge --force-all acme; apt-get install -y -q -f; rm -rf /opt/acme /var/lib/relpack /usr/lib/relpack");
+        self.install(version).expect_ok();
+    }
+
     /// The whole picture after an activation has ended well: code and unit of `body` serve, dpkg and
     /// `acme-release status` say the same, nothing has failed, nothing stands in for a delivered unit.
     #[track_caller]

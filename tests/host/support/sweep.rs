@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::app::Answer;
@@ -182,6 +183,17 @@ pub fn look(m: &Machine, how: &str) -> Look {
         }
     }
     look
+}
+
+/// Runs a point that panics where it does not hold; the panic's text is what was wrong.
+pub fn caught<T>(point: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(point)).map_err(|panic| match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => match panic.downcast::<&str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(_) => "it panicked without a text".to_owned(),
+        },
+    })
 }
 
 /// How many points held, and what was wrong at the others.
