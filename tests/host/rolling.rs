@@ -92,6 +92,18 @@ fn rolling_drops_nothing(suite: Suite) {
         let load = r.under_load("apt-get install -y -q acme=2.0", false);
         both_served(&load);
         r.not_slower(&load);
+        // `current` moves last.
+        let one = |name: &str| {
+            [
+                "nginx".to_owned(),
+                format!("link {name}"),
+                format!("process acme@{name}.service"),
+                "nginx".to_owned(),
+            ]
+        };
+        let order = [one("blue"), one("green")].concat();
+        let order: Vec<&str> = order.iter().map(String::as_str).chain(["current"]).collect();
+        r.busy_at(&load, &order);
         r.settled("2.0");
         r.not_slower(&r.under_load("apt-get install -y -q --allow-downgrades acme=1.0", false));
         r.settled("1.0");
@@ -158,6 +170,16 @@ fn admins_instances_take_part(suite: Suite) {
         "grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && readlink /opt/acme/instances/third",
     );
     r.m.ok("acme-release status");
+    // The last one to change is sick: they all go back.
+    r.publish("3.0", "never-healthy-3002");
+    r.m.sh(&install("3.0"))
+        .expect_failure()
+        .expect_says("acme@third.service did not become healthy");
+    r.healed("2.0");
+    assert_eq!(r.instances(), "2.0 2.0");
+    let third = "curl -sS http://127.0.0.1:3002/ | cut -d ' ' -f 1";
+    assert_eq!(r.m.ok(third).text(), "2.0");
+    r.m.ok("grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && acme-release status");
     r.m.ok("apt-get purge -y -q acme && systemctl is-active nginx");
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
 }
@@ -234,10 +256,20 @@ fn strategies_change(suite: Suite) {
 
     // One instance more, and the way back, where its address is known no longer.
     let third = "[instances.third]\nEnvironment.PORT = \"3002\"\n";
-    let more = r
-        .config_with("5.0", ROLLING)
-        .replace("[deploy]", &format!("{third}[deploy]"));
-    r.add(&r.build_of("5.0", &more, &[("behaviour", "serve")]));
+    let one_more = |version: &str, rest: &str| {
+        let config = r.config_with(version, ROLLING);
+        let config = config.replace("[deploy]", &format!("{rest}{third}[deploy]"));
+        r.add(&r.build_of(version, &config, &[("behaviour", "serve")]));
+    };
+    // By a worker that does not get healthy, after all instances have.
+    let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n\
+                  X-Relpack.Health = \"exec:/usr/bin/test -e never\"\n";
+    one_more("4.1", worker);
+    r.under_load(&install("4.1"), true);
+    r.healed("3.0");
+    r.settled("3.0");
+    r.m.ok("! systemctl -q is-active acme@third");
+    one_more("5.0", "");
     run(&install("5.0"), false);
     r.m.ok("grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && systemctl -q is-active acme@third");
     run("acme-release rollback", false);
@@ -297,6 +329,8 @@ fn blue_green_drops_nothing(suite: Suite) {
         let load = r.under_load("apt-get install -y -q acme=2.0", false);
         both_served(&load);
         r.not_slower(&load);
+        // `current` moves last.
+        r.busy_at(&load, &["link green", "process acme@green.service", "nginx", "current"]);
         assert_eq!(r.one_serves("2.0"), "green");
         r.not_slower(&r.under_load("apt-get install -y -q --allow-downgrades acme=1.0", false));
         assert_eq!(r.one_serves("1.0"), "blue");

@@ -44,6 +44,7 @@ fn a_socket_listens_through_everything(suite: Suite) {
     socketed(&r, "2.0", "serve", "");
     let upgrade = load("apt-get install -y -q acme=2.0", false);
     assert!(upgrade["codes"]["2.0"].as_u64() > Some(10), "{upgrade}");
+    r.busy_at(&upgrade, &["current", "process acme.service"]);
     serves("2.0");
     load("apt-get install -y -q --allow-downgrades acme=1.0", false);
     serves("1.0");
@@ -148,6 +149,13 @@ fn a_websocket_lives_until_the_drain(suite: Suite) {
     // New requests go to the new one, while the old one still has its listener, and apt is done.
     assert_eq!((old, new), ("active", "2.0"), "{upgrade}");
     let returned: f64 = returned.parse().expect("a time");
+    // What is activated meanwhile leaves that drain alone.
+    let again = r.m.ok(
+        "apt-get install -y -q --reinstall acme=2.0 && systemctl is-active acme@blue.service && \
+         systemctl show -p ActiveState --value relpack-drain-acme.service",
+    );
+    assert!(again.text().ends_with("active\nactive"), "{again}");
+    assert!(!again.both().contains("was left running"), "{again}");
     r.m.wait_for("grep -q ended /run/ticks", Duration::from_secs(20));
     listener.wait(Duration::from_secs(5));
     let ticks = r.m.read("/run/ticks");
