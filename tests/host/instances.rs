@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::site::{Site, install};
+use crate::support::site::{PORT, Site, install};
 use crate::support::{Suite, sample};
 
 on_each_suite![
     rotated:
     a_port_is_edited,
     a_canary_tells_what_its_command_said,
+    a_drainer_keeps_nobody_waiting,
     an_instance_beside_the_colours,
     nginx_fails_for_a_moment,
 ];
@@ -103,6 +104,43 @@ fn a_canary_tells_what_its_command_said(suite: Suite) {
         .expect_says("the check of acme@blue.service failed: bin/smoke: 3000 is sick");
     r.healed("2.0");
     r.settled("2.0");
+}
+
+/// Takes longer to end than anybody wants to wait.
+const DRAINER: &str = "#!/bin/sh\ntrap 'sleep 25; echo \"$(cat body) has ended\"; exit 0' TERM\n\
+                       echo \"$(cat body) begins\"\nwhile :; do sleep 0.2; done\n";
+
+/// A service that nobody waits for, beside instances that are waited for.
+fn a_drainer_keeps_nobody_waiting(suite: Suite) {
+    for deploy in sample::one_of(suite, [ROLLING, BLUE_GREEN]) {
+        let r = Site::boot(suite, deploy);
+        let publish = |version: &str| {
+            let drains = "[units.\"acme-jobs.service\"]\nService.ExecStart = \"bin/drain\"\nService.TimeoutStopSec = \"60s\"\n\
+                          X-Relpack.OnUpgrade = \"no-block\"\n";
+            let config = r
+                .config_with(version, deploy)
+                .replace("[deploy]", &format!("{drains}[deploy]"));
+            let files = [("behaviour", "serve"), ("bin/drain", DRAINER)];
+            r.add(&r.build_of(version, &config, &files));
+        };
+        publish("1.0");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        publish("2.0");
+        let state = "systemctl show -p ActiveState --value acme-jobs.service";
+        let (upgrade, _) = r.under_load_on(PORT, "", &format!("apt-get install -y -q acme=2.0; {state}"), false);
+        assert!(upgrade.text().ends_with("deactivating"), "{upgrade}");
+        r.m.wait_for(
+            "journalctl -q -o cat -u acme-jobs.service | grep -x '2.0 begins'",
+            Duration::from_secs(60),
+        );
+        let said = r.m.ok("journalctl -q -o cat -u acme-jobs.service -t drain | grep -E 'begins|ended'");
+        assert_eq!(said.text(), "1.0 begins\n1.0 has ended\n2.0 begins");
+        if deploy == ROLLING {
+            r.settled("2.0");
+        } else {
+            r.one_serves("2.0");
+        }
+    }
 }
 
 /// Blue-green moves its colours; what an admin started of the same template is restarted as under recreate.

@@ -39,7 +39,9 @@ def look():
     seen = {"nginx": max(map(int, text(f"/proc/{master}/task/{master}/children").split()), default=None)}
     seen["current"] = link("/opt/acme/current")
     for name in names("/opt/acme/instances"):
-        seen[f"link {name}"] = link(f"/opt/acme/instances/{name}")
+        # What begins with a dot is about to be renamed.
+        if not name.startswith("."):
+            seen[f"link {name}"] = link(f"/opt/acme/instances/{name}")
     running = [name for name in names("/proc") if name.isdigit()]
     for pid in running:
         unit = units.get(pid) or text(f"/proc/{pid}/cgroup").strip().rpartition("/")[2]
