@@ -13,6 +13,7 @@ on_each_suite![
     a_drainer_keeps_nobody_waiting,
     an_instance_beside_the_colours,
     nginx_fails_for_a_moment,
+    two_at_a_time,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -133,7 +134,8 @@ fn a_drainer_keeps_nobody_waiting(suite: Suite) {
             "journalctl -q -o cat -u acme-jobs.service | grep -x '2.0 begins'",
             Duration::from_secs(60),
         );
-        let said = r.m.ok("journalctl -q -o cat -u acme-jobs.service -t drain | grep -E 'begins|ended'");
+        let said =
+            r.m.ok("journalctl -q -o cat -u acme-jobs.service -t drain | grep -E 'begins|ended'");
         assert_eq!(said.text(), "1.0 begins\n1.0 has ended\n2.0 begins");
         if deploy == ROLLING {
             r.settled("2.0");
@@ -213,4 +215,47 @@ fn nginx_fails_for_a_moment(suite: Suite) {
     r.healed("1.0");
     r.m.ok("apt-get install -y -q --reinstall acme=1.0");
     r.settled("1.0");
+}
+
+/// Of three instances two leave nginx at once, and the third carries the load meanwhile.
+fn two_at_a_time(suite: Suite) {
+    let deploy = "strategy = \"rolling\"\nmax_parallel = 2";
+    let r = Site::boot(suite, deploy);
+    let publish = |version: &str, behaviour: &str| {
+        let third = "[instances.third]\nEnvironment.PORT = \"3002\"\n";
+        let config = r
+            .config_with(version, deploy)
+            .replace("[deploy]", &format!("{third}[deploy]"));
+        r.add(&r.build_of(version, &config, &[("behaviour", behaviour)]));
+    };
+    publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    publish("2.0", "serve");
+    let load = r.under_load(&install("2.0"), false);
+    let order = [
+        "nginx",
+        "link green",
+        "process acme@green.service",
+        "nginx",
+        "link third",
+        "process acme@third.service",
+        "nginx",
+        "current",
+    ];
+    r.busy_at(&load, &order);
+    let switches = load["switches"].as_array().expect("a list");
+    let names: Vec<&str> = switches.iter().filter_map(|switch| switch[1].as_str()).collect();
+    let at = |what: &str| names.iter().position(|name| *name == what);
+    let between = at("link blue")
+        .zip(at("link green"))
+        .map(|(one, two)| one.abs_diff(two));
+    assert_eq!(between, Some(1), "blue and green did not go together: {names:?}");
+    publish("3.0", "never-healthy-3002");
+    r.under_load(&install("3.0"), true);
+    r.healed("2.0");
+    let said =
+        r.m.ok("for p in 3000 3001 3002; do curl -sS http://127.0.0.1:$p/ | cut -d ' ' -f 1; done | sort -u");
+    assert_eq!(said.text(), "2.0");
+    assert_eq!(r.m.ok(SERVERS).text(), "300030013002");
+    r.m.ok("acme-release status");
 }
