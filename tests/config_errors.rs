@@ -324,6 +324,7 @@ fn bad_deploy() {
         (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nserver = \"a:{env.ADMIN}\""), AFTER_TWO + 3, "is set nowhere", "ADMIN"),
         (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nserver = \"a:1\""), AFTER_TWO + 3, "blue and green have the same address", "instances.blue"),
         (one_port("", "[deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\""), NEXT + 8, "have the same address, 127.0.0.1:3000", "a port of its own"),
+        (two("[deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\"").replace("Environment.PORT", "Environment.OTHER"), AFTER_TWO + 2, "{env.PORT} is set nowhere", "Environment.PORT"),
         (one_port("X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/\"", ""), NEXT + 4, "have the same health check", "a port of its own"),
         (written_out("recreate"), NEXT + 3, "have the same health check, http://127.0.0.1:3000/", "a port of its own"),
         (written_out("rolling"), NEXT + 3, "have the same health check", "{env.PORT}"),

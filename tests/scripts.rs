@@ -116,6 +116,33 @@ fn a_host_with_a_lib_of_its_own_is_refused() {
     ok(&mut begin());
 }
 
+/// The way back takes as long as the way there.
+#[test]
+fn a_revert_has_the_time_of_a_deploy() {
+    let temp = tempfile::tempdir().unwrap();
+    let scripts = rendered(temp.path());
+    let (_, postinst) = scripts.iter().find(|(name, _)| name == "postinst").unwrap();
+    let text = fs::read_to_string(postinst).unwrap();
+    let start = text.find("revert_time() {").unwrap();
+    let function = &text[start..start + text[start..].find("\n}\n").unwrap() + 3];
+    for (from, to, seconds) in [
+        ("60", "90", "300"),
+        ("2700", "60", "2700"),
+        ("60", "3600", "3600"),
+        ("", "", "300"),
+    ] {
+        let script = format!(
+            "set -eu\nsetting() {{ case $1 in from) echo {from} ;; to) echo {to} ;; *) return 1 ;; esac; }}\n{function}\
+             j_from_id=from\nj_to_id=to\nrevert_time\nj_to_id=unreadable\nrevert_time"
+        );
+        let said = ok(Command::new("sh").args(["-c", &script]));
+        assert_eq!(said.lines().next(), Some(seconds), "{from}, {to}");
+        let alone = if from == "2700" { from } else { "300" };
+        assert_eq!(said.lines().last(), Some(alone), "{from} alone");
+    }
+    assert!(text.contains("deadline=$(($(now) + $(revert_time)))"));
+}
+
 /// Where there is no dpkg, the scripts order versions themselves.
 #[test]
 fn a_tarball_orders_versions_as_dpkg_does() {

@@ -165,6 +165,7 @@ WAYS = [
     Relpack("recreate", "relpack, strategy recreate", ONE, ""),
     Relpack("socket", "relpack, recreate with a socket unit", SOCKET, ""),
     Relpack("rolling", "relpack, two instances behind nginx", TWO, 'strategy = "rolling"\nproxy = "nginx"'),
+    Relpack("canary", "relpack, one of two instances watched first", TWO, 'strategy = "canary"\nsoak = "5s"\nproxy = "nginx"'),
     Relpack("blue-green", "relpack, two colours behind nginx", TWO, 'strategy = "blue-green"\nproxy = "nginx"'),
 ]
 

@@ -194,6 +194,8 @@ swap_finish() {
             ;;
         *) continue ;;
         esac
+        # This is not the deploy that changed over, and it is ended already.
+        if systemctl -q is-active "relpack-drain-$name.service"; then continue; fi
         # shellcheck disable=SC2046
         systemd-run --quiet --collect --unit="relpack-drain-$name.service" --description="End $_c when its last request has ended" \
             "/usr/bin/$name-release" _drain "$_c" $(cat "$state/proxy.workers" 2>/dev/null) 2>/dev/null ||

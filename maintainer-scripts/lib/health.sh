@@ -1,6 +1,6 @@
 # Health gates a start: first every gated unit becomes healthy, then all of them stay up for "settle".
 
-# health_expand ID UNIT TEXT: {instance}, and {env.NAME} filled in with what this host says.
+# health_expand ID UNIT TEXT [VALUE]: {instance}, and {env.NAME} filled in with what this host says, or that function.
 health_expand() {
     _rest=$3
     _out=
@@ -11,7 +11,7 @@ health_expand() {
         *'{env.'*'}'*)
             _out=$_out${_rest%%'{env.'*}
             _rest=${_rest#*'{env.'}
-            _out=$_out$(env_value "$1" "${_rest%%'}'*}" "$2")
+            _out=$_out$("${4:-env_value}" "$1" "${_rest%%'}'*}" "$2")
             _rest=${_rest#*'}'}
             ;;
         *) break ;;
@@ -64,17 +64,24 @@ health_probe() {
 _curl() { curl -q -g -fsS -o /dev/null --noproxy '*' --max-time 3 "$@" 2>&1; }
 
 health_exec() {
+    _line=$(exec_said "$@") || {
+        printf '%s: %s\n' "$3" "$_line"
+        return 1
+    }
+}
+
+# exec_said ID UNIT COMMAND: runs it, and prints the last line that it says, as much of it as a message has room for.
+exec_said() {
     # Split at spaces, as the configuration says; nothing is expanded.
     app_limit=$(left)
     [ "$app_limit" -le 30 ] || app_limit=30
+    _ran=0
     set -f
     # shellcheck disable=SC2086
-    _said=$(app_run "$1" "$2" $3 2>&1 </dev/null) || {
-        set +f
-        printf '%s: %s\n' "$3" "$(printf '%s' "$_said" | tail -n 1)"
-        return 1
-    }
+    _said=$(app_run "$1" "$2" $3 2>&1 </dev/null) || _ran=$?
     set +f
+    printf '%s' "$_said" | tail -n 1 | tr -d '[:cntrl:]' | cut -c 1-200
+    return "$_ran"
 }
 
 # unit_alive UNIT: prints why not. A restart by systemd counts as death: a crash loop looks alive between two crashes.

@@ -41,6 +41,10 @@ host_instances() {
     done
     # Until they have ended they stay in it: a run that is killed meanwhile must not leave them as an admin's own.
     printf '%s' "$_ours$_gone" | write_file "$named_record" 0644
+    _leave=
+    for _n in $_gone; do _leave="$_leave $name@$_n.service"; done
+    # shellcheck disable=SC2086
+    [ "$mode" != live ] || withdraw "$1" "$1" $_leave
     for _n in $_gone; do host_end "$name@$_n.service"; done
     [ -z "$_gone" ] || printf '%s' "$_ours" | write_file "$named_record" 0644
     for _n in $_ours; do host_begin "$1" "$name@$_n.service"; done

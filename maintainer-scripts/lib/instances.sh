@@ -78,7 +78,12 @@ deploy_check() {
     _cmd=$(setting "$1" check)
     _request=$(settings_text "$1" | sed -n "s/^check-http$tab//p")
     if [ -n "$_cmd" ]; then
-        _why=$(health_exec "$1" "$2" "$_cmd")
+        if _line=$(exec_said "$1" "$2" "$_cmd"); then
+            check_saw=${_line:+its command said: $_line}
+        else
+            _why="$_cmd: $_line"
+            false
+        fi
     elif [ -n "$_request" ]; then
         check_request "$1" "$2" "$_request"
     fi || {
@@ -87,7 +92,7 @@ deploy_check() {
     }
 }
 
-# What the requests of a check saw, for the message: how many answers, and the slowest.
+# What the check saw, for the message: the last line of its command, or the last answer and how long the slowest took.
 check_saw=
 check_slowest=0
 

@@ -17,6 +17,33 @@ lame_duck() {
     while [ "$(now_fine)" -lt "$_until" ]; do sleep 0.2; done
 }
 
+# withdraw ID FROM UNIT…: those of FROM's units that serve and end for good: nginx sends them nothing more, by the settings
+# of ID, which goes on, and a balancer is told by their own.
+withdraw() {
+    _by=$1
+    _was=$2
+    shift 2
+    _instances=
+    _told=
+    for _w in "$@"; do
+        [ "$(unit_show "$_w" ActiveState)" = active ] || continue
+        if is_instance "$_w"; then
+            _instances="$_instances $_w"
+        elif [ "$(unit_setting "$_was" "$_w" gated)" != gated ]; then
+            continue
+        fi
+        # Where all restart at once, it was told with them.
+        if [ ! -e "$ducks/$_w" ] && policy_allows "$_w" stop; then _told="$_told $_w"; fi
+    done
+    # Of colours the change of the proxy has left one.
+    if [ -n "$_instances" ] && has_unit "$_by" "$name@.service" && ! { [ "$_by" = "$j_to_id" ] && swaps "$_by"; }; then
+        # shellcheck disable=SC2086
+        proxy_without "$_by" $_instances || :
+    fi
+    # shellcheck disable=SC2086
+    lame_duck "$_was" $_told
+}
+
 # lame_duck_over UNIT…: what was told so has ended. Before the health of what follows is asked: the same endpoint says it.
 lame_duck_over() { for _d in "$@"; do rm -f "$ducks/$_d"; done; }
 
@@ -25,8 +52,11 @@ restarted_at_once() {
     [ -n "$(setting "$1" lame-duck)" ] || return 0
     for _u in $j_running; do
         ! in_roll "$1" "$_u" || continue
-        [ "$(unit_setting "$1" "$_u" gated)" = gated ] || continue
-        case $(unit_setting "$1" "$_u" policy) in restart | try-restart) ;; *) continue ;; esac
+        # What it no longer has stops before the switch as well.
+        _whose=$1
+        has_unit "$1" "$_u" || _whose=$j_from_id
+        [ "$(unit_setting "$_whose" "$_u" gated)" = gated ] || continue
+        case $(unit_setting "$_whose" "$_u" policy) in restart | try-restart) ;; *) continue ;; esac
         if [ "$(unit_show "$_u" ActiveState)" != active ] || unit_masked "$_u" || ! policy_allows "$_u" restart; then continue; fi
         printf '%s\n' "$_u"
     done

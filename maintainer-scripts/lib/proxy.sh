@@ -40,7 +40,21 @@ proxy_server() {
     _ran=$(unit_release "$2")
     [ -n "$_ran" ] || _ran=$(instance_release "$2")
     if ! release_kept "$_ran" || [ -z "$(setting "$_ran" proxy-server)" ]; then _ran=$1; fi
-    health_expand "$_ran" "$2" "$(setting "$_ran" proxy-server)"
+    health_expand "$_ran" "$2" "$(setting "$_ran" proxy-server)" env_started
+}
+
+# env_started ID NAME UNIT: the value with which its main process was started: a file that was edited since says where it will
+# listen after its next start. A process can write its own environment, and what stands here is read by nginx as root.
+env_started() {
+    _main=$(unit_show "$3" MainPID)
+    _had=
+    if [ "${_main:-0}" != 0 ]; then
+        _had=$(tr '\n\0' '\0\n' 2>/dev/null <"/proc/$_main/environ" | sed -n "s/^$2=//p" | head -n 1 | tr '\0' ' ') || _had=
+    fi
+    case $_had in
+    '' | *[!A-Za-z0-9_.:/-]*) env_value "$@" ;;
+    *) printf '%s\n' "$_had" ;;
+    esac
 }
 
 # proxy_set ID UNIT…: exactly these.

@@ -59,7 +59,7 @@ nothing_to_revert() {
 
 # revert_finish: also where a revert that was killed goes on.
 revert_finish() {
-    deadline=$(($(now) + 300))
+    deadline=$(($(now) + $(revert_time)))
     say "$name $j_to_version was not activated: $j_failed_reason"
     attempt revert_to "$j_from_id"
     _reverted=$rc
@@ -85,6 +85,16 @@ revert_finish() {
     more "(hint: install a fixed version; or try this one again with: $(retry_by))"
 }
 
+# revert_time: seconds for the way back, which takes as long as the way there: five minutes, or what one of the two says.
+revert_time() {
+    _most=300
+    for _of in "$j_from_id" "$j_to_id"; do
+        _says=$(setting "$_of" timeout 2>/dev/null) || _says=
+        [ "${_says:-0}" -le "$_most" ] || _most=$_says
+    done
+    printf '%s\n' "$_most"
+}
+
 revert_to() {
     # What was about to stop serves on, or comes back.
     rm -rf "$ducks" || :
@@ -96,7 +106,9 @@ revert_to() {
     systemd_runs || return 0
     _dropped=
     if [ -n "$j_touched" ]; then
-        _dropped=$(units_dropped "$j_to_id" "$1" | unit_instances)
+        _dropped=$(revert_drops "$1")
+        # shellcheck disable=SC2086
+        withdraw "$1" "$j_to_id" $_dropped || :
         # While systemd still knows how.
         for _u in $_dropped; do unit_end "$j_to_id" "$_u"; done
     fi
@@ -115,6 +127,15 @@ revert_to() {
     for _u in $_dropped; do systemctl reset-failed "$_u" 2>/dev/null || :; done
     attempt revert_start "$1"
     [ "$rc" = 0 ] && [ -z "$_failed" ]
+}
+
+# revert_drops ID: what only the failed release has. An admin's instance that it names was there before, and goes back like
+# the others; colours end when the proxy has changed back.
+revert_drops() {
+    for _u in $(units_dropped "$j_to_id" "$1" | unit_instances); do
+        if is_instance "$_u" && { changes_over "$j_to_id" || { was_running "$_u" && has_unit "$1" "$_u"; }; }; then continue; fi
+        printf '%s\n' "$_u"
+    done
 }
 
 revert_start() {

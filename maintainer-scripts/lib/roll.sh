@@ -11,9 +11,11 @@ rolls() {
 
 # in_roll ID UNIT: whether the strategy, and not the restart of everything, looks after this unit.
 in_roll() {
-    is_instance "$2" && [ "$(unit_setting "$1" "$2" policy)" != none ] || return 1
-    rolls "$1" || changes_over "$1"
+    is_instance "$2" && [ "$(unit_setting "$1" "$2" policy)" != none ] && moves_alone "$1" "$2"
 }
+
+# moves_alone ID INSTANCE: it changes its release by itself. Blue-green moves colours; an admin's instance restarts with the rest.
+moves_alone() { rolls "$1" || { changes_over "$1" && { names_unit "$1" "$2" || names_unit "$j_from_id" "$2"; }; }; }
 
 roll() {
     # Those that serve nobody first: they take nothing out of the proxy.
@@ -165,6 +167,8 @@ roll_back() {
         if bounded systemctl start "$_back" && lame_duck_over "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
         proxy_with "$1" || :
     done
+    # One that was taken out and not changed yet comes back, too.
+    proxy_with "$1" || say "warning: nginx could not be told which instances serve (hint: systemctl status nginx; then: $(again "$j_from_version"))"
     # shellcheck disable=SC2086
     instances_settle "$1" $j_running
     [ -z "$settled" ] || daemon_reload
@@ -173,9 +177,9 @@ roll_back() {
 
 # instances_follow ID: where a strategy doesn't move them one by one, they follow the switch.
 instances_follow() {
-    if release_kept "$j_to_id" && { rolls "$j_to_id" || changes_over "$j_to_id"; }; then return 0; fi
     for _l in "$base"/instances/* "$unitstore"/instances/*; do
         [ -L "$_l" ] || continue
+        if release_kept "$j_to_id" && moves_alone "$j_to_id" "$name@${_l##*/}.service"; then continue; fi
         if has_unit "$1" "$name@.service"; then
             instance_point "$name@${_l##*/}.service" "$1"
         else

@@ -2,14 +2,8 @@
 
 # stop_dropped FROM TO: what the new release no longer has.
 stop_dropped() {
-    if [ "$mode" = live ] && has_unit "$2" "$name@.service" && ! swaps "$2"; then
-        _leave=
-        for _u in $(units_dropped "$1" "$2"); do
-            if is_instance "$_u" && [ "$(unit_show "$_u" ActiveState)" = active ]; then _leave="$_leave $_u"; fi
-        done
-        # shellcheck disable=SC2086
-        if [ -n "$_leave" ]; then proxy_without "$2" $_leave || :; fi
-    fi
+    # shellcheck disable=SC2046
+    [ "$mode" != live ] || withdraw "$2" "$1" $(units_dropped "$1" "$2" | unit_instances)
     for _u in $(units_dropped "$1" "$2" | unit_instances) $(units_dropped "$1" "$2" | grep '@[.]' || :); do
         if [ "$mode" != live ]; then
             : # it ends with this boot, or stop_booting has told it to stop

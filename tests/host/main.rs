@@ -14,6 +14,7 @@ mod faults_sweep;
 mod firstinstall;
 mod harness;
 mod install;
+mod instances;
 mod kill;
 mod kill_sweep;
 mod linted;

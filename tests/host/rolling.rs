@@ -1,18 +1,19 @@
 //! Deploys of several instances behind a real nginx, under load: nothing that was sent stays without its answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::on_each_suite;
 use crate::support::site::{PORT, Site, Upstream, install};
 use crate::support::{Suite, sample};
 
+// Each of the first four has load through nginx, so whatever the seed, a run has one of them on each suite.
 on_each_suite![
     rotated:
     rolling_drops_nothing,
     rolling_goes_back,
-    admins_instances_take_part,
     blue_green_drops_nothing,
     blue_green_goes_back,
+    admins_instances_take_part,
     a_canary_is_watched,
     a_crash_at_the_wrong_moment,
     both_colours_serve,
@@ -22,6 +23,8 @@ on_each_suite![
 
 const ROLLING: &str = "strategy = \"rolling\"";
 const BLUE_GREEN: &str = "strategy = \"blue-green\"\nsuccesses = 3";
+/// So much longer than the last request that who waits for its end has not waited for nginx's workers.
+const BLUE_GREEN_SLOW_DRAIN: &str = "strategy = \"blue-green\"\nsuccesses = 3\ndrain = \"50s\"";
 
 /// Longer than what dies after five seconds; for the runs in full.
 const ROLLING_PATIENT: &str = "strategy = \"rolling\"\nsettle = \"7s\"";
@@ -92,6 +95,18 @@ fn rolling_drops_nothing(suite: Suite) {
         let load = r.under_load("apt-get install -y -q acme=2.0", false);
         both_served(&load);
         r.not_slower(&load);
+        // `current` moves last.
+        let one = |name: &str| {
+            [
+                "nginx".to_owned(),
+                format!("link {name}"),
+                format!("process acme@{name}.service"),
+                "nginx".to_owned(),
+            ]
+        };
+        let order = [one("blue"), one("green")].concat();
+        let order: Vec<&str> = order.iter().map(String::as_str).chain(["current"]).collect();
+        r.busy_at(&load, &order);
         r.settled("2.0");
         r.not_slower(&r.under_load("apt-get install -y -q --allow-downgrades acme=1.0", false));
         r.settled("1.0");
@@ -158,6 +173,16 @@ fn admins_instances_take_part(suite: Suite) {
         "grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && readlink /opt/acme/instances/third",
     );
     r.m.ok("acme-release status");
+    // The last one to change is sick: they all go back.
+    r.publish("3.0", "never-healthy-3002");
+    r.m.sh(&install("3.0"))
+        .expect_failure()
+        .expect_says("acme@third.service did not become healthy");
+    r.healed("2.0");
+    assert_eq!(r.instances(), "2.0 2.0");
+    let third = "curl -sS http://127.0.0.1:3002/ | cut -d ' ' -f 1";
+    assert_eq!(r.m.ok(third).text(), "2.0");
+    r.m.ok("grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && acme-release status");
     r.m.ok("apt-get purge -y -q acme && systemctl is-active nginx");
     assert_eq!(r.m.sh("systemctl list-units --no-legend --plain 'acme*'").text(), "");
 }
@@ -234,10 +259,20 @@ fn strategies_change(suite: Suite) {
 
     // One instance more, and the way back, where its address is known no longer.
     let third = "[instances.third]\nEnvironment.PORT = \"3002\"\n";
-    let more = r
-        .config_with("5.0", ROLLING)
-        .replace("[deploy]", &format!("{third}[deploy]"));
-    r.add(&r.build_of("5.0", &more, &[("behaviour", "serve")]));
+    let one_more = |version: &str, rest: &str| {
+        let config = r.config_with(version, ROLLING);
+        let config = config.replace("[deploy]", &format!("{rest}{third}[deploy]"));
+        r.add(&r.build_of(version, &config, &[("behaviour", "serve")]));
+    };
+    // By a worker that does not get healthy, after all instances have.
+    let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n\
+                  X-Relpack.Health = \"exec:/usr/bin/test -e never\"\n";
+    one_more("4.1", worker);
+    r.under_load(&install("4.1"), true);
+    r.healed("3.0");
+    r.settled("3.0");
+    r.m.ok("! systemctl -q is-active acme@third");
+    one_more("5.0", "");
     run(&install("5.0"), false);
     r.m.ok("grep -q 'server 127.0.0.1:3002;' /etc/nginx/conf.d/relpack-acme.conf && systemctl -q is-active acme@third");
     run("acme-release rollback", false);
@@ -287,7 +322,7 @@ fn a_shutdown_inside_a_deploy(suite: Suite) {
 
 fn blue_green_drops_nothing(suite: Suite) {
     for upstream in Upstream::both(suite) {
-        let mut r = Site::boot_with(suite, BLUE_GREEN, "", upstream);
+        let mut r = Site::boot_with(suite, BLUE_GREEN_SLOW_DRAIN, "", upstream);
         // It ends at once when it is told to: an application that nobody has taught to drain.
         r.publish("1.0", "rude");
         r.m.ok("apt-get install -y -q acme=1.0");
@@ -297,7 +332,12 @@ fn blue_green_drops_nothing(suite: Suite) {
         let load = r.under_load("apt-get install -y -q acme=2.0", false);
         both_served(&load);
         r.not_slower(&load);
+        // `current` moves last.
+        r.busy_at(&load, &["link green", "process acme@green.service", "nginx", "current"]);
+        // The other colour has ended with nginx's workers that knew it.
+        let deployed = Instant::now();
         assert_eq!(r.one_serves("2.0"), "green");
+        assert!(deployed.elapsed() < Duration::from_secs(25), "{:?}", deployed.elapsed());
         r.not_slower(&r.under_load("apt-get install -y -q --allow-downgrades acme=1.0", false));
         assert_eq!(r.one_serves("1.0"), "blue");
         r.m.ok("apt-get install -y -q acme=2.0");

@@ -10,32 +10,66 @@ use crate::support::site::{Site, head};
 on_each_suite![
     rotated:
     a_lame_duck_says_so_before_it_stops,
+    who_ends_for_good_says_so,
     a_host_names_instances,
     the_strategy_reload,
 ];
 
 /// Three instances, no proxy.
 fn ducks(r: &Site, version: &str, behaviour: &str) {
+    let rolling = "strategy = \"rolling\"\nmax_parallel = 2\nsettle = \"1s\"";
+    ducks_of(r, version, behaviour, RED, rolling);
+}
+
+const RED: &str = "[instances.red]\nEnvironment.PORT = \"3002\"\n";
+
+/// With other instances than blue and green, or other units.
+fn ducks_of(r: &Site, version: &str, behaviour: &str, more: &str, deploy: &str) {
     let config = format!(
         "{}[units.\"acme@.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\n\
          Service.Environment.START_UP = \"0.3\"\nX-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/healthz\"\n\
          [instances.blue]\nEnvironment.PORT = \"3000\"\n[instances.green]\nEnvironment.PORT = \"3001\"\n\
-         [instances.red]\nEnvironment.PORT = \"3002\"\n\n\
-         [deploy]\nstrategy = \"rolling\"\nlame_duck = \"3s\"\nmax_parallel = 2\nsettle = \"1s\"\nhealth_timeout = \"4s\"\n",
+         {more}\n[deploy]\nlame_duck = \"3s\"\nhealth_timeout = \"4s\"\n{deploy}\n",
         head(version)
     );
     r.add(&r.build_of(version, &config, &[("behaviour", behaviour)]));
 }
 
-/// What a balancer sees of each instance, ten times a second: the time, health and code of the three.
+/// What a balancer sees of each instance, ten times a second: the time, health and code of all four, of which the last is the host's.
 const BALANCER: &str = "while [ ! -e /run/watched ]; do
     line=$(cut -d ' ' -f 1 /proc/uptime)
-    for p in 3000 3001 3002; do
+    for p in 3000 3001 3002 3003; do
         line=\"$line $(curl -s -o /dev/null --max-time 2 -w '%{http_code}' http://127.0.0.1:$p/healthz)=$(curl -s --max-time 2 http://127.0.0.1:$p/ | cut -d ' ' -f 1)\"
     done
     echo \"$line\" >>/run/watch
     sleep 0.1
 done";
+
+/// This instance had that code, told the balancer that it ends, was still there for who hadn't looked yet, and did not stop before.
+#[track_caller]
+fn says_that_it_stops(watched: &str, instance: usize, code: &str) {
+    let seen: Vec<(f64, &str)> = watched
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next()?.parse().ok()?, words.nth(instance - 1)?))
+        })
+        .collect();
+    let lame = format!("503={code}");
+    let begun = seen
+        .iter()
+        .skip_while(|(_, s)| *s != format!("200={code}") && *s != lame);
+    let lame: Vec<f64> = seen.iter().filter(|(_, s)| *s == lame).map(|(at, _)| *at).collect();
+    let (Some(first), Some(last)) = (lame.first(), lame.last()) else {
+        panic!("{instance} never said that it would stop\n{watched}");
+    };
+    assert!(
+        (1.5..8.0).contains(&(last - first)),
+        "{instance}: {first} to {last}\n{watched}"
+    );
+    let gone = begun.clone().find(|(_, s)| s.starts_with("000")).map(|(at, _)| *at);
+    assert!(gone.is_none_or(|gone| gone > *first), "{instance}\n{watched}");
+}
 
 fn a_lame_duck_says_so_before_it_stops(suite: Suite) {
     let r = Site::boot(suite, "");
@@ -57,29 +91,7 @@ fn a_lame_duck_says_so_before_it_stops(suite: Suite) {
     all("2.0");
     let watched = r.m.read("/run/watch");
     for instance in 1..=3 {
-        let seen: Vec<(f64, &str)> = watched
-            .lines()
-            .filter_map(|line| {
-                let mut words = line.split(' ');
-                Some((words.next()?.parse().ok()?, words.nth(instance - 1)?))
-            })
-            .collect();
-        // Not ready, and still there for who didn't look yet.
-        let lame: Vec<f64> = seen
-            .iter()
-            .filter(|(_, s)| *s == "503=1.0")
-            .map(|(at, _)| *at)
-            .collect();
-        let (Some(first), Some(last)) = (lame.first(), lame.last()) else {
-            panic!("{instance} never said that it would stop\n{watched}");
-        };
-        assert!(
-            (1.5..8.0).contains(&(last - first)),
-            "{instance}: {first} to {last}\n{watched}"
-        );
-        // It did not stop before it had said so.
-        let gone = seen.iter().find(|(_, s)| s.starts_with("000")).map(|(at, _)| *at);
-        assert!(gone.is_none_or(|gone| gone > *first), "{instance}\n{watched}");
+        says_that_it_stops(&watched, instance, "1.0");
     }
     // Never fewer than one that is ready, and two of them went at a time.
     let ready = |line: &str| line.matches("200=").count();
@@ -90,6 +102,51 @@ fn a_lame_duck_says_so_before_it_stops(suite: Suite) {
     r.m.sh("apt-get install -y -q acme=3.0").expect_failure();
     r.healed("2.0");
     all("2.0");
+}
+
+/// What a release, a host or a revert drops, and what is restarted all at once.
+fn who_ends_for_good_says_so(suite: Suite) {
+    let r = Site::boot(suite, "");
+    let rolling = "strategy = \"rolling\"\nsettle = \"0s\"";
+    let watched = |command: &str, fails: bool| {
+        r.m.ok("rm -f /run/watch /run/watched");
+        let balancer = r.m.spawn(BALANCER);
+        r.m.wait_for("[ -s /run/watch ]", Duration::from_secs(10));
+        let run = r.m.sh(command);
+        assert_eq!(run.succeeded(), !fails, "{run}");
+        r.m.ok("touch /run/watched");
+        balancer.wait(Duration::from_secs(20)).expect_ok();
+        r.m.ok("[ ! -e /run/relpack/acme/lame-duck ]");
+        r.m.read("/run/watch")
+    };
+    r.m.ok("mkdir -p /opt/acme/shared && echo PORT=3003 >/opt/acme/shared/env.fourth");
+    r.m.put("/etc/relpack/acme.conf", "instances=fourth\n");
+    ducks(&r, "1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    // The release no longer has it.
+    ducks_of(&r, "2.0", "serve", "", rolling);
+    let seen = watched("apt-get install -y -q acme=2.0", false);
+    says_that_it_stops(&seen, 3, "1.0");
+    r.m.sh("systemctl is-active acme@red.service").expect_failure();
+    // The host no longer names it.
+    r.m.put("/etc/relpack/acme.conf", "# none\n");
+    let seen = watched("apt-get install -y -q --reinstall acme=2.0", false);
+    says_that_it_stops(&seen, 4, "2.0");
+    r.m.sh("systemctl is-active acme@fourth.service").expect_failure();
+    // The release that had brought it has failed.
+    let worker = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n\
+                  X-Relpack.Health = \"exec:/usr/bin/test -e never\"\n";
+    ducks_of(&r, "3.0", "serve", &format!("{RED}{worker}"), rolling);
+    let seen = watched("apt-get install -y -q acme=3.0", true);
+    says_that_it_stops(&seen, 3, "3.0");
+    r.healed("2.0");
+    assert_eq!(r.instances(), "2.0 2.0");
+    // All at once.
+    ducks_of(&r, "4.0", "serve", "", "strategy = \"recreate\"\nsettle = \"0s\"");
+    let seen = watched("apt-get install -y -q acme=4.0", false);
+    says_that_it_stops(&seen, 1, "2.0");
+    says_that_it_stops(&seen, 2, "2.0");
+    assert_eq!(r.instances(), "4.0 4.0");
 }
 
 fn a_host_names_instances(suite: Suite) {

@@ -10,6 +10,7 @@ use crate::support::{Suite, sample};
 on_each_suite![
     rotated:
     a_socket_listens_through_everything,
+    a_socket_behind_nginx,
     a_server_of_somebody_else,
     a_websocket_lives_until_the_drain,
 ];
@@ -44,6 +45,7 @@ fn a_socket_listens_through_everything(suite: Suite) {
     socketed(&r, "2.0", "serve", "");
     let upgrade = load("apt-get install -y -q acme=2.0", false);
     assert!(upgrade["codes"]["2.0"].as_u64() > Some(10), "{upgrade}");
+    r.busy_at(&upgrade, &["current", "process acme.service"]);
     serves("2.0");
     load("apt-get install -y -q --allow-downgrades acme=1.0", false);
     serves("1.0");
@@ -70,10 +72,33 @@ fn a_socket_listens_through_everything(suite: Suite) {
     }
 }
 
+/// The same behind a proxy of a site's own, which keeps its connections to it.
+fn a_socket_behind_nginx(suite: Suite) {
+    for upstream in Upstream::both(suite) {
+        let r = Site::boot_with(suite, "", "", upstream);
+        // Who waits for the restart has two files open there.
+        r.m.ok(
+            "echo 'upstream acme { server 127.0.0.1:3000; keepalive 32; }' >/etc/nginx/conf.d/relpack-acme.conf && \
+             sed -i '1i worker_rlimit_nofile 8192;' /etc/nginx/nginx.conf && systemctl restart nginx.service",
+        );
+        socketed(&r, "1.0", "serve", "");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        socketed(&r, "2.0", "serve", "");
+        let load = r.under_load("apt-get install -y -q acme=2.0", false);
+        r.busy_at(&load, &["current", "process acme.service"]);
+        r.under_load("acme-release rollback", false);
+        socketed(&r, "3.0", "never-healthy", "");
+        r.under_load(&install("3.0"), true);
+        r.healed("1.0");
+        r.m.ok("acme-release status");
+    }
+}
+
 /// nginx itself as the application: unmodified, and SIGTERM ends it at once, whatever is under way.
 fn somebody_else(r: &Site, version: &str) {
     let config = format!(
         "{}[units.\"acme@.service\"]\nService.ExecStart = \"/usr/sbin/nginx -e stderr -c {{app}}/{{instance}}.conf\"\n\
+         Service.ExecStartPre = \"/bin/sleep 2\"\n\
          X-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/\"\n\n\
          [instances.blue]\nEnvironment.PORT = \"3000\"\n[instances.green]\nEnvironment.PORT = \"3001\"\n\n\
          [deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\"\nsettle = \"1s\"\n",
@@ -84,10 +109,10 @@ fn somebody_else(r: &Site, version: &str) {
             "daemon off;\npid /tmp/acme-{port}.pid;\nevents {{ worker_connections 2048; }}\nhttp {{\n  access_log off;\n  \
              client_body_temp_path /tmp/{port}-a;\n  proxy_temp_path /tmp/{port}-b;\n  fastcgi_temp_path /tmp/{port}-c;\n  \
              uwsgi_temp_path /tmp/{port}-d;\n  scgi_temp_path /tmp/{port}-e;\n  server {{\n    listen 127.0.0.1:{port};\n    \
-             root /opt/acme/app/pages;\n    location / {{ index index.html; }}\n    location = /slow {{ limit_rate 100k; }}\n  }}\n}}\n"
+             root /opt/acme/app/pages;\n    location / {{ index index.html; }}\n    location = /slow {{ limit_rate 25k; }}\n  }}\n}}\n"
         )
     };
-    // At that rate half of a second.
+    // The first second's worth goes out at once, and the rest a second later.
     let slow = format!("{version} - 0 {}\n", "x".repeat(50_000));
     let page = format!("{version} - 0\n");
     let files = [
@@ -110,6 +135,7 @@ fn a_server_of_somebody_else(suite: Suite) {
         let (_, load) = r.under_load_on(PORT, "static", "apt-get install -y -q acme=2.0", false);
         assert!(load["codes"]["2.0"].as_u64() > Some(10), "{load}");
         r.not_slower(&load);
+        r.busy_at(&load, &["process acme@green.service", "nginx", "current"]);
         assert_eq!(r.one_serves("2.0"), "green");
         let (_, load) = r.under_load_on(PORT, "static", "acme-release rollback", false);
         r.not_slower(&load);
@@ -148,6 +174,13 @@ fn a_websocket_lives_until_the_drain(suite: Suite) {
     // New requests go to the new one, while the old one still has its listener, and apt is done.
     assert_eq!((old, new), ("active", "2.0"), "{upgrade}");
     let returned: f64 = returned.parse().expect("a time");
+    // What is activated meanwhile leaves that drain alone.
+    let again = r.m.ok(
+        "apt-get install -y -q --reinstall acme=2.0 && systemctl is-active acme@blue.service && \
+         systemctl show -p ActiveState --value relpack-drain-acme.service",
+    );
+    assert!(again.text().ends_with("active\nactive"), "{again}");
+    assert!(!again.both().contains("was left running"), "{again}");
     r.m.wait_for("grep -q ended /run/ticks", Duration::from_secs(20));
     listener.wait(Duration::from_secs(5));
     let ticks = r.m.read("/run/ticks");

@@ -16,6 +16,8 @@ import time
 
 PORT, RATE, KEEP, SHORT = (int(word) for word in sys.argv[1:5])
 STOP, LEAST = sys.argv[5], int(sys.argv[6])
+# A file with a time and what happened then on each line.
+SWITCHES = os.environ.get("SWITCHES")
 STATIC = sys.argv[7:] == ["static"]
 UPLOAD = b"x" * 65536
 
@@ -183,8 +185,16 @@ async def main():
     for at, fine in sorted(ends):
         second = math.floor(at - began)
         timeline.setdefault(second, [second, 0, 0])[1 if fine else 2] += 1
+    # Where somebody wrote down what was switched: how many requests were under way then.
+    switches = []
+    for line in open(SWITCHES) if SWITCHES else ():
+        at, what = line.rstrip("\n").split(" ", 1)
+        if began <= float(at) <= ended:
+            _, busy = min(flight, key=lambda sample: abs(sample[0] - float(at)))
+            switches.append([round(float(at) - began, 2), what, busy])
     good = sorted(at for at, fine in ends if fine) + [max(ends)[0]]
     print(json.dumps({
+        "switches": switches,
         "timeline": list(timeline.values()),
         "gap_s": max((later - earlier for earlier, later in zip(good, good[1:])), default=None),
         "sent": sent, "answered": answered, "reopened": reopened, "retried": retried, "failures": failures, "codes": codes,

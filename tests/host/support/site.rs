@@ -16,6 +16,7 @@ use super::sample;
 
 const SERVER: &str = include_str!("slow_server.py");
 const LOAD: &str = include_str!("load.py");
+const SWITCHES: &str = include_str!("switches.py");
 
 /// Where nginx listens in the host.
 pub const PORT: u16 = 8080;
@@ -78,6 +79,7 @@ impl Site {
             ),
         );
         m.put("/root/load.py", LOAD);
+        m.put("/root/switches.py", SWITCHES);
         m.ok(
             "rm -f /etc/nginx/sites-enabled/default && mkdir -p /etc/nginx/conf.d && \
               echo 'upstream acme { server 127.0.0.1:9 down; }' >/etc/nginx/conf.d/relpack-acme.conf && \
@@ -215,9 +217,10 @@ impl Site {
         let (least, before) = if sample::full() { (LEAST_FULL, 10) } else { (0, 3) };
         let run = self.m.sh_within(
             &format!(
-                "rm -f /run/load.stop; ulimit -n 8192; python3 /root/load.py {port} {RATE} 16 16 /run/load.stop {least} {kind} >/run/load.json & load=$!; \
+                "rm -f /run/load.stop; ulimit -n 8192; python3 /root/switches.py /run/load.stop >/run/switches & watch=$!; \
+                 SWITCHES=/run/switches python3 /root/load.py {port} {RATE} 16 16 /run/load.stop {least} {kind} >/run/load.json & load=$!; \
                  sleep {before}; cut -d ' ' -f 1 /proc/uptime >/run/load.marks; rc=0; {command} || rc=$?; \
-                 cut -d ' ' -f 1 /proc/uptime >>/run/load.marks; sleep 1; mv /run/load.marks /run/load.stop; wait $load; exit $rc"
+                 cut -d ' ' -f 1 /proc/uptime >>/run/load.marks; sleep 1; mv /run/load.marks /run/load.stop; wait $watch && wait $load; exit $rc"
             ),
             Duration::from_secs(600),
         );
@@ -235,6 +238,25 @@ impl Site {
         let floor = u64::from(LEAST_FULL).min(if sample::full() { u64::MAX } else { 1000 });
         assert!(load["sent"].as_u64() >= Some(floor), "too little load: {load}");
         (run, load)
+    }
+
+    /// Each of these switched, in this order, and a load worth its name was under way each time that anything did.
+    #[track_caller]
+    pub fn busy_at(&self, load: &Value, expected: &[&str]) {
+        let switches = load["switches"].as_array().expect("a list");
+        let mut order = switches.iter().filter_map(|switch| switch[1].as_str());
+        for what in expected {
+            assert!(
+                order.any(|switched| switched == *what),
+                "{what} did not switch, or not in the order of {expected:?}: {load}"
+            );
+        }
+        for switch in switches {
+            assert!(
+                switch[2].as_u64() >= Some(8),
+                "too little was under way: {switch}, {load}"
+            );
+        }
     }
 
     /// In full, when nothing else runs: enough was under way, and nobody waited much longer than before.

@@ -1,0 +1,261 @@
+//! Instances and their proxy, where a person has changed something: an instance of their own, another port, an nginx that fails.
+
+use std::time::Duration;
+
+use crate::on_each_suite;
+use crate::support::site::{PORT, Site, install};
+use crate::support::{Suite, sample};
+
+on_each_suite![
+    rotated:
+    a_port_is_edited,
+    a_canary_tells_what_its_command_said,
+    a_drainer_keeps_nobody_waiting,
+    an_instance_beside_the_colours,
+    nginx_fails_for_a_moment,
+    two_at_a_time,
+];
+
+const ROLLING: &str = "strategy = \"rolling\"";
+const BLUE_GREEN: &str = "strategy = \"blue-green\"";
+
+const SERVERS: &str = "grep -o ':30[0-9]*;' /etc/nginx/conf.d/relpack-acme.conf | tr -d ':;\\n'";
+
+/// What a process was started with holds until its next start, whatever its file says meanwhile.
+fn a_port_is_edited(suite: Suite) {
+    for (deploy, edited, before, after) in sample::one_of(
+        suite,
+        [
+            (ROLLING, "green", "30003001", "30003005"),
+            (BLUE_GREEN, "blue", "3000", "3001"),
+        ],
+    ) {
+        let r = Site::boot(suite, deploy);
+        let servers = || r.m.ok(SERVERS).text().to_owned();
+        r.publish("1.0", "serve");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        r.m.ok(&format!("echo PORT=3005 >>/opt/acme/shared/env.{edited}"));
+        r.under_load("apt-get install -y -q --reinstall acme=1.0", false);
+        assert_eq!(servers(), before);
+        r.publish("2.0", "serve");
+        r.under_load(&install("2.0"), false);
+        assert_eq!(servers(), after);
+        if deploy == ROLLING {
+            let said =
+                r.m.ok("for p in 3000 3005; do curl -sS http://127.0.0.1:$p/ | cut -d ' ' -f 1; done");
+            assert_eq!(said.text(), "2.0\n2.0");
+        } else {
+            assert_eq!(r.one_serves("2.0"), "green");
+            // From its next start on it listens there.
+            r.publish("3.0", "serve");
+            r.under_load(&install("3.0"), false);
+            assert_eq!(servers(), "3005");
+        }
+        r.m.ok("acme-release status");
+    }
+    // What nginx reads as root is nothing that a process can write.
+    let r = Site::boot(suite, ROLLING);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    r.m.ok("mkdir -p /etc/systemd/system/acme@green.service.d && cd /etc/systemd/system/acme@green.service.d && \
+        printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/env \"PORT=3001; } include /etc/shadow; #\" /usr/bin/sleep infinity\\n' >odd.conf && \
+        systemctl daemon-reload && systemctl restart acme@green.service");
+    r.m.wait_for(
+        "tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value acme@green.service)/environ | grep shadow",
+        Duration::from_secs(10),
+    );
+    r.m.ok(
+        "apt-get install -y -q --reinstall acme=1.0 && nginx -t && ! grep shadow /etc/nginx/conf.d/relpack-acme.conf",
+    );
+    assert_eq!(r.m.ok(SERVERS).text(), "30003001");
+}
+
+fn a_canary_tells_what_its_command_said(suite: Suite) {
+    let deploy = "strategy = \"canary\"\nsoak = \"3s\"\ncheck = \"bin/smoke\"";
+    let r = Site::boot(suite, deploy);
+    let publish = |version: &str, smoke: &str| {
+        let files = [("behaviour", "serve"), ("bin/smoke", smoke)];
+        r.add(&r.build_of(version, &r.config_with(version, deploy), &files));
+    };
+    publish("1.0", "#!/bin/sh\necho fine\n");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    publish(
+        "2.0",
+        "#!/bin/sh\necho begins\nprintf '%s \\033[1m%s of %0500d\\n' \"$(id -un)\" $PORT 1\n",
+    );
+    let said = r.m.ok(&install("2.0"));
+    said.expect_says("the canary acme@blue.service passed ")
+        .expect_says(&format!(
+            "(its command said: acme [1m3000 of {:0>184}); the others follow",
+            ""
+        ));
+    r.settled("2.0");
+    // Told of while the canary soaks.
+    publish("3.0", "#!/bin/sh\necho \"$PORT is sick\"\n[ ! -e /etc/sick ]\n");
+    let upgrade = r.m.spawn(&install("3.0"));
+    r.m.wait_for("grep -x 3.0 /opt/acme/instances/blue/body", Duration::from_secs(60));
+    r.m.wait_for(
+        "curl -sS http://127.0.0.1:3000/ | grep '^3.0 '",
+        Duration::from_secs(20),
+    );
+    r.m.ok("sleep 2 && touch /etc/sick");
+    upgrade
+        .wait(Duration::from_secs(120))
+        .expect_failure()
+        .expect_says("the check of acme@blue.service failed: bin/smoke: 3000 is sick");
+    r.healed("2.0");
+    r.settled("2.0");
+}
+
+/// Takes longer to end than anybody wants to wait.
+const DRAINER: &str = "#!/bin/sh\ntrap 'sleep 25; echo \"$(cat body) has ended\"; exit 0' TERM\n\
+                       echo \"$(cat body) begins\"\nwhile :; do sleep 0.2; done\n";
+
+/// A service that nobody waits for, beside instances that are waited for.
+fn a_drainer_keeps_nobody_waiting(suite: Suite) {
+    for deploy in sample::one_of(suite, [ROLLING, BLUE_GREEN]) {
+        let r = Site::boot(suite, deploy);
+        let publish = |version: &str| {
+            let drains = "[units.\"acme-jobs.service\"]\nService.ExecStart = \"bin/drain\"\nService.TimeoutStopSec = \"60s\"\n\
+                          X-Relpack.OnUpgrade = \"no-block\"\n";
+            let config = r
+                .config_with(version, deploy)
+                .replace("[deploy]", &format!("{drains}[deploy]"));
+            let files = [("behaviour", "serve"), ("bin/drain", DRAINER)];
+            r.add(&r.build_of(version, &config, &files));
+        };
+        publish("1.0");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        publish("2.0");
+        let state = "systemctl show -p ActiveState --value acme-jobs.service";
+        let (upgrade, _) = r.under_load_on(PORT, "", &format!("apt-get install -y -q acme=2.0; {state}"), false);
+        assert!(upgrade.text().ends_with("deactivating"), "{upgrade}");
+        r.m.wait_for(
+            "journalctl -q -o cat -u acme-jobs.service | grep -x '2.0 begins'",
+            Duration::from_secs(60),
+        );
+        let said =
+            r.m.ok("journalctl -q -o cat -u acme-jobs.service -t drain | grep -E 'begins|ended'");
+        assert_eq!(said.text(), "1.0 begins\n1.0 has ended\n2.0 begins");
+        if deploy == ROLLING {
+            r.settled("2.0");
+        } else {
+            r.one_serves("2.0");
+        }
+    }
+}
+
+/// Blue-green moves its colours; what an admin started of the same template is restarted as under recreate.
+fn an_instance_beside_the_colours(suite: Suite) {
+    let r = Site::boot(suite, BLUE_GREEN);
+    let third = || {
+        let said =
+            r.m.ok("curl -sS --max-time 5 http://127.0.0.1:3002/ | cut -d ' ' -f 1; systemctl show -p MainPID --value acme@third.service");
+        said.text().to_owned()
+    };
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    r.m.ok("echo PORT=3002 >/opt/acme/shared/env.third && systemctl enable --now acme@third.service");
+    r.m.wait_for("curl -sS http://127.0.0.1:3002/", Duration::from_secs(10));
+    for (version, colour) in [("2.0", "green"), ("3.0", "blue")] {
+        r.publish(version, "serve");
+        r.m.ok(&install(version));
+        assert_eq!(r.one_serves(version), colour);
+        assert!(third().starts_with(version), "{}", third());
+    }
+    // It is of the release that serves, so there is nothing to do.
+    let before = third();
+    r.m.ok("apt-get install -y -q --reinstall acme=3.0");
+    assert_eq!(r.one_serves("3.0"), "blue");
+    assert_eq!(third(), before);
+    // It is asked for its health as the others are, and all go back.
+    r.publish("4.0", "never-healthy-3002");
+    r.m.sh(&install("4.0"))
+        .expect_failure()
+        .expect_says("acme@third.service did not become healthy")
+        .expect_says("acme 3.0 serves, as before.");
+    r.healed("3.0");
+    assert_eq!(r.one_serves("3.0"), "blue");
+    assert!(third().starts_with("3.0"), "{}", third());
+}
+
+/// It is told that an instance leaves, and fails: the instance comes back, though nothing of it had changed.
+fn nginx_fails_for_a_moment(suite: Suite) {
+    let r = Site::boot(suite, ROLLING);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    r.settled("1.0");
+    let pids = "systemctl show -p MainPID --value acme@blue.service acme@green.service";
+    let before = r.m.ok(pids).stdout;
+    r.m.put(
+        "/etc/systemd/system/nginx.service.d/once.conf",
+        "[Service]\nExecReload=\nExecReload=/bin/sh -c 'if rm /run/fails; then exit 1; fi; exec nginx -s reload'\n",
+    );
+    // What heals afterwards would bring it back as well.
+    r.m.ok("touch /run/fails && systemctl daemon-reload && systemctl mask relpack-heal-acme.service");
+    r.publish("2.0", "serve");
+    r.under_load(&install("2.0"), true);
+    assert_eq!(r.m.ok(SERVERS).text(), "30003001");
+    assert_eq!(r.m.ok(pids).stdout, before);
+    r.m.ok("systemctl unmask relpack-heal-acme.service && apt-get install -y -q --allow-downgrades acme=1.0");
+    r.settled("1.0");
+    assert_eq!(r.m.ok(pids).stdout, before);
+    r.m.ok("[ ! -e /run/fails ] && [ ! -e /var/lib/relpack/acme/proxy.pending ]");
+    // Where it goes on failing, somebody is told.
+    r.m.put(
+        "/etc/systemd/system/nginx.service.d/once.conf",
+        "[Service]\nExecReload=\nExecReload=/bin/false\n",
+    );
+    r.m.ok("systemctl daemon-reload");
+    r.publish("3.0", "serve");
+    r.m.sh(&install("3.0"))
+        .expect_failure()
+        .expect_says("nginx could not be told which instances serve (hint: systemctl status nginx; then: apt-get install --reinstall acme=1.0)");
+    r.m.ok("rm /etc/systemd/system/nginx.service.d/once.conf && systemctl daemon-reload");
+    r.healed("1.0");
+    r.m.ok("apt-get install -y -q --reinstall acme=1.0");
+    r.settled("1.0");
+}
+
+/// Of three instances two leave nginx at once, and the third carries the load meanwhile.
+fn two_at_a_time(suite: Suite) {
+    let deploy = "strategy = \"rolling\"\nmax_parallel = 2";
+    let r = Site::boot(suite, deploy);
+    let publish = |version: &str, behaviour: &str| {
+        let third = "[instances.third]\nEnvironment.PORT = \"3002\"\n";
+        let config = r
+            .config_with(version, deploy)
+            .replace("[deploy]", &format!("{third}[deploy]"));
+        r.add(&r.build_of(version, &config, &[("behaviour", behaviour)]));
+    };
+    publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    publish("2.0", "serve");
+    let load = r.under_load(&install("2.0"), false);
+    let order = [
+        "nginx",
+        "link green",
+        "process acme@green.service",
+        "nginx",
+        "link third",
+        "process acme@third.service",
+        "nginx",
+        "current",
+    ];
+    r.busy_at(&load, &order);
+    let switches = load["switches"].as_array().expect("a list");
+    let names: Vec<&str> = switches.iter().filter_map(|switch| switch[1].as_str()).collect();
+    let at = |what: &str| names.iter().position(|name| *name == what);
+    let between = at("link blue")
+        .zip(at("link green"))
+        .map(|(one, two)| one.abs_diff(two));
+    assert_eq!(between, Some(1), "blue and green did not go together: {names:?}");
+    publish("3.0", "never-healthy-3002");
+    r.under_load(&install("3.0"), true);
+    r.healed("2.0");
+    let said =
+        r.m.ok("for p in 3000 3001 3002; do curl -sS http://127.0.0.1:$p/ | cut -d ' ' -f 1; done | sort -u");
+    assert_eq!(said.text(), "2.0");
+    assert_eq!(r.m.ok(SERVERS).text(), "300030013002");
+    r.m.ok("acme-release status");
+}
