@@ -45,6 +45,10 @@ pub fn placed(errors: Vec<PlanError>, config: &Config) -> (Vec<Problem>, Vec<Pla
     for error in errors {
         match &error {
             PlanError::Unit(found) => placed.extend(config.problem(found, false)),
+            PlanError::NoVersion => {
+                let problem = Problem::of_error(&config.file, &error);
+                placed.push(config.at_key(ScanKey::Package, problem));
+            }
             _ => others.push(error),
         }
     }

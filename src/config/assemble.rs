@@ -68,7 +68,7 @@ pub(super) fn config<'d>(
     let shared_table = root.table("shared");
     let shared = shared_table.as_ref().map(places::shared).unwrap_or_default();
     let secrets_table = root.table("secrets");
-    let scan_tables = [&release_table, &shared_table, &secrets_table].map(Option::as_ref);
+    let scan_tables = [&package_table, &release_table, &shared_table, &secrets_table].map(Option::as_ref);
     let scan_places = ScanPlaces::new(doc, scan_tables);
     let secrets = secrets_table.as_ref().map(places::secrets).unwrap_or_default();
     let optional = root.table("lock").map(places::optional).unwrap_or_default();

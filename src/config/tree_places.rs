@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::diagnostics::{Problem, Source};
 use super::reader::{Doc, Table};
 
-/// What the scan of the source goes by; the texts are those of the configuration.
+/// What the scan of the source and the plan go by; the texts are those of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanKey<'a> {
     /// `[release] source`
@@ -20,6 +20,8 @@ pub enum ScanKey<'a> {
     Link(&'a str),
     /// A path of `[secrets] allow`.
     Secret(&'a str),
+    /// `[package]`, where a version could stand.
+    Package,
 }
 
 impl<'a> ScanKey<'a> {
@@ -29,6 +31,7 @@ impl<'a> ScanKey<'a> {
             ScanKey::Exclude(text) => ("exclude", text),
             ScanKey::Link(text) => ("links", text),
             ScanKey::Secret(text) => ("allow", text),
+            ScanKey::Package => ("package", ""),
         }
     }
 }
@@ -41,9 +44,10 @@ pub(super) struct ScanPlaces {
 }
 
 impl ScanPlaces {
-    /// The tables `[release]`, `[shared]` and `[secrets]`, where there are such.
-    pub(super) fn new(doc: &Doc, [release, shared, secrets]: [Option<&Table<'_>>; 3]) -> Self {
+    /// The tables `[package]`, `[release]`, `[shared]` and `[secrets]`, where there are such.
+    pub(super) fn new(doc: &Doc, [package, release, shared, secrets]: [Option<&Table<'_>>; 4]) -> Self {
         let mut of = BTreeMap::new();
+        of.extend(package.map(|table| (("package", String::new()), table.span.clone())));
         let keys = [
             (release, "source"),
             (release, "exclude"),

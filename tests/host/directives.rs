@@ -1,4 +1,4 @@
-//! The table of directives against the systemd of each suite: what it says of a version has to be what that version says of itself.
+//! What is written down of systemd, against the systemd of each suite: its directives, and whom a command's prefix lets it run as.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::support::{Machine, Suite};
 use relpack::model::UnitKind;
 use relpack::systemd::directives;
 
-on_each_suite![the_table_is_what_systemd_says];
+on_each_suite![the_table_is_what_systemd_says, a_prefix_lets_a_command_run_as_root];
 
 fn the_table_is_what_systemd_says(suite: Suite) {
     let m = Machine::boot(suite);
@@ -40,4 +40,26 @@ fn the_table_is_what_systemd_says(suite: Suite) {
     let lacking: Vec<_> = said.difference(&table).collect();
     assert!(lacking.is_empty(), "systemd {version} knows already: {lacking:?}");
     assert!(said.len() > 500, "{}", said.len());
+}
+
+/// What `service-as-root` goes by.
+fn a_prefix_lets_a_command_run_as_root(suite: Suite) {
+    let m = Machine::boot(suite);
+    for (prefix, user, is_confined) in [
+        ("", "daemon", true),
+        ("+", "root", false),
+        ("!", "root", true),
+        ("!!", "daemon", true),
+    ] {
+        let unit = format!(
+            "[Service]\nType=oneshot\nUser=daemon\nProtectHome=yes\nStandardOutput=truncate:/run/said\n\
+             ExecStart={prefix}/bin/sh -c 'id -un; findmnt -no FSTYPE /root || echo none'\n"
+        );
+        m.put("/run/systemd/system/who.service", unit);
+        m.ok("systemctl daemon-reload && systemctl start who.service");
+        let said = m.read("/run/said");
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[0], user, "{prefix}: {said}");
+        assert_eq!(lines[1] != "none", is_confined, "{prefix}: {said}");
+    }
 }
