@@ -85,6 +85,7 @@ impl Start {
                 }
             }
         }
+        eprintln!("{suite}: {FIRST_SECTION}: {:.1} s that count", first.as_secs_f64());
         assert!(first > Duration::ZERO, "the page has no section {FIRST_SECTION:?}");
         assert!(
             first < FIRST_SECTION_MAX,
