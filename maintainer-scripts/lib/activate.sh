@@ -135,14 +135,14 @@ activation_deferred() {
         daemon_reload
         for _u in $({ units_startable "$1"; wanted_units "$1"; } | awk '!seen[$0]++'); do
             if [ -n "$not_started" ] || unit_masked "$_u"; then continue; fi
-            _how=start
             if was_running "$_u"; then
                 # A static one, too: a socket has started it.
+                policy_allows "$_u" restart || continue
                 _how=$(start_verb "$1" "$_u")
-            elif ! unit_enabled "$_u"; then
-                continue
+            else
+                if ! unit_enabled "$_u" || ! policy_allows "$_u" start; then continue; fi
+                _how=start
             fi
-            policy_allows "$_u" start || continue
             case $_how in
             '') continue ;; # it is to go on
             start) ;;

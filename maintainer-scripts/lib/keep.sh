@@ -47,7 +47,7 @@ keep_deb() {
     fi
     [ -d "$state/debs" ] || mkdir "$state/debs" || return 1
     _kept=$state/debs/$(deb_name "$1" "$2")
-    _from=$({
+    _source=$({
         cat "$state/incoming" 2>/dev/null || :
         ls -d "$root/var/cache/apt/archives/${name}_$(printf '%s' "$1" | sed 's/:/%3a/g')_"*.deb 2>/dev/null || :
     } | while IFS= read -r _f; do
@@ -57,8 +57,8 @@ keep_deb() {
         fi
     done)
     _keeps=0
-    if [ -n "$_from" ]; then
-        deb_copy "$_from" "$_kept" || _keeps=1
+    if [ -n "$_source" ]; then
+        deb_copy "$_source" "$_kept" || _keeps=1
     elif systemd_runs; then
         # Elsewhere an image is made, maybe of packages that lie outside of it.
         _keeps=1
