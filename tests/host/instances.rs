@@ -213,7 +213,7 @@ fn nginx_fails_for_a_moment(suite: Suite) {
         .expect_says("nginx could not be told which instances serve (hint: systemctl status nginx; then: apt-get install --reinstall acme=1.0)");
     r.m.ok("rm /etc/systemd/system/nginx.service.d/once.conf && systemctl daemon-reload");
     r.healed("1.0");
-    r.m.ok("apt-get install -y -q --reinstall acme=1.0");
+    r.m.ok("apt-get install -y -q -o DPkg::Lock::Timeout=30 --reinstall acme=1.0");
     r.settled("1.0");
 }
 
