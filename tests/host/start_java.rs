@@ -14,7 +14,7 @@ fn wiremock(suite: Suite) {
         host: &["default-jre-headless"],
         unit: "acme-mock.service",
         url: "http://127.0.0.1:8080/price",
-        promise: Promise::Cuts,
+        promise: Promise::Errs,
     };
     start.follow_in_full(suite);
 }

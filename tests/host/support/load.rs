@@ -31,6 +31,10 @@ const LEAST: usize = 120;
 const REFUSED: &str = "7";
 /// How it ends where its connection is closed without an answer, or in the middle of one.
 const CUT: &[&str] = &["52", "56"];
+/// How it ends where an error is the answer.
+const ERRED: &str = "22";
+/// The first and the last of a moment's errors are no further apart, in seconds.
+const ERRORS_MAX: f64 = 5.0;
 /// Nobody may be without an answer for longer, in seconds; machines that run tests are busy.
 const GAP_MAX: f64 = 30.0;
 
@@ -43,6 +47,8 @@ pub enum Promise {
     Finishes { slow: &'static str },
     /// For a while nobody listens, and what is under way may be cut.
     Cuts,
+    /// As that; and a reload has errors for an answer, for a moment.
+    Errs,
 }
 
 /// Runs `script` while `quick`, a command that makes one request, is run over and over; fails the test unless both do
@@ -51,7 +57,7 @@ pub enum Promise {
 pub fn during(host: &Machine, quick: &str, promise: Promise, script: &str, limit: Duration) {
     let slow = match promise {
         Promise::Finishes { slow } => slow,
-        Promise::NoGap | Promise::Cuts => "",
+        Promise::NoGap | Promise::Cuts | Promise::Errs => "",
     };
     host.put("/root/load.sh", LOAD);
     host.put(
@@ -75,13 +81,19 @@ pub fn during(host: &Machine, quick: &str, promise: Promise, script: &str, limit
     let context = || format!("{seen:?}\n{}\n{done}", host.read("/run/load.said"));
     assert!(seen.answered >= LEAST, "too little load: {}", context());
     assert!(seen.failed.is_empty(), "{}", context());
+    let moment = match promise {
+        Promise::Errs => ERRORS_MAX,
+        Promise::NoGap | Promise::Finishes { .. } | Promise::Cuts => 0.0,
+    };
+    let last = seen.erred.last().copied().unwrap_or(0.0);
+    assert!(seen.erred.iter().all(|time| last - time < moment), "{}", context());
     match promise {
         Promise::NoGap => assert_eq!((seen.refused, seen.cut), (0, 0), "{}", context()),
         Promise::Finishes { .. } => {
             assert!(seen.slow >= 3, "too few slow ones: {}", context());
             assert_eq!(seen.cut, 0, "{}", context());
         }
-        Promise::Cuts => {}
+        Promise::Cuts | Promise::Errs => {}
     }
     assert!(seen.gap < GAP_MAX, "{}", context());
 }
@@ -98,6 +110,8 @@ struct Seen {
     slow: usize,
     refused: usize,
     cut: usize,
+    /// When errors were the answer, in order.
+    erred: Vec<f64>,
     /// All others, as they stand in the log.
     failed: Vec<String>,
     /// The longest time without an answer, in seconds.
@@ -111,23 +125,27 @@ impl Seen {
             slow: 0,
             refused: 0,
             cut: 0,
+            erred: Vec::new(),
             failed: Vec::new(),
             gap: 0.0,
         };
+        let seconds = |word: &str| word.parse::<f64>().unwrap_or_else(|e| panic!("{log}: {e}"));
         let mut ends = Vec::new();
         for line in log.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 [lane, _, "0", ended] => {
-                    ends.push(ended.parse::<f64>().unwrap_or_else(|e| panic!("{line}: {e}")));
+                    ends.push(seconds(ended));
                     seen.slow += usize::from(lane == "slow");
                 }
                 [_, _, REFUSED, _] => seen.refused += 1,
+                [_, _, ERRED, ended] => seen.erred.push(seconds(ended)),
                 [_, _, code, _] if CUT.contains(&code) => seen.cut += 1,
                 _ => seen.failed.push(line.to_owned()),
             }
         }
         ends.sort_by(f64::total_cmp);
+        seen.erred.sort_by(f64::total_cmp);
         seen.answered = ends.len();
         seen.gap = ends.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
         seen
