@@ -54,6 +54,7 @@ fn in_full(suite: Suite, program: &Program, files: fn(&Path, Suite)) {
     }
 }
 
+/// The signal that ends it is not for the programs that a request runs: it would be answered with an error.
 fn node(suite: Suite) {
     let program = Program {
         preset: "node",
@@ -62,6 +63,7 @@ fn node(suite: Suite) {
 Service.ExecReload = \"/bin/kill -HUP $MAINPID\"
 Service.Environment.PORT = \"3000\"
 Service.EnvironmentFile = \"{app}/acme.env\"
+Service.KillMode = \"mixed\"
 Service.MemoryMax = \"300M\"
 X-Relpack.Health = \"http://127.0.0.1:3000/\"",
         migrate: "/usr/bin/node --eval 'require(\"fs\").accessSync(\"/opt/acme/shared/data\", 2)'",
