@@ -1,5 +1,6 @@
 //! Owns the tree of a release: what is read from the disk, the nodes in memory, and the manifest that names them.
 
+mod directory;
 mod exclude;
 mod found;
 mod links;

@@ -191,6 +191,12 @@ fn at_point(
             ));
         }
     };
+    let by_reinstalling = way.contains("--reinstall");
+    hold!(
+        !by_reinstalling || look.record.starts_with("iUR"),
+        "{way}, although the record said {:?}\n{finished}",
+        look.record
+    );
     *ways.entry(way).or_default() += 1;
 
     let end = sweep::look(m, "end");
