@@ -159,6 +159,12 @@ fn an_instance_stays_sick(suite: Suite) {
         Duration::from_secs(60),
     );
     r.m.ok("apt-get install -y -q --reinstall --allow-downgrades acme=1.0");
+    // systemd may have brought them back by itself before that, and then nobody waits for their start.
+    let answers = |port: &str| format!("curl -sSf --max-time 5 http://127.0.0.1:{port}/");
+    r.m.wait_for(
+        &format!("{} && {}", answers("3000"), answers("3001")),
+        Duration::from_secs(20),
+    );
     r.settled("1.0");
 }
 
