@@ -12,7 +12,6 @@ out=${1:?}
 
 live=$(readlink "$prefix/current" || readlink "$store/live" || :) 2>/dev/null
 live=${live##*/}
-[ -n "$live" ] && [ -d "$store/units/$live" ] || exit 0
 
 # place FILE: where in the output a unit goes, or a drop-in of one.
 place() {
@@ -20,31 +19,34 @@ place() {
     printf '%s\n' "$out/$1"
 }
 
-for text in "$store/units/$live"/* "$store/units/$live"/*.d/*; do
-    unit=${text#"$store/units/$live/"}
-    # The migration belongs to the delivered release, not to the live one.
-    [ "$unit" != "$name-migrate.service" ] || continue
-    [ -f "$text" ] || continue
-    cmp -s "$text" "$unitdir/$unit" || cp "$text" "$(place "$unit")"
-done
-# In the middle of a roll an instance runs another release than the live one.
-for link in "$store/instances"/*; do
-    [ -L "$link" ] || continue
-    instance=${link##*/}
-    release=$(readlink "$prefix/instances/$instance" || readlink "$link" || :) 2>/dev/null
-    release=${release##*/}
-    text=$store/units/$release/$name@.service
-    if [ "$release" = "$live" ] || [ ! -f "$text" ]; then continue; fi
-    cp "$text" "$out/$name@$instance.service"
-done
-grep -lsxF "Package=$name" "$unitdir"/*.* "$unitdir"/*.d/*.conf | while IFS= read -r file; do
-    unit=${file#"$unitdir/"}
-    if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ]; then continue; fi
-    ln -s /dev/null "$(place "$unit")"
-done
+bind_units() {
+    for text in "$store/units/$live"/* "$store/units/$live"/*.d/*; do
+        unit=${text#"$store/units/$live/"}
+        # The migration belongs to the delivered release, not to the live one.
+        [ "$unit" != "$name-migrate.service" ] || continue
+        [ -f "$text" ] || continue
+        cmp -s "$text" "$unitdir/$unit" || cp "$text" "$(place "$unit")"
+    done
+    # In the middle of a roll an instance runs another release than the live one.
+    for link in "$store/instances"/*; do
+        [ -L "$link" ] || continue
+        instance=${link##*/}
+        release=$(readlink "$prefix/instances/$instance" || readlink "$link" || :) 2>/dev/null
+        release=${release##*/}
+        text=$store/units/$release/$name@.service
+        if [ "$release" = "$live" ] || [ ! -f "$text" ]; then continue; fi
+        cp "$text" "$out/$name@$instance.service"
+    done
+    grep -lsxF "Package=$name" "$unitdir"/*.* "$unitdir"/*.d/*.conf | while IFS= read -r file; do
+        unit=${file#"$unitdir/"}
+        if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ]; then continue; fi
+        ln -s /dev/null "$(place "$unit")"
+    done
+}
+if [ -n "$live" ] && [ -d "$store/units/$live" ]; then bind_units; fi
 
 # Where the journal, which may not be mounted yet, does not say that nothing is left to do, a boot looks at it. A
-# daemon-reload in the middle of an activation, which holds the lock, is none.
+# daemon-reload in the middle of an activation, which holds the lock, is none. Of a first install nothing may be live here yet.
 if grep -qsxE 'step=(idle|remove)' "$state/journal"; then exit 0; fi
 if [ -e "$state/lock" ] && ! flock -s -n "$state/lock" true; then exit 0; fi
 job=relpack-resume-$name.service
