@@ -332,8 +332,8 @@ impl Context<'_> {
 
     /// Opens a file once: what it is, and how it begins.
     fn file(&self, path: &TreePath, parent: &Opened, name: &OsStr, found: &mut Found) -> Option<Node> {
-        let opened = open_file(&parent.fd, name).and_then(|file| Ok((file.metadata()?, file)));
-        let (meta, on_disk) = match opened {
+        let asked = open_file(&parent.fd, name).and_then(|file| Ok((file.metadata()?, file)));
+        let (meta, opened) = match asked {
             Ok(both) => both,
             Err(error) => {
                 let mode = parent.mode(name, path.as_str(), found)?;
@@ -345,7 +345,7 @@ impl Context<'_> {
         };
         let before = found.errors.len();
         modes_are_right(path, meta.mode(), found);
-        check_xattrs(path.as_str(), &on_disk, found);
+        check_xattrs(path.as_str(), &opened, found);
         if !meta.is_file() {
             let path = path.to_string();
             found.errors.push((path.clone(), ReadError::Changed { path }.into()));
@@ -363,7 +363,7 @@ impl Context<'_> {
                 fingerprint,
             },
         };
-        let reader = FileReader::of_file(path, on_disk, parent.path.join(name), file.size, fingerprint);
+        let reader = FileReader::of_file(path, opened, parent.path.join(name), file.size, fingerprint);
         match reader.head(secrets::wanted(path)) {
             Ok(start) => {
                 file.is_elf = FileNode::begins_as_elf(&start);
