@@ -186,6 +186,34 @@ activation_same() {
             ;;
         esac
     done
+    start_not_begun "$1"
+}
+
+# start_not_begun ID: an activation that ended after its gate and before it had enabled what is new here: where the host went
+# down then, the boot has started none of that. A job that ran is not run again.
+start_not_begun() {
+    _new=
+    _gate=
+    for _u in $(wanted_units "$1"); do
+        ! was_running "$_u" || continue
+        case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in servicenone | servicetry-restart) continue ;; esac
+        case $(unit_show "$_u" ActiveState) in inactive | failed) ;; *) continue ;; esac
+        start_allowed "$_u" || continue
+        _new="$_new $_u"
+        [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
+    done
+    [ -n "$_new" ] || return 0
+    # shellcheck disable=SC2086
+    {
+        systemctl reset-failed $_new 2>/dev/null || :
+        if [ "$mode" = boot ]; then
+            # Whoever waits for a job then waits for the boot, which waits for us.
+            systemctl --no-block start $_new
+        else
+            start_run start $_new && gate "$1" $_gate
+        fi
+    } || say "warning: not all of$_new could be started (hint: $name-release status)"
+    rm -f "$state/reason"
 }
 
 # socket_caller ID SOCKET: systemd refuses to start a socket whose service runs. One that crashes for want of it is stopped

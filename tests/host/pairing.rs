@@ -8,7 +8,7 @@ use crate::support::app::Built;
 use crate::support::sweep::{Point, Tally, caught};
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
 
-on_each_suite![rotated: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host];
+on_each_suite![rotated: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host, a_boot_before_it_is_enabled];
 
 fn app(version: &str) -> App {
     App::new(version).migration(Migration::Ok).timer().settle("0s")
@@ -316,6 +316,39 @@ fn went_on<'a>(host: &Host, state: State, old: &'a Built, new: &'a Built, contex
         "{context}: it was restarted"
     );
     ends_with
+}
+
+/// What the new release brings passed its gate, and the host went down before it was enabled: no boot would start it.
+fn a_boot_before_it_is_enabled(suite: Suite) {
+    let mut host = Host::boot(suite);
+    let with_worker = |version: &str| {
+        app(version)
+            .extra("[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n")
+            .build()
+            .with_points()
+    };
+    let built = [app("1.0").build().with_points(), with_worker("2.0"), with_worker("3.0")];
+    let paths: Vec<_> = built.iter().map(Built::path).collect();
+    host.repo.add(&host.m, &paths);
+    host.install("1.0").expect_ok();
+
+    dies_at(&mut host, "after-finish", "apt-get install -y -q acme=2.0");
+    host.resumed();
+    host.comes_to_serve("2.0");
+    host.m.wait_for(
+        "systemctl -q is-active acme-worker.service && systemctl -q is-enabled acme-worker.service",
+        Duration::from_secs(10),
+    );
+    for (masked, old, new) in [(true, &built[1], &built[2]), (false, &built[2], &built[1])] {
+        let state = State {
+            operation: Operation::Install,
+            point: "after-finish",
+            reboot: true,
+            masked,
+        };
+        boot_in(&mut host, state, old, new);
+        host.m.ok("systemctl is-active acme-worker.service");
+    }
 }
 
 /// A host that dies in the middle of an upgrade to a release that never gets healthy: without anybody, the release before
