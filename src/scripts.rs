@@ -48,6 +48,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("stopping", include_str!("../maintainer-scripts/lib/stopping.sh")),
     ("switch", include_str!("../maintainer-scripts/lib/switch.sh")),
     ("systemd", include_str!("../maintainer-scripts/lib/systemd.sh")),
+    ("trial", include_str!("../maintainer-scripts/lib/trial.sh")),
     ("units", include_str!("../maintainer-scripts/lib/units.sh")),
 ];
 

@@ -373,6 +373,8 @@ fn bad_units() {
         (unit("X-Relpack.OnUpgrade = \"reboot\""), NEXT + 1, "reboot", "restart"),
         (unit("Unit.RefuseManualStop = true"), NEXT + 1, "can't restart", "OnUpgrade"),
         (unit("X-Relpack.Drain = \"long\""), NEXT + 1, "long", "30s"),
+        (unit("X-Relpack.Trial = \"127.0.0.1:3001\""), NEXT + 1, "has no socket unit", "acme.socket"),
+        (unit("X-Relpack.Trial = \"10.0.0.1:3001\""), NEXT + 1, "open to others", "127.0.0.1:3001"),
         (unit("X-Relpack.Health = \"ftp://x\""), NEXT + 1, "neither http", "http"),
         (unit("X-Relpack.Health = \"http://127.0.0.1:{port}/\""), NEXT + 1, "{port}", "{env.PORT}"),
         (unit("X-Relpack.Health = \"http://127.0.0.1:{env.PORT/x\""), NEXT + 1, "{env.PORT", "{env.PORT}"),

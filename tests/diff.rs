@@ -227,6 +227,33 @@ fn another_version_of_the_same_content_differs_in_nothing_that_runs() {
 }
 
 #[test]
+fn a_trial_is_told_before_it_happens() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let health = "X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/healthz\"\n";
+    let config = CONFIG.replace(health, &format!("{health}X-Relpack.Trial = \"127.0.0.1:3001\"\n"))
+        + "[units.\"acme.socket\"]\nSocket.ListenStream = \"3000\"\n";
+    write(&dir.join("relpack.toml"), &config, 0o644);
+    let plan = ok(relpack().args(["build", "--plan", "-C"]).arg(&dir));
+    assert!(plan.contains("/healthz, after a trial at 127.0.0.1:3001\n"), "{plan}");
+    build(&dir, &[]);
+    write(&dir.join("build/public/app.js"), "console.log(2)\n", 0o644);
+    build(&dir, &["--version", "1.5.0"]);
+    let (old, new) = (deb(&dir, "1.4.0"), deb(&dir, "1.5.0"));
+    assert_eq!(
+        json(&old, &new)["on_host"]["trials"],
+        serde_json::json!(["acme.service"])
+    );
+    // Back, it is known.
+    assert_eq!(json(&new, &old)["on_host"]["trials"], serde_json::json!([]));
+    let text = ok(relpack().arg("diff").arg(&old).arg(&new));
+    assert!(
+        text.contains("  acme.service is tried beside the old one before anything is switched\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn shells_and_manuals_know_every_verb() {
     let temp = tempfile::tempdir().unwrap();
     ok(relpack().arg("man").arg(temp.path().join("man1")));

@@ -85,11 +85,13 @@ Service.TimeoutStopSec = "30s"
 Service.LimitNOFILE = 8192
 X-Relpack.Health = "http://127.0.0.1:3000/healthz"
 """
-SOCKET = ONE + """
+LISTENING = """
 [units."acme.socket"]
 Socket.ListenStream = "127.0.0.1:3000"
 Socket.Backlog = 4096
 """
+SOCKET = ONE + LISTENING
+TRIED = ONE + 'X-Relpack.Trial = "127.0.0.1:3001"\n' + LISTENING
 TWO = """
 [units."acme@.service"]
 Service.ExecStart = "/usr/bin/python3 server.py"
@@ -164,6 +166,7 @@ WAYS = [
     Package("package", "a package that restarts in its postinst"),
     Relpack("recreate", "relpack, strategy recreate", ONE, ""),
     Relpack("socket", "relpack, recreate with a socket unit", SOCKET, ""),
+    Relpack("trial", "relpack, recreate with a socket unit, each release tried first", TRIED, ""),
     Relpack("rolling", "relpack, two instances behind nginx", TWO, 'strategy = "rolling"\nproxy = "nginx"'),
     Relpack("canary", "relpack, one of two instances watched first", TWO, 'strategy = "canary"\nsoak = "5s"\nproxy = "nginx"'),
     Relpack("blue-green", "relpack, two colours behind nginx", TWO, 'strategy = "blue-green"\nproxy = "nginx"'),

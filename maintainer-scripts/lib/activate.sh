@@ -33,6 +33,8 @@ activate() {
         more "(hint: look at the disk, then run the same command again)"
         exit 1
     fi
+    # What an earlier, killed activation left of one is nothing that is meant to run.
+    [ "$mode" != live ] || trial_end || :
     activation_begin "$1" "$2"
     if [ -e "$state/reason" ] && ! rm -f "$state/reason"; then activation_failed "$state cannot be written"; fi
     step prepare "its users and directories could not be made" prepare
@@ -256,6 +258,7 @@ activation_live() {
     elif [ -e "$state/pending-migration" ]; then
         rm -f "$state/pending-migration"
     fi
+    if trial_wanted "$1"; then step trial "it did not pass its trial" trial "$1"; fi
     [ -n "$j_touched" ] || j_touched=y
     swaps "$1" || idle_end "$1"
     if changes_over "$1" && ! swap_one "$1"; then activation_failed "of its two colours not one alone could serve"; fi

@@ -12,6 +12,7 @@
 @include prepare@
 @include stage@
 @include migrate@
+@include trial@
 @include switch@
 @include app@
 @include health@

@@ -15,6 +15,8 @@ remove() {
     forget_units
     forget_texts
     links_forget
+    # Of a trial that was killed.
+    grep -lsxF "Package=$name" "$root"/run/systemd/system/*-trial.* | while IFS= read -r _text; do rm -f "$_text"; done
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances"
     # A tarball's own script for this goes last.
     [ ! -d "$unitstore" ] || find "$unitstore" -mindepth 1 -maxdepth 1 ! -name uninstall -exec rm -rf {} +

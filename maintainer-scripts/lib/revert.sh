@@ -13,7 +13,7 @@ refuse_again() {
 activation_failed() {
     _reason=$1
     case $j_step in
-    migrate | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
+    migrate | trial | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
     roll | swap)
         if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then
             j_touched=y

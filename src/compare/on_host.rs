@@ -12,6 +12,8 @@ pub struct OnHost {
     pub units: Vec<(String, Deed)>,
     /// Whether the migration runs before them.
     pub migration: bool,
+    /// The services that are tried first, where they run.
+    pub trials: Vec<String>,
 }
 
 /// What an activation does with a unit.
@@ -88,6 +90,7 @@ impl OnHost {
             return Self {
                 units: Vec::new(),
                 migration: false,
+                trials: Vec::new(),
             };
         }
         let version = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<DebVersion>().ok());
@@ -120,10 +123,15 @@ impl OnHost {
         let in_order = after
             .iter()
             .filter_map(|row| Some((row.name.clone(), *deeds.get(row.name.as_str())?)));
+        let tried = new.settings("trial").into_iter();
         let gone = before.iter().filter(|row| !kept.contains(row.name.as_str()));
         Self {
             units: in_order.chain(gone.map(|row| (row.name.clone(), Deed::Stop))).collect(),
             migration: value(new, "migrate").is_some() && !back,
+            trials: tried
+                .filter_map(|row| row.into_iter().nth(1))
+                .filter(|name| !back && was(name).is_some())
+                .collect(),
         }
     }
 }

@@ -110,6 +110,12 @@ impl UnitName {
             .then(|| UnitName(format!("{}@.{}", self.prefix(), self.kind())))
     }
 
+    /// A plain unit of the same kind whose stem ends with `suffix` as well, for what is made beside it. The name may be longer
+    /// than dpkg can install.
+    pub(crate) fn suffixed(&self, suffix: &str) -> UnitName {
+        UnitName(format!("{}{suffix}.{}", self.stem(), self.kind()))
+    }
+
     /// The unit of another kind with the same stem: the service that a timer starts.
     pub fn with_kind(&self, kind: UnitKind) -> UnitName {
         UnitName(format!("{}.{}", self.stem(), kind))

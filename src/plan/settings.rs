@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{Check, Config, Proxy, Strategy};
 use crate::model::EnvName;
-use crate::systemd::Unit;
+use crate::systemd::{Unit, trial_name};
 
 /// The first line: the format and its version. A newer relpack reads older formats.
 const HEADER: &str = "#relpack-settings 1";
@@ -70,6 +70,9 @@ pub fn render(config: &Config) -> String {
     }
     for unit in &config.units {
         let relpack = &unit.relpack;
+        if relpack.trial.is_some() {
+            put(&["trial", unit.name.as_str(), trial_name(&unit.name).as_str()]);
+        }
         let mut put_unit = |name: &str, enable: bool, gated: bool| {
             put(&[
                 "unit",

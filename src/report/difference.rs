@@ -90,6 +90,12 @@ fn write_host(text: &mut String, difference: &Difference) -> std::fmt::Result {
     if difference.host.migration {
         writeln!(text, "  the migration runs first, once for this release")?;
     }
+    for service in &difference.host.trials {
+        writeln!(
+            text,
+            "  {service} is tried beside the old one before anything is switched"
+        )?;
+    }
     for (unit, deed) in &difference.host.units {
         let what = match deed {
             Deed::Start => "starts",
@@ -216,6 +222,7 @@ pub fn difference_json(difference: &Difference) -> Value {
         "on_host": {
             "same_release": difference.same_release(),
             "migration": difference.host.migration,
+            "trials": difference.host.trials,
             "units": units,
         },
     })

@@ -177,8 +177,12 @@ fn on_upgrade(unit: &Unit) -> String {
         (None, true) => ", gated: it has to stay up".to_owned(),
         _ => String::new(),
     };
+    let tried = match relpack.trial {
+        Some(address) => format!(", after a trial at {address}"),
+        None => String::new(),
+    };
     let made = if unit.generated { " (made by relpack)" } else { "" };
-    format!("{what}{gate}{made}")
+    format!("{what}{gate}{tried}{made}")
 }
 
 fn totals(plan: &Plan) -> (usize, u64) {

@@ -16,7 +16,7 @@ use super::values;
 pub(crate) const X_RELPACK: &str = "X-Relpack";
 
 /// What a deploy key can be.
-const DEPLOY_KEYS: &[&str] = &["OnUpgrade", "Health", "HealthTimeout", "Drain"];
+const DEPLOY_KEYS: &[&str] = &["OnUpgrade", "Health", "HealthTimeout", "Drain", "Trial"];
 
 /// Where a layer of directives comes from, and which unit it is for.
 pub(crate) struct Layer<'a> {

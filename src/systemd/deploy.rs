@@ -10,6 +10,7 @@ use super::exec::{resolve_command_line, shell_message, shell_word};
 use super::input::{Context, Origin, Report, UnitError};
 use super::placeholders::env_names;
 use super::quote::words;
+use super::trial;
 use super::unit::{Health, OnUpgrade, UnitSettings};
 use super::unit_file::UnitFile;
 
@@ -31,7 +32,7 @@ pub(crate) fn settings(
     let is_service = name.kind() == UnitKind::Service;
     let get = |key: &str| file.get(X_RELPACK, key).filter(|value| !value.is_empty());
     if !is_service {
-        for key in ["Health", "HealthTimeout", "Drain"] {
+        for key in ["Health", "HealthTimeout", "Drain", "Trial"] {
             if get(key).is_some() {
                 let kind = name.kind();
                 fail(
@@ -61,6 +62,10 @@ pub(crate) fn settings(
             "the timeout covers the whole activation: make it longer, or this one shorter".into(),
         );
     }
+    let trial = get("Trial").filter(|_| is_service).and_then(|text| {
+        let parsed = trial::parse_address(text);
+        parsed.map_err(|(message, hint)| fail("Trial", message, hint)).ok()
+    });
     let chosen = get("OnUpgrade").and_then(|word| {
         let found = OnUpgrade::ALL.iter().find(|choice| choice.word() == word);
         if found.is_none() {
@@ -177,6 +182,7 @@ pub(crate) fn settings(
         health_timeout,
         health_env,
         on_upgrade,
+        trial,
         drain,
         enable: file.section("Install").is_some_and(|s| !s.entries.is_empty())
             && (!name.is_template() || file.has("Install", "DefaultInstance")),

@@ -123,7 +123,8 @@ pub(crate) fn add_units(units: &mut Vec<Unit>, vars: &Vars, ctx: &Context, repor
     units.push(generated(first_name, before_start));
 }
 
-fn generated(name: UnitName, file: UnitFile) -> Unit {
+/// A unit of which a deploy as a whole knows nothing.
+pub(super) fn generated(name: UnitName, file: UnitFile) -> Unit {
     Unit {
         name,
         file,
@@ -132,6 +133,7 @@ fn generated(name: UnitName, file: UnitFile) -> Unit {
             health_timeout: None,
             health_env: Default::default(),
             on_upgrade: OnUpgrade::None,
+            trial: None,
             drain: None,
             enable: false,
             gated: false,
@@ -140,7 +142,8 @@ fn generated(name: UnitName, file: UnitFile) -> Unit {
     }
 }
 
-fn set_description(file: &mut UnitFile, what: &str, ctx: &Context) {
+/// The package's own words, and what this unit of it is for.
+pub(super) fn set_description(file: &mut UnitFile, what: &str, ctx: &Context) {
     let synopsis = ctx.synopsis.replace('%', "%%");
     let text = if synopsis.is_empty() {
         format!("{} ({what})", ctx.package)
@@ -162,24 +165,7 @@ fn like_file(
     let mut file = UnitFile::new();
     file.append("Unit", "Description", "");
     file.append("Unit", "Documentation", documentation(ctx));
-    for key in ["Wants", "Requires", "After"] {
-        let foreign: Vec<String> = like
-            .file
-            .get_list("Unit", key)
-            .into_iter()
-            .flat_map(str::split_whitespace)
-            .filter_map(|name| written_out(name, &like.name).ok())
-            .filter(|name| !is_own(name, units, ctx))
-            .collect();
-        if !foreign.is_empty() {
-            file.append("Unit", key, foreign.join(" "));
-        }
-    }
-    for paths in like.file.get_list("Unit", "RequiresMountsFor") {
-        if let Ok(paths) = written_out(paths, &like.name) {
-            file.append("Unit", "RequiresMountsFor", paths);
-        }
-    }
+    append_surroundings(&mut file, like, units, ctx);
     file.append("Service", "Type", "oneshot");
     file.append("Service", "ExecStart", command);
     // As root, and only when the command succeeded: the record outlives whoever waits for the unit.
@@ -222,8 +208,30 @@ fn like_file(
     Ok(file)
 }
 
-/// The value with the live release's path replaced by that of the unit's own, since a migration runs before the switch.
-fn at_own_release(value: &str, ctx: &Context) -> String {
+/// What of the host's the service needs: its own package's units are left out.
+pub(super) fn append_surroundings(file: &mut UnitFile, like: &Unit, units: &[Unit], ctx: &Context) {
+    for key in ["Wants", "Requires", "After"] {
+        let foreign: Vec<String> = like
+            .file
+            .get_list("Unit", key)
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .filter_map(|name| written_out(name, &like.name).ok())
+            .filter(|name| !is_own(name, units, ctx))
+            .collect();
+        if !foreign.is_empty() {
+            file.append("Unit", key, foreign.join(" "));
+        }
+    }
+    for paths in like.file.get_list("Unit", "RequiresMountsFor") {
+        if let Ok(paths) = written_out(paths, &like.name) {
+            file.append("Unit", "RequiresMountsFor", paths);
+        }
+    }
+}
+
+/// The value with the live release's path replaced by that of the unit's own, which runs before the switch.
+pub(super) fn at_own_release(value: &str, ctx: &Context) -> String {
     let (live, app) = (ctx.current(), ctx.app());
     let mut out = String::with_capacity(value.len());
     let mut rest = value;

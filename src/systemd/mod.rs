@@ -21,6 +21,7 @@ mod semantics;
 mod specifiers;
 #[cfg(test)]
 mod test_support;
+mod trial;
 mod unit;
 pub mod unit_file;
 mod values;
@@ -31,5 +32,6 @@ pub use input::{Context, Defaults, DeployInput, Instances, MigrateInput, Origin,
 pub(crate) use placeholders::env_names;
 pub use quote::{environment_assignment, quoted_words};
 pub use resolve::resolve;
+pub use trial::trial_name;
 pub use unit::{Health, OnUpgrade, RELEASE_PLACEHOLDER, Unit, UnitSettings};
 pub use unit_file::{Entry, Section, UnitFile};

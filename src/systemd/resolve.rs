@@ -13,7 +13,7 @@ use super::placeholders::{Vars, expand};
 use super::semantics;
 use super::unit::{OnUpgrade, Unit};
 use super::unit_file::UnitFile;
-use super::{migrate, presets};
+use super::{migrate, presets, trial};
 
 /// Makes complete units of what the user wrote; all errors at once, in the order of the input.
 pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<UnitWarning>), Vec<UnitError>> {
@@ -87,6 +87,7 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
         });
     }
     migrate::add_units(&mut units, &vars(None, ctx.app(), ctx), ctx, &mut report);
+    trial::add_units(&mut units, ctx, &mut report);
 
     report.drop_what_follows();
     if report.errors.is_empty() {

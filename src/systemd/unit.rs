@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::model::{EnvName, Seconds, UnitName};
 
@@ -19,7 +20,7 @@ pub struct Unit {
     pub file: UnitFile,
     /// What a deploy does with it.
     pub relpack: UnitSettings,
-    /// Made by relpack (migration, first start), not written by the user.
+    /// Made by relpack (migration, first start, trial), not written by the user.
     pub generated: bool,
 }
 
@@ -34,6 +35,8 @@ pub struct UnitSettings {
     pub health_env: BTreeMap<EnvName, String>,
     /// What happens to it when the release changes.
     pub on_upgrade: OnUpgrade,
+    /// Where a release is tried beside the one that serves, before anything is switched.
+    pub trial: Option<SocketAddr>,
     /// How long the application itself may take to drain.
     pub drain: Option<Seconds>,
     /// It has an `[Install]` section that `systemctl enable` can use by this name.
