@@ -180,6 +180,7 @@ activation_same() {
     for _u in $j_running; do
         case $(unit_show "$_u" ActiveState) in
         failed)
+            if unit_masked "$_u" || ! policy_allows "$_u" start; then continue; fi
             _with=
             case $_u in *.socket) _with=$(socket_caller "$1" "$_u") || continue ;; esac
             systemctl reset-failed "$_u"

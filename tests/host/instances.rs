@@ -14,6 +14,7 @@ on_each_suite![
     an_instance_beside_the_colours,
     nginx_fails_for_a_moment,
     two_at_a_time,
+    instances_that_are_stopped_stay_so,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -258,4 +259,36 @@ fn two_at_a_time(suite: Suite) {
     assert_eq!(said.text(), "2.0");
     assert_eq!(r.m.ok(SERVERS).text(), "300030013002");
     r.m.ok("acme-release status");
+}
+
+/// An admin has stopped them all: whatever comes starts none, and goes on from there when the admin does.
+fn instances_that_are_stopped_stay_so(suite: Suite) {
+    for deploy in sample::one_of(suite, [BLUE_GREEN, ROLLING]) {
+        let mut r = Site::boot(suite, deploy);
+        let both = "acme@blue.service acme@green.service";
+        r.publish("1.0", "serve");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        r.m.ok(&format!("systemctl disable -q --now {both}"));
+        let still_stopped = |r: &Site, version: &str| {
+            r.healed(version);
+            let active = r.m.sh(&format!("systemctl is-active {both}"));
+            assert_eq!(active.text(), "inactive\ninactive", "{deploy} {version}");
+            let enabled = r.m.sh(&format!("systemctl is-enabled {both}"));
+            assert_eq!(enabled.text(), "disabled\ndisabled", "{deploy} {version}");
+        };
+        for (version, behaviour) in [("2.0", "serve"), ("3.0", "never-healthy")] {
+            r.publish(version, behaviour);
+            r.m.ok(&format!("apt-get install -y -q acme={version}"));
+            still_stopped(&r, version);
+        }
+        r.m.ok("acme-release rollback");
+        still_stopped(&r, "2.0");
+        r.m.reboot();
+        still_stopped(&r, "2.0");
+        r.m.ok("systemctl enable -q --now acme@blue.service");
+        r.publish("4.0", "serve");
+        r.m.ok("apt-get install -y -q acme=4.0");
+        r.healed("4.0");
+        r.m.ok("curl -sS http://127.0.0.1:8080/ | grep -q '^4.0 ' && acme-release status");
+    }
 }
