@@ -374,6 +374,7 @@ fn bad_units() {
         (unit("Unit.RefuseManualStop = true"), NEXT + 1, "can't restart", "OnUpgrade"),
         (unit("X-Relpack.Drain = \"long\""), NEXT + 1, "long", "30s"),
         (unit("X-Relpack.Trial = \"127.0.0.1:3001\""), NEXT + 1, "has no socket unit", "acme.socket"),
+        (plus("[units.\"acme.socket\"]\nSocket.ListenStream = \"3000\"\n[units.\"acme.service\"]\nService.ExecStart = \"bin/acme\"\nX-Relpack.Health = \"http://127.0.0.1:3000/\"\nX-Relpack.Trial = \"127.0.0.1:3001\"\n[deploy]\nsettle = \"40s\"\ntimeout = \"70s\""), NEXT + 8, "settle 2 × 40 s", "longer than 80s"),
         (unit("X-Relpack.Trial = \"10.0.0.1:3001\""), NEXT + 1, "open to others", "127.0.0.1:3001"),
         (unit("X-Relpack.Health = \"ftp://x\""), NEXT + 1, "neither http", "http"),
         (unit("X-Relpack.Health = \"http://127.0.0.1:{port}/\""), NEXT + 1, "{port}", "{env.PORT}"),

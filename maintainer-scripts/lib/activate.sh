@@ -201,8 +201,11 @@ start_not_begun() {
         ! was_running "$_u" || continue
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in servicenone | servicetry-restart) continue ;; esac
         case $(unit_show "$_u" ActiveState) in inactive | failed) ;; *) continue ;; esac
+        if is_job "$1" "$_u" && ! unit_text "$1" "$_u" | grep -ixE 'RemainAfterExit=(1|y|yes|t|true|on)' >/dev/null; then continue; fi
         start_allowed "$_u" || continue
-        _new="$_new $_u"
+        _with=
+        case $_u in *.socket) _with=$(socket_caller "$1" "$_u") || continue ;; esac
+        _new="$_new $_u $_with"
         [ "$(unit_setting "$1" "$_u" gated)" != gated ] || _gate="$_gate $_u"
     done
     [ -n "$_new" ] || return 0

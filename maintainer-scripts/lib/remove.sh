@@ -16,7 +16,10 @@ remove() {
     forget_texts
     links_forget
     # Of a trial that was killed.
-    grep -lsxF "Package=$name" "$root"/run/systemd/system/*-trial.* | while IFS= read -r _text; do rm -f "$_text"; done
+    grep -lsxF "Package=$name" "$root"/run/systemd/system/*-trial.* | while IFS= read -r _text; do
+        if systemd_runs; then systemctl stop "${_text##*/}" 2>/dev/null || :; fi
+        rm -rf "$_text" "$_text.d"
+    done
     rm -rf "$base/current" "$base/.current.relpack-new" "$base/instances"
     # A tarball's own script for this goes last.
     [ ! -d "$unitstore" ] || find "$unitstore" -mindepth 1 -maxdepth 1 ! -name uninstall -exec rm -rf {} +

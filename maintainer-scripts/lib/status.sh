@@ -1,8 +1,13 @@
 # What a person asks first. Everything is read anew from the host; the journal is only one of the witnesses.
 
+# main_unit ID: the service named like the package, else the first that a deploy restarts, else the first.
 main_unit() {
-    _m=$(settings_text "$1" | awk -F '\t' -v n="$name.service" '$1 == "unit" && $3 == "service" && ($2 == n || first == "") { first = $2; if ($2 == n) exit } END { print first }')
-    printf '%s\n' "$_m"
+    settings_text "$1" | awk -F '\t' -v n="$name.service" '
+        $1 != "unit" || $3 != "service" { next }
+        $2 == n { named = $2 }
+        first == "" { first = $2 }
+        restarted == "" && $4 != "none" { restarted = $2 }
+        END { print named != "" ? named : restarted != "" ? restarted : first }'
 }
 
 kept_table() {

@@ -147,7 +147,7 @@ pub(super) fn config<'d>(
         _ => None,
     };
     if let (Some(name), Some((units, ..))) = (&name, &units) {
-        strategies::check_units(&tables, &instances, name, units, &deploy);
+        strategies::check_units(&tables, &instances, name, units, &deploy, migrate.as_ref());
     }
     for table in [
         package_table,

@@ -70,12 +70,12 @@ pub(super) fn check(
         );
     }
     without_meaning(deploy, table);
-    fits(deploy, table, instances.len(), migrate);
+    fits(deploy, table, instances.len(), migrate, false);
 }
 
 /// What a deploy waits for in any case, after a migration that takes as long as it may, has to end within its timeout: else a
-/// healthy release would be taken back.
-fn fits(deploy: &Deploy, table: &Table<'_>, instances: usize, migrate: Option<&Migrate>) {
+/// healthy release would be taken back. `tried`: what a trial adds to what was told without it.
+fn fits(deploy: &Deploy, table: &Table<'_>, instances: usize, migrate: Option<&Migrate>, tried: bool) {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let parallel = usize::try_from(deploy.max_parallel).unwrap_or(1).max(1);
     // How often each of these is waited for.
@@ -90,7 +90,7 @@ fn fits(deploy: &Deploy, table: &Table<'_>, instances: usize, migrate: Option<&M
         parts.push(("soak", deploy.soak, 1));
     }
     parts.extend(deploy.lame_duck.map(|notice| ("lame_duck", notice, count(notices))));
-    parts.push(("settle", deploy.settle, count(settles)));
+    parts.push(("settle", deploy.settle, count(settles + usize::from(tried))));
     // Said of that one alone.
     if parts.iter().any(|(_, seconds, _)| *seconds >= deploy.timeout) {
         return;
@@ -98,7 +98,7 @@ fn fits(deploy: &Deploy, table: &Table<'_>, instances: usize, migrate: Option<&M
     let sum = parts.iter().fold(0, |sum: u64, (_, seconds, times)| {
         sum.saturating_add(seconds.0.saturating_mul(*times))
     });
-    if Seconds(sum) < deploy.timeout {
+    if Seconds(sum) < deploy.timeout || (tried && Seconds(sum - deploy.settle.0) >= deploy.timeout) {
         return;
     }
     let said: Vec<String> = parts
@@ -225,7 +225,14 @@ pub(super) fn check_units(
     package: &PackageName,
     units: &[systemd::Unit],
     deploy: &Deploy,
+    migrate: Option<&Migrate>,
 ) {
+    if let Some(table) = tables
+        .deploy
+        .filter(|_| units.iter().any(|unit| unit.relpack.trial.is_some()))
+    {
+        fits(deploy, table, instances.len(), migrate, true);
+    }
     if let Some(table) = tables.deploy.filter(|_| deploy.strategy == Strategy::Reload)
         && !units.iter().any(|unit| unit.relpack.on_upgrade == OnUpgrade::Reload)
     {

@@ -154,6 +154,9 @@ fn remark(line: &str, units: &Rendered<'_>) -> Option<UnitError> {
     let (name, rest) = line.split_once(':')?;
     let name = name.replacen("@instance.", "@.", 1);
     let (unit, _) = units.files.iter().find(|(unit, _)| unit.name.as_str() == name)?;
+    if unit.is_trial() {
+        return None;
+    }
     let origin = match unit.generated {
         true => Origin::Migrate,
         false => Origin::Unit(unit.name.clone()),

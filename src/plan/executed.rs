@@ -81,7 +81,7 @@ impl Command<'_> {
 }
 
 fn commands<'a>(units: &'a [Unit], drop_ins: &'a [DropIn]) -> Vec<Command<'a>> {
-    let texts = units.iter().map(|unit| {
+    let texts = units.iter().filter(|unit| !unit.is_trial()).map(|unit| {
         let (origin, file) = origin(unit);
         let work = file.get("Service", "WorkingDirectory");
         (origin, unit.name.to_string(), file, work)

@@ -1,6 +1,6 @@
 //! Owns the units that relpack makes for `[migrate]`: the migration before a switch and the one before the first start.
 
-use crate::model::{Lint, UnitKind, UnitName};
+use crate::model::{Lint, UnitKind, UnitName, UserName};
 
 use super::check::{X_RELPACK, check_text};
 use super::complete::{add_env_conditions, documentation, reads_env_file, release_bind};
@@ -195,6 +195,7 @@ fn like_file(
             }
         }
     }
+    append_dynamic_user(&mut file, like)?;
     if like.relpack.on_upgrade == OnUpgrade::Reload {
         file.append("Service", "BindReadOnlyPaths", release_bind(ctx));
     }
@@ -228,6 +229,30 @@ pub(super) fn append_surroundings(file: &mut UnitFile, like: &Unit, units: &[Uni
             file.append("Unit", "RequiresMountsFor", paths);
         }
     }
+}
+
+/// A dynamic user is named after its unit (systemd.exec(5), `DynamicUser=`): under another name it would take the directories
+/// of the service, which runs meanwhile, over.
+pub(super) fn append_dynamic_user(file: &mut UnitFile, like: &Unit) -> Result<(), (String, String)> {
+    let says = |key: &str| like.file.get("Service", key).filter(|value| !value.is_empty());
+    if !says("DynamicUser").is_some_and(directives::is_yes) || says("User").is_some() {
+        return Ok(());
+    }
+    let name = like.name.prefix();
+    if name.parse::<UserName>().is_err() {
+        return Err((
+            format!(
+                "{} has a dynamic user without a name that another unit could share",
+                like.name
+            ),
+            format!(
+                "set Service.User in {}, to a name of letters, digits, \"-\" and \"_\"",
+                like.name
+            ),
+        ));
+    }
+    file.append("Service", "User", name);
+    Ok(())
 }
 
 /// The value with the live release's path replaced by that of the unit's own, which runs before the switch.

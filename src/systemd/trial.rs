@@ -7,14 +7,21 @@ use crate::model::{UnitKind, UnitName};
 use super::check::X_RELPACK;
 use super::complete::documentation;
 use super::input::{Context, Origin, Report, UnitError};
-use super::migrate::{append_surroundings, at_own_release, generated, set_description};
+use super::migrate::{append_dynamic_user, append_surroundings, at_own_release, generated, set_description};
 use super::semantics::triggered;
 use super::specifiers::written_out;
 use super::unit::{Health, OnUpgrade, RELEASE_PLACEHOLDER, Unit};
 use super::unit_file::UnitFile;
 
-/// What of the service does not hold for its trial: nobody restarts it, and it leaves nothing with systemd.
+/// What of the service does not hold for its trial: nobody restarts it, all of it ends, none of it leaves anything with systemd,
+/// and a command that stops by a name would find the process that serves.
 const NOT_OF_A_TRIAL: &[&str] = &[
+    "ExecReload",
+    "ExecStop",
+    "ExecStopPost",
+    "KillMode",
+    "SendSIGKILL",
+    "RestartForceExitStatus",
     "Restart",
     "RestartSec",
     "RestartSteps",
@@ -31,7 +38,7 @@ const NOT_OF_A_TRIAL: &[&str] = &[
 const ALONE: &[&str] = &["PIDFile", "BusName"];
 
 /// What of the socket does not hold for that of a trial.
-const NOT_OF_ITS_SOCKET: &[&str] = &["Service", "Symlinks", "FileDescriptorName"];
+const NOT_OF_ITS_SOCKET: &[&str] = &["BindToDevice", "FileDescriptorName", "Service", "Symlinks"];
 
 /// The service that a trial of this one starts: `acme-trial.service` of `acme.service`.
 pub fn trial_name(service: &UnitName) -> UnitName {
@@ -63,9 +70,18 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, (String, String)> 
 /// Appends a service and a socket for each service that is to be tried.
 pub(crate) fn add_units(units: &mut Vec<Unit>, ctx: &Context, report: &mut Report) {
     let mut made = Vec::new();
+    let mut taken: Vec<(SocketAddr, &UnitName)> = Vec::new();
     for unit in units.iter() {
         let Some(address) = unit.relpack.trial else { continue };
-        match units_of(unit, address, units, ctx) {
+        let free = match taken.iter().find(|(other, _)| *other == address) {
+            Some((_, other)) => Err((
+                format!("{other} is tried at the same address"),
+                "give each a port of its own".to_owned(),
+            )),
+            None => Ok(()),
+        };
+        taken.push((address, &unit.name));
+        match free.and_then(|()| units_of(unit, address, units, ctx)) {
             Ok(both) => made.extend(both),
             Err((message, hint)) => {
                 let origin = Origin::Unit(unit.name.clone());
@@ -91,6 +107,14 @@ fn units_of(unit: &Unit, address: SocketAddr, units: &[Unit], ctx: &Context) -> 
     }
     let socket = its_socket(unit, units)?;
     let health = health_at(unit, socket, address)?;
+    let port = address.port().to_string();
+    let sockets = units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+    if let Some(other) = sockets.into_iter().find(|socket| listens_at(socket, &port)) {
+        return Err((
+            format!("{} listens there for what serves", other.name),
+            "give the trial a port of its own".into(),
+        ));
+    }
     if let Some(key) = ALONE.iter().find(|key| unit.file.has("Service", key)) {
         return Err((
             format!("with {key}= a second process would take the place of the one that serves"),
@@ -157,6 +181,15 @@ fn listens(socket: &Unit) -> Vec<&str> {
     listening.map(|entry| entry.value.as_str()).collect()
 }
 
+fn listens_at(socket: &Unit, port: &str) -> bool {
+    let of = |listen: &&str| {
+        listen
+            .rsplit_once(':')
+            .map_or(**listen == *port, |(_, last)| last == port)
+    };
+    listens(socket).iter().any(of)
+}
+
 /// The service's check, asked at the trial's address.
 fn health_at(service: &Unit, socket: &Unit, address: SocketAddr) -> Result<Health, (String, String)> {
     let Some(Health::Http { url }) = &service.relpack.health else {
@@ -167,7 +200,8 @@ fn health_at(service: &Unit, socket: &Unit, address: SocketAddr) -> Result<Healt
     };
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let port = authority.rsplit_once(':').map_or("80", |(_, port)| port);
+    let usual = if scheme == "https" { "443" } else { "80" };
+    let port = authority.rsplit_once(':').map_or(usual, |(_, port)| port);
     let port = match port.strip_prefix("{env.").and_then(|name| name.strip_suffix('}')) {
         Some(name) => service
             .relpack
@@ -177,14 +211,8 @@ fn health_at(service: &Unit, socket: &Unit, address: SocketAddr) -> Result<Healt
             .map(|(_, value)| value.as_str()),
         None => Some(port),
     };
-    let listens = listens(socket);
-    let of_socket = |port: &str| {
-        listens
-            .iter()
-            .any(|listen| listen.rsplit_once(':').map_or(*listen, |(_, last)| last) == port)
-    };
     if let Some(port) = port
-        && !of_socket(port)
+        && !listens_at(socket, port)
     {
         return Err((
             format!(
@@ -194,14 +222,13 @@ fn health_at(service: &Unit, socket: &Unit, address: SocketAddr) -> Result<Healt
             "ask through the socket, or remove it".into(),
         ));
     }
-    if port == Some(address.port().to_string().as_str()) {
-        return Err((
-            format!("{} listens there for what serves", socket.name),
-            "give the trial a port of its own".into(),
-        ));
-    }
+    // By the name that the application may want in the request.
+    let host = match authority.split(':').next() {
+        Some("localhost") => format!("localhost:{}", address.port()),
+        _ => address.to_string(),
+    };
     Ok(Health::Http {
-        url: format!("{scheme}://{address}{path}"),
+        url: format!("{scheme}://{host}{path}"),
     })
 }
 
@@ -225,6 +252,7 @@ fn service_file(like: &Unit, socket: &UnitName, units: &[Unit], ctx: &Context) -
         })?;
         file.append("Service", &entry.key, at_own_release(&value, ctx));
     }
+    append_dynamic_user(&mut file, like)?;
     file.append("Service", "Sockets", socket.as_str());
     file.append("Service", "Restart", "no");
     // Also where nobody is left to stop it.
@@ -248,8 +276,9 @@ fn socket_file(like: &Unit, service: &UnitName, address: SocketAddr, ctx: &Conte
     let copied = like.file.section("Socket").map_or(&[][..], |section| &section.entries);
     let is_of_it =
         |key: &str| !key.starts_with("Listen") && !key.starts_with("Exec") && !NOT_OF_ITS_SOCKET.contains(&key);
+    let here = |value: &str| written_out(value, &like.name).unwrap_or_else(|_| value.to_owned());
     for entry in copied.iter().filter(|entry| is_of_it(&entry.key)) {
-        file.append("Socket", &entry.key, entry.value.clone());
+        file.append("Socket", &entry.key, here(&entry.value));
     }
     file.append("Socket", "Service", service.as_str());
     // By which the application knows it.
@@ -257,7 +286,7 @@ fn socket_file(like: &Unit, service: &UnitName, address: SocketAddr, ctx: &Conte
         .file
         .get("Socket", "FileDescriptorName")
         .unwrap_or(like.name.as_str());
-    file.append("Socket", "FileDescriptorName", known);
+    file.append("Socket", "FileDescriptorName", here(known));
     file.append(X_RELPACK, "Package", ctx.package.as_str());
     file.append(X_RELPACK, "OnUpgrade", OnUpgrade::None.word());
     file
@@ -317,6 +346,38 @@ mod tests {
              ListenStream=127.0.0.1:3001\nBacklog=64\nService=acme-trial.service\nFileDescriptorName=acme.socket\n\n\
              [X-Relpack]\nPackage=acme\nOnUpgrade=none\n"
         );
+    }
+
+    #[test]
+    fn a_second_process_takes_nothing_from_the_first() {
+        let dynamic = TRIED.replace(
+            "RestartSec=5s",
+            "DynamicUser=yes\nKillMode=process\nRestartForceExitStatus=4\nExecStop=a stop",
+        );
+        let socket = "[Socket]\nListenStream=3000\nBindToDevice=eth0\nFileDescriptorName=%p\n";
+        let at_host = dynamic.replace("http://127.0.0.1:", "http://localhost:");
+        let units = good(
+            &[
+                ("acme-web.service", &at_host),
+                ("acme-web.socket", socket),
+                ("acme-b.service", SERVICE),
+            ],
+            &context(),
+        );
+        let of = |name: &str| units.iter().find(|unit| unit.name.as_str() == name).unwrap();
+        let service = of("acme-web-trial.service");
+        assert_eq!(service.file.get("Service", "User"), Some("acme-web"));
+        for key in ["KillMode", "RestartForceExitStatus", "ExecStop"] {
+            assert!(!service.file.has("Service", key), "{key}");
+        }
+        assert_eq!(
+            service.relpack.health.as_ref().unwrap().target(),
+            "http://localhost:3001/healthz?a=1"
+        );
+        let socket = &of("acme-web-trial.socket").file;
+        assert_eq!(socket.get("Socket", "FileDescriptorName"), Some("acme-web"));
+        assert!(!socket.has("Socket", "BindToDevice"));
+        assert!(service.is_trial() && !of("acme-web.service").is_trial());
     }
 
     #[test]
@@ -381,6 +442,20 @@ mod tests {
             errors(&taken, &context())[0]
                 .message
                 .contains("the name of what relpack makes")
+        );
+        let other = [
+            ("acme.service", TRIED),
+            ("acme.socket", &*plain),
+            (
+                "acme-b.service",
+                &*without("3000", "3002").replace("{env.PORT}", "3002"),
+            ),
+            ("acme-b.socket", "[Socket]\nListenStream=3002\n"),
+        ];
+        assert!(
+            errors(&other, &context())[0]
+                .message
+                .contains("is tried at the same address")
         );
         let template = [("acme@.service", TRIED), ("acme@.socket", &*plain)];
         let found = resolve(input(&template), &context()).unwrap_err();

@@ -24,6 +24,13 @@ pub struct Unit {
     pub generated: bool,
 }
 
+impl Unit {
+    /// Whether it is made for a trial: it says what its service says, so whoever looks for mistakes finds them there.
+    pub fn is_trial(&self) -> bool {
+        self.generated && self.name.stem().ends_with("-trial")
+    }
+}
+
 /// What a deploy does with a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitSettings {

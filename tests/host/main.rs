@@ -52,6 +52,7 @@ mod tarball;
 mod tarball_kills;
 mod together;
 mod traffic;
+mod trial;
 mod unattended;
 mod unit_changes;
 mod upgrade;

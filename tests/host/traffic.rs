@@ -11,13 +11,12 @@ on_each_suite![
     rotated:
     a_socket_listens_through_everything,
     a_socket_behind_nginx,
-    a_trial_keeps_what_fails_from_callers,
     a_server_of_somebody_else,
     a_websocket_lives_until_the_drain,
 ];
 
 /// One service behind a socket unit; without a proxy.
-fn socketed(r: &Site, version: &str, behaviour: &str, more: &str) {
+pub fn socketed(r: &Site, version: &str, behaviour: &str, more: &str) {
     let config = format!(
         "{}[units.\"acme.socket\"]\nSocket.ListenStream = \"127.0.0.1:3000\"\n\n\
          [units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\nService.TimeoutStopSec = \"30s\"\n\
@@ -71,69 +70,6 @@ fn a_socket_listens_through_everything(suite: Suite) {
         assert!(lost.is_some_and(|(sent, answered)| sent - answered < 64), "{crashed}");
         serves("1.0");
     }
-}
-
-/// A socket, and each new release beside the old one first: whatever is wrong with it, nobody has called it.
-fn a_trial_keeps_what_fails_from_callers(suite: Suite) {
-    let r = Site::boot(suite, "");
-    let trial = "X-Relpack.Trial = \"127.0.0.1:3001\"\n";
-    let load = |command: &str, fails| r.under_load_on(3000, "", command, fails);
-    let pid = || r.m.ok("systemctl show -p MainPID --value acme.service").stdout;
-    let ended = || {
-        r.m.ok(
-            "systemctl is-active acme-trial.service acme-trial.socket | grep -vx inactive && exit 1; \
-                ! ls /run/systemd/system | grep acme && systemctl is-system-running",
-        );
-    };
-    socketed(&r, "1.0", "serve", trial);
-    r.m.ok("apt-get install -y -q acme=1.0");
-    r.healed("1.0");
-    r.m.ok("curl -sS http://127.0.0.1:3000/ | grep -q '^1.0 '");
-    let served = pid();
-    let sick = ["die-after-5s", "never-healthy", "exit-at-once"];
-    for minor in sample::pick(sick.len(), 1) {
-        let behaviour = sick[minor];
-        let version = format!("2.{minor}");
-        socketed(&r, &version, behaviour, trial);
-        let (run, load) = load(&install(&version), true);
-        run.expect_says("it did not pass its trial: acme-trial.service")
-            .expect_says("acme 1.0 serves, as before.");
-        let codes = load["codes"].as_object().expect("codes");
-        assert!(codes.keys().all(|code| code == "1.0"), "{load}");
-        r.healed("1.0");
-        assert_eq!(pid(), served, "what serves was restarted");
-        ended();
-    }
-    socketed(&r, "3.0", "serve", trial);
-    let (run, load3) = load("apt-get install -y -q acme=3.0", false);
-    assert!(load3["codes"]["3.0"].as_u64() > Some(10), "{load3}\n{run}");
-    r.healed("3.0");
-    ended();
-
-    // What has served here isn't tried again.
-    let tries = "journalctl --sync; journalctl -q -u acme-trial.service | grep -c 'Started'";
-    let before = r.m.ok(tries).stdout;
-    r.m.ok("acme-release rollback");
-    assert_eq!(r.m.ok(tries).stdout, before);
-    r.healed("1.0");
-
-    // A deploy that is killed in the trial leaves a process, which the next one ends, or its time limit.
-    socketed(&r, "4.0", "serve", trial);
-    let deploy =
-        r.m.spawn("systemd-run -q --scope --unit=interrupted apt-get install -y -q acme=4.0");
-    r.m.wait_for("systemctl -q is-active acme-trial.service", Duration::from_secs(30));
-    r.m.ok("systemctl kill -s KILL interrupted.scope");
-    deploy.wait(Duration::from_secs(10));
-    r.m.ok("systemctl is-active acme-trial.service && curl -sS http://127.0.0.1:3000/ | grep -q '^1.0 '");
-    assert_ne!(
-        r.m.ok("systemctl show -p RuntimeMaxUSec --value acme-trial.service")
-            .text(),
-        "infinity"
-    );
-    r.m.ok("dpkg --configure -a");
-    r.healed("4.0");
-    ended();
-    r.m.ok("apt-get remove -y -q acme && [ ! -e /run/systemd/system/acme-trial.service ]");
 }
 
 /// The same behind a proxy of a site's own, which keeps its connections to it.
