@@ -1,7 +1,7 @@
 //! A host on which every call of the scripts, and every step inside of them, can be told to fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::app::{self, Answer, Built};
 use super::process::Output;
@@ -200,10 +200,22 @@ impl Stage {
         self.healed();
         Asking {
             before,
-            after: app::ask(m),
+            after: self.answer(),
             state: self.state(),
             calls: m.read(CALLS),
             said,
+        }
+    }
+
+    /// A gate that fails at once, since it was told to, leaves a service that has not begun to listen.
+    fn answer(&self) -> Option<Answer> {
+        let began = Instant::now();
+        loop {
+            let answer = app::ask(&self.host.m);
+            let runs = || self.host.m.sh("systemctl -q is-active acme.service").succeeded();
+            if answer.is_some() || !runs() || began.elapsed() > Duration::from_secs(10) {
+                return answer;
+            }
         }
     }
 
