@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
@@ -299,7 +300,10 @@ fn bounds_are_those_of_dpkg_shlibdeps() {
     for program in programs.iter().step_by(every) {
         let temp = tempfile::tempdir().unwrap();
         let dir = application(temp.path());
-        fs::copy(program, dir.join("build/bin/serve")).unwrap();
+        let copy = dir.join("build/bin/serve");
+        fs::copy(program, &copy).unwrap();
+        // Some are setgid, which a release is not.
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         let output = verb("lock", &dir).arg("--json").output().unwrap();
         assert!(output.status.success(), "{program:?}: {}", crate::common::both(&output));
         let shown: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -66,9 +66,12 @@ impl Library {
             .any(|symbol| symbol.rsplit_once('@').is_some_and(|(_, own)| own == version))
     }
 
-    /// The dependency of a program that uses these symbols.
+    /// The dependency of a program that uses these symbols. As dpkg-shlibdeps(1) does it, the library's own template has at
+    /// least its oldest symbol's version: also of a program that is linked with it and calls nothing of it.
     pub fn relations(&self, used: &BTreeSet<(String, Option<String>)>) -> Vec<Relation> {
-        let mut lowest: BTreeMap<usize, &DebVersion> = BTreeMap::new();
+        let of_library = self.symbols.values().filter(|(_, template)| *template == 0);
+        let oldest = of_library.map(|(lowest, _)| lowest).min();
+        let mut lowest: BTreeMap<usize, &DebVersion> = oldest.map(|oldest| (0, oldest)).into_iter().collect();
         for (name, version) in used {
             let key = format!("{name}@{}", version.as_deref().unwrap_or("Base"));
             if let Some((needed, template)) = self.symbols.get(&key) {
@@ -159,11 +162,11 @@ libother.so.2 libother2
         );
         let library = Library::parse(SYMBOLS, "libacme.so.1").unwrap();
         for (symbols, expected) in [
-            (&[][..], &["libacme1"][..]),
+            (&[][..], &["libacme1 (>= 1.0)"][..]),
             (&[("a", None)], &["libacme1 (>= 1.0)"]),
             (&[("a", None), ("b", None)], &["libacme1 (>= 1.10)"]),
             (&[("a", None), ("c", Some("ACME_2"))], &["libacme1 (>= 2:1.0~rc1)"]),
-            (&[("c", None), ("unknown", None)], &["libacme1"]),
+            (&[("c", None), ("unknown", None)], &["libacme1 (>= 1.0)"]),
             (&[("d", Some("ACME_3"))], &["libacme1 (>= 3)"]),
             (
                 &[("a", None), ("private", Some("ACME_PRIVATE"))],

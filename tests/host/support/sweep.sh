@@ -52,12 +52,11 @@ state() { systemctl show -p ActiveState --value "$1"; }
 # systemd's own work goes on when dpkg is gone: its jobs end, and an automatic restart comes.
 settled() {
     for _ in $(seq 300); do
-        if [ -z "$(systemctl list-jobs --no-legend)" ]; then
-            case $(state acme.service) in
-            activating | deactivating | reloading) ;;
-            *) return 0 ;;
-            esac
-        fi
+        # In this order: between an automatic restart's wait and its start the service is inactive, and has a job.
+        case $(state acme.service) in
+        activating | deactivating | reloading) ;;
+        *) [ -n "$(systemctl list-jobs --no-legend)" ] || return 0 ;;
+        esac
         sleep 0.05
     done
     echo 'unsettled=yes'
