@@ -115,12 +115,16 @@ pub(super) fn shlibs(text: &str, soname: &str) -> Option<Vec<Relation>> {
     })
 }
 
-/// `libz.so.1` → `libz`, `1`; `libdb-5.3.so` → `libdb`, `5.3`.
+/// `libz.so.1` → `libz`, `1`; `libdb-5.3.so` → `libdb`, `5.3`; `libbfd-2.40-system.so` → `libbfd`, `2.40-system`.
 fn split_soname(soname: &str) -> Option<(&str, &str)> {
-    match soname.split_once(".so.") {
-        Some(split) => Some(split),
-        None => soname.strip_suffix(".so")?.rsplit_once('-'),
+    if let Some(split) = soname.split_once(".so.") {
+        return Some(split);
     }
+    let stem = soname.strip_suffix(".so")?;
+    let numbered = stem
+        .rmatch_indices('-')
+        .find(|(at, _)| stem[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
+    numbered.map(|(at, _)| (&stem[..at], &stem[at + 1..]))
 }
 
 /// Each relation of a dependency field; one that isn't proper is left out, since dpkg would not have installed it.
@@ -186,6 +190,9 @@ libother.so.2 libother2
         let text = "libz 1 zlib1g (>= 1:1.2)\nudeb: libz 1 zlib1g-udeb\nlibdb 5.3 libdb5.3, libx1\n";
         assert_eq!(shown(shlibs(text, "libz.so.1").unwrap()), ["zlib1g (>= 1:1.2)"]);
         assert_eq!(shown(shlibs(text, "libdb-5.3.so").unwrap()), ["libdb5.3", "libx1"]);
+        let text = "libbfd 2.40-system libbinutils (>= 2.40), libbinutils (<< 2.40.1)\n";
+        let bounds = ["libbinutils (>= 2.40)", "libbinutils (<< 2.40.1)"];
+        assert_eq!(shown(shlibs(text, "libbfd-2.40-system.so").unwrap()), bounds);
         for soname in ["libz.so.2", "libz", "libz.so", ""] {
             assert!(shlibs(text, soname).is_none(), "{soname}");
         }

@@ -20,7 +20,7 @@ pub struct Need {
     pub by: String,
     /// The symbol versions of a library that are used.
     pub versions: BTreeSet<String>,
-    /// The symbols of a library that are used: name and version; those without a version may be another library's.
+    /// The symbols that the programs use which need the library: name and version; they may be another library's.
     pub symbols: BTreeSet<(String, Option<String>)>,
 }
 
@@ -91,10 +91,9 @@ impl Needs {
                 }
                 let need = self.add(NeedKind::Library, soname, path.as_str());
                 for (symbol, version, of) in &found.symbols {
-                    match of {
-                        Some(of) if of != soname => continue,
-                        Some(_) => need.versions.extend(version.clone()),
-                        None => {}
+                    // A later library may have what another one had: the C library has taken over its threads'.
+                    if of.as_ref() == Some(soname) {
+                        need.versions.extend(version.clone());
                     }
                     need.symbols.insert((symbol.clone(), version.clone()));
                 }
