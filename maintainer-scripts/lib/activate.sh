@@ -201,7 +201,7 @@ start_not_begun() {
         ! was_running "$_u" || continue
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in servicenone | servicetry-restart) continue ;; esac
         case $(unit_show "$_u" ActiveState) in inactive | failed) ;; *) continue ;; esac
-        if is_job "$1" "$_u" && ! unit_text "$1" "$_u" | grep -ixE 'RemainAfterExit=(1|y|yes|t|true|on)' >/dev/null; then continue; fi
+        if is_job "$1" "$_u" && ! unit_says_yes "$1" "$_u" RemainAfterExit; then continue; fi
         start_allowed "$_u" || continue
         _with=
         case $_u in *.socket) _with=$(socket_caller "$1" "$_u") || continue ;; esac
@@ -262,7 +262,9 @@ activation_live() {
     elif [ -e "$state/pending-migration" ]; then
         rm -f "$state/pending-migration"
     fi
-    if trial_wanted "$1"; then step trial "it did not pass its trial" trial "$1"; fi
+    _tried=$(trials "$1") || _tried=
+    # shellcheck disable=SC2086
+    [ -z "$_tried" ] || step trial "it did not pass its trial" trial "$1" $_tried
     [ -n "$j_touched" ] || j_touched=y
     swaps "$1" || idle_end "$1"
     if changes_over "$1" && ! swap_one "$1"; then activation_failed "of its two colours not one alone could serve"; fi

@@ -16,7 +16,7 @@ app_run() {
     set -- -p RuntimeDirectoryPreserve=yes "$@"
     _instance=
     if is_instance "$_unit"; then _instance=$(instance_of "$_unit"); fi
-    if unit_text "$_id" "$_unit" | grep -iE '^DynamicUser=(1|y|yes|t|true|on)$' >/dev/null &&
+    if unit_says_yes "$_id" "$_unit" DynamicUser &&
         ! unit_text "$_id" "$_unit" | grep '^User=' >/dev/null; then
         set -- -p "User=${_unit%.service}" "$@"
     fi

@@ -3,21 +3,17 @@
 
 runtime_units=/run/systemd/system
 
-# trial_wanted ID: what has served here is known; and where a switch has begun, the old release no longer serves beside it.
-trial_wanted() {
-    if [ -n "$j_touched" ] || [ -n "$(version_of "$1")" ]; then return 1; fi
-    [ -n "$(trials "$1")" ]
-}
-
-# trials ID [quiet]: of the services that a switch would restart, each with the one made for its trial. Says why not.
+# trials ID: of the services that a switch would restart, each with the one made for its trial. Says why not. What has served
+# here is known; and where a switch has begun, the old release no longer serves beside it.
 trials() {
+    if [ -n "$j_touched" ] || [ -n "$(version_of "$1")" ]; then return 0; fi
     settings_load "$1" || return 1
     while IFS=$tab read -r _key _unit _trial _; do
         if [ "$_key" != trial ] || ! was_running "$_unit" || left_alone "$_unit" "$1" </dev/null; then continue; fi
         _why=$(trial_forbidden "$1" "$_unit" "$_trial" </dev/null)
         if [ -z "$_why" ]; then
             printf '%s %s\n' "$_unit" "$_trial"
-        elif [ -z "${2:-}" ]; then
+        else
             say "$_unit is not tried: $_why"
         fi
     done <<EOF
@@ -46,16 +42,14 @@ files_alike() {
     diff -rq "$base/releases/$1/.relpack/files" "$base/releases/$2/.relpack/files" >/dev/null 2>&1
 }
 
+# trial ID [SERVICE TRIAL]…
 trial() {
-    _pairs=$(trials "$1" quiet)
     _passed=0
-    # shellcheck disable=SC2086
-    trial_run "$1" $_pairs || _passed=1
+    trial_run "$@" || _passed=1
     trial_end
     return "$_passed"
 }
 
-# trial_run ID [SERVICE TRIAL]…
 trial_run() {
     _id=$1
     shift

@@ -43,6 +43,9 @@ socket_moves() { unit_changed "$@" || [ "$(unit_show "$1" ActiveState)" != activ
 # unit_file ID UNIT|INSTANCE: what a release brings for it.
 unit_file() { printf '%s/units/%s/%s\n' "$unitstore" "$1" "$(template_of "$2")"; }
 
+# unit_says_yes ID UNIT DIRECTIVE
+unit_says_yes() { unit_text "$1" "$2" | grep -iE "^$3=(1|y|yes|t|true|on)\$" >/dev/null; }
+
 # unit_text ID UNIT: with the drop-ins that come with it.
 unit_text() {
     _of=$(template_of "$2")

@@ -195,18 +195,24 @@ fn like_file(
             }
         }
     }
-    append_dynamic_user(&mut file, like)?;
     if like.relpack.on_upgrade == OnUpgrade::Reload {
         file.append("Service", "BindReadOnlyPaths", release_bind(ctx));
     }
+    close(&mut file, like, ctx)?;
+    Ok(file)
+}
+
+/// What every unit has that runs beside the service it is like, and of which a deploy as a whole knows nothing.
+pub(super) fn close(file: &mut UnitFile, like: &Unit, ctx: &Context) -> Result<(), (String, String)> {
+    append_dynamic_user(file, like)?;
     if file.has("Service", "RuntimeDirectory") {
-        // The running service uses the same directory, which would go with the migration's end.
+        // The service uses the same directory, which would go with this unit's end.
         file.set("Service", "RuntimeDirectoryPreserve", "yes");
     }
     file.append(X_RELPACK, "Package", ctx.package.as_str());
     file.append(X_RELPACK, "Release", RELEASE_PLACEHOLDER);
     file.append(X_RELPACK, "OnUpgrade", OnUpgrade::None.word());
-    Ok(file)
+    Ok(())
 }
 
 /// What of the host's the service needs: its own package's units are left out.
@@ -233,7 +239,7 @@ pub(super) fn append_surroundings(file: &mut UnitFile, like: &Unit, units: &[Uni
 
 /// A dynamic user is named after its unit (systemd.exec(5), `DynamicUser=`): under another name it would take the directories
 /// of the service, which runs meanwhile, over.
-pub(super) fn append_dynamic_user(file: &mut UnitFile, like: &Unit) -> Result<(), (String, String)> {
+fn append_dynamic_user(file: &mut UnitFile, like: &Unit) -> Result<(), (String, String)> {
     let says = |key: &str| like.file.get("Service", key).filter(|value| !value.is_empty());
     if !says("DynamicUser").is_some_and(directives::is_yes) || says("User").is_some() {
         return Ok(());

@@ -7,10 +7,10 @@ use crate::model::{UnitKind, UnitName};
 use super::check::X_RELPACK;
 use super::complete::documentation;
 use super::input::{Context, Origin, Report, UnitError};
-use super::migrate::{append_dynamic_user, append_surroundings, at_own_release, generated, set_description};
+use super::migrate::{append_surroundings, at_own_release, close, generated, set_description};
 use super::semantics::triggered;
 use super::specifiers::written_out;
-use super::unit::{Health, OnUpgrade, RELEASE_PLACEHOLDER, Unit};
+use super::unit::{Health, OnUpgrade, Unit};
 use super::unit_file::UnitFile;
 
 /// What of the service does not hold for its trial: nobody restarts it, all of it ends, none of it leaves anything with systemd,
@@ -28,7 +28,6 @@ const NOT_OF_A_TRIAL: &[&str] = &[
     "RestartMaxDelaySec",
     "RuntimeMaxSec",
     "RuntimeRandomizedExtraSec",
-    "RuntimeDirectoryPreserve",
     "FileDescriptorStoreMax",
     "FileDescriptorStorePreserve",
     "Sockets",
@@ -252,18 +251,11 @@ fn service_file(like: &Unit, socket: &UnitName, units: &[Unit], ctx: &Context) -
         })?;
         file.append("Service", &entry.key, at_own_release(&value, ctx));
     }
-    append_dynamic_user(&mut file, like)?;
     file.append("Service", "Sockets", socket.as_str());
     file.append("Service", "Restart", "no");
     // Also where nobody is left to stop it.
     file.append("Service", "RuntimeMaxSec", format!("{}s", ctx.deploy.timeout));
-    if file.has("Service", "RuntimeDirectory") {
-        // What serves uses the same directory, which would go with the trial's end.
-        file.append("Service", "RuntimeDirectoryPreserve", "yes");
-    }
-    file.append(X_RELPACK, "Package", ctx.package.as_str());
-    file.append(X_RELPACK, "Release", RELEASE_PLACEHOLDER);
-    file.append(X_RELPACK, "OnUpgrade", OnUpgrade::None.word());
+    close(&mut file, like, ctx)?;
     Ok(file)
 }
 
@@ -296,6 +288,7 @@ fn socket_file(like: &Unit, service: &UnitName, address: SocketAddr, ctx: &Conte
 mod tests {
     use super::super::resolve;
     use super::super::test_support::*;
+    use super::super::unit::RELEASE_PLACEHOLDER;
     use super::*;
 
     const SOCKET: &str = "[Socket]\nListenStream=127.0.0.1:3000\nBacklog=64\nListenStream=\nListenStream=3000\n";

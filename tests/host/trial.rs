@@ -41,16 +41,9 @@ fn serves(r: &Site, version: &str) {
 /// A socket, and each new release beside the old one first: whatever is wrong with it, nobody has called it.
 fn a_trial_keeps_what_fails_from_callers(suite: Suite) {
     let r = Site::boot(suite, "");
-    let trial = "X-Relpack.Trial = \"127.0.0.1:3001\"\n";
     let load = |command: &str, fails| r.under_load_on(3000, "", command, fails);
     let pid = || r.m.ok("systemctl show -p MainPID --value acme.service").stdout;
-    let ended = || {
-        r.m.ok(
-            "systemctl is-active acme-trial.service acme-trial.socket | grep -vx inactive && exit 1; \
-                ! ls /run/systemd/system | grep acme && systemctl is-system-running",
-        );
-    };
-    socketed(&r, "1.0", "serve", trial);
+    socketed(&r, "1.0", "serve", TRIAL);
     r.m.ok("apt-get install -y -q acme=1.0");
     r.healed("1.0");
     r.m.ok("curl -sS http://127.0.0.1:3000/ | grep -q '^1.0 '");
@@ -59,7 +52,7 @@ fn a_trial_keeps_what_fails_from_callers(suite: Suite) {
     for minor in sample::pick(sick.len(), 1) {
         let behaviour = sick[minor];
         let version = format!("2.{minor}");
-        socketed(&r, &version, behaviour, trial);
+        socketed(&r, &version, behaviour, TRIAL);
         let (run, load) = load(&install(&version), true);
         run.expect_says("it did not pass its trial: acme-trial.service")
             .expect_says("acme 1.0 serves, as before.");
@@ -67,19 +60,18 @@ fn a_trial_keeps_what_fails_from_callers(suite: Suite) {
         assert!(codes.keys().all(|code| code == "1.0"), "{load}");
         r.healed("1.0");
         assert_eq!(pid(), served, "what serves was restarted");
-        ended();
+        ended(&r);
     }
-    socketed(&r, "3.0", "serve", trial);
+    socketed(&r, "3.0", "serve", TRIAL);
     let (run, load3) = load("apt-get install -y -q acme=3.0", false);
     assert!(load3["codes"]["3.0"].as_u64() > Some(10), "{load3}\n{run}");
     r.healed("3.0");
-    ended();
+    ended(&r);
 
     // What has served here isn't tried again.
-    let tries = "journalctl --sync; journalctl -q -u acme-trial.service | grep -c 'Started'";
-    let before = r.m.ok(tries).stdout;
+    let before = tries(&r);
     r.m.ok("acme-release rollback");
-    assert_eq!(r.m.ok(tries).stdout, before);
+    assert_eq!(tries(&r), before);
     r.healed("1.0");
 }
 
