@@ -17,7 +17,7 @@ $name-release: the releases of $name on this host
   status [--json]       what serves, and what failed; exit 1 when something needs a person
   history [--json]      the last activations, oldest first
   verify [ID|VERSION]   hash a kept release (default: the live one) against its manifest
-  rollback [VERSION]    back to an earlier kept release at once, without network
+  rollback [ID|VERSION] back to an earlier kept release at once, without network
 EOF
     usage_of_packager
     cat <<EOF

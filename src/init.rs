@@ -199,7 +199,7 @@ pub fn render(seen: &Seen, answers: &Answers) -> Result<String, ScriptError> {
     let health = match asked {
         true => format!("{health} # a release that does not get healthy is reverted"),
         false => format!(
-            "# A release that does not get healthy is reverted. Without a check it has to stay up for some seconds.\n# {health}"
+            "# A release that does not get healthy is reverted. Without a check it only has to stay up for some seconds.\n# {health}"
         ),
     };
     let exclude = match seen.exclude.is_empty() {
@@ -448,6 +448,8 @@ fn leave_out(more: &[&str]) -> String {
     let common = [
         "relpack.toml",
         "relpack.lock",
+        // Where the README has the schema for editors.
+        ".relpack.schema.json",
         ".git",
         ".gitignore",
         ".github",

@@ -1,6 +1,6 @@
 //! relpack turns an application build into a versioned `.deb` that deploys itself.
 //!
-//! Data flows one way, and each module knows only those before it in this list.
+//! Data flows one way: ARCHITECTURE.md has the modules in the order in which each knows only those before it.
 #![forbid(unsafe_code)]
 
 pub mod archive;

@@ -10,6 +10,7 @@ mod jit;
 mod network;
 pub mod pages;
 mod root;
+mod user;
 mod writable;
 
 use crate::config::{Config, Problem};
@@ -34,6 +35,7 @@ const RULES: &[(Lint, Rule)] = &[
     (Lint::NetworkOnlineNotWanted, network::find),
     (Lint::PythonEditableInstall, editable::find),
     (Lint::ServiceAsRoot, root::find),
+    (Lint::UserNotMade, user::find),
     (Lint::WritableElsewhere, writable::find),
     (Lint::WriteExecuteJit, jit::find),
 ];

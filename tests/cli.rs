@@ -472,7 +472,8 @@ fn every_report_has_a_form_for_machines() {
     assert!(new.join("relpack.toml").exists());
     // There is one already.
     let again = relpack().args(["init", "--json", "-C"]).arg(&new).output().unwrap();
-    fails_in_json(&again, 1, "is there already");
+    let error = fails_in_json(&again, 1, "is there already");
+    assert_eq!(error["file"], at(&new.join("relpack.toml")), "{error:#}");
     let at_new = dir.join("dist");
     // A file stands where the directory has to be.
     fs::remove_dir_all(&at_new).unwrap();
@@ -488,15 +489,18 @@ fn every_report_has_a_form_for_machines() {
     fails_in_json(&build(&[]), 4, "dist");
     let nowhere = at(&dir.join("nowhere.deb"));
     let text = at(&dir.join("relpack.toml"));
+    let folder = at(&new);
     for (verb, artifacts) in [
         ("inspect", vec![&nowhere]),
         ("verify", vec![&nowhere]),
         ("inspect", vec![&text]),
+        ("verify", vec![&folder]),
         ("diff", vec![&text, &nowhere]),
     ] {
         let output = relpack().arg(verb).args(&artifacts).arg("--json").output().unwrap();
         let shown = artifacts[0].rsplit('/').next().unwrap();
-        fails_in_json(&output, 1, shown);
+        let error = fails_in_json(&output, 1, shown);
+        assert_eq!(error["file"], artifacts[0].as_str(), "{error:#}");
     }
     let output = relpack().args(["explain", "lint", "none", "--json"]).output().unwrap();
     fails_in_json(&output, 1, "there is no lint");

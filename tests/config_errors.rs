@@ -311,6 +311,7 @@ fn bad_deploy() {
         (two("[deploy]\nstrategy = \"rolling\"\nmax_parallel = 0"), AFTER_TWO + 2, "out of range", "from 1"),
         (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nlame_duck = \"5s\""), AFTER_TWO + 3, "nginx knows", "none"),
         (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\ndrain = \"10m\""), AFTER_TWO + 3, "leaves nothing", "longer"),
+        (two("[deploy]\nstrategy = \"rolling\"\ndrain = \"5s\""), AFTER_TWO + 2, "there is none", "X-Relpack.Drain"),
         (two("[deploy]\nlame_duck = \"10m\""), AFTER_TWO + 1, "leaves nothing", "longer"),
         (two("[deploy]\nstrategy = \"blue-green\""), AFTER_TWO + 1, "by the proxy", "nginx"),
         (two("[instances.red]\nEnvironment.PORT = \"3\"\n[deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\""), AFTER_TWO + 3, "there are 3", "rolling"),
@@ -570,6 +571,7 @@ fn the_command_line_overrides_the_version() {
         fs::write(&file, package(line)).unwrap();
         let overrides = Overrides {
             version: Some("2.0".parse().unwrap()),
+            ..Overrides::default()
         };
         let config = config::load(&file, overrides).unwrap();
         assert_eq!(config.package.version.unwrap().as_str(), "2.0");

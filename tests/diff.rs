@@ -270,7 +270,7 @@ fn shells_and_manuals_know_every_verb() {
         "completions",
         "man",
     ];
-    for verb in verbs {
+    for verb in verbs.into_iter().chain(["explain-preset", "explain-lint"]) {
         let page = temp.path().join(format!("man1/relpack-{verb}.1"));
         let text = ok(Command::new("man")
             .args(["-l", "--warnings"])

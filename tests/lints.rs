@@ -345,12 +345,12 @@ fn what_an_interpreter_or_a_deploy_runs_has_to_be_there() {
     let serve = unit("Service.ExecStart = \"bin/serve\"");
     refused(
         &format!("{serve}[migrate]\nexec = \"/usr/bin/node none.js\"\nlike = \"acme.service\"\n"),
-        "exec= runs none.js",
+        "migrate.exec: runs none.js",
     );
     let two = "[units.\"acme@.service\"]\nService.ExecStart = \"bin/serve\"\n[instances.a]\n[instances.b]\n";
     refused(
         &format!("{two}[deploy]\nstrategy = \"rolling\"\ncheck = \"bin/smoke\"\n"),
-        "check= runs bin/smoke",
+        "deploy.check: runs bin/smoke",
     );
     // What only the host or the interpreter knows is theirs.
     for lines in [
@@ -488,8 +488,8 @@ fn what_lies_nowhere_below_the_prefix_is_refused() {
             "Health= runs /opt/acme/bin/serve",
             "write \"bin/serve\"",
         ),
-        (deploy, "check= runs /opt/acme/bin/serve", "write \"bin/serve\""),
-        (migrate, "exec= runs /opt/acme/bin/serve", "write \"bin/serve\""),
+        (deploy, "deploy.check: runs /opt/acme/bin/serve", "write \"bin/serve\""),
+        (migrate, "migrate.exec: runs /opt/acme/bin/serve", "write \"bin/serve\""),
     ] {
         let (status, found) = check_text(&text);
         let missing = named(&found, Lint::ExecMissing);

@@ -135,6 +135,33 @@ fn a_lock_is_of_the_targets_release() {
     assert_eq!(fs::read_to_string(dir.join("relpack.lock")).unwrap(), text);
 }
 
+/// The packages that it names are in no earlier release.
+#[test]
+fn without_a_target_a_package_is_for_the_locks_release() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let config = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+    let newer = "[units.\"acme.service\"]\nService.RestartMode = \"direct\"";
+    fs::write(
+        dir.join("relpack.toml"),
+        config.replacen("[units.\"acme.service\"]", newer, 1),
+    )
+    .unwrap();
+    let need = "[program.\"/bin/sh\"]\ndepends = []\nby = \"bin/serve\"\n";
+    for (suite, need, too_new) in [
+        ("trixie", need, false),
+        ("bookworm", need, true),
+        // A lock that binds nothing is of any, and of this suite relpack knows nothing.
+        ("trixie", "", true),
+        ("sid", need, true),
+    ] {
+        let lock = format!("format = 1\nsuite = \"{suite}\"\narchitecture = \"all\"\n\n{need}");
+        fs::write(dir.join("relpack.lock"), lock).unwrap();
+        let said = ok(verb("check", &dir).arg("--json"));
+        assert_eq!(said.contains("directive-too-new"), too_new, "{suite} {need:?}: {said}");
+    }
+}
+
 #[test]
 fn what_the_lock_does_not_cover_is_an_error() {
     let temp = tempfile::tempdir().unwrap();

@@ -140,7 +140,7 @@ status_text() {
     [ "$packager" != dpkg ] || printf 'dpkg:     %s\n' "$(dpkg_state)"
     [ -z "$j_failed_version" ] || printf 'failed:   %s: %s\n' "$j_failed_version" "$j_failed_reason"
     [ -z "$j_parked_version" ] || printf 'parked:   %s\n' "$j_parked_version"
-    [ -z "$(pins)" ] || printf 'pinned:   %s (kept away from apt upgrade)\n' "$(pins | tr '\n' ' ')"
+    [ -z "$(pins)" ] || printf 'pinned:   %s (kept away from apt upgrade)\n' "$(pins | paste -s -d ' ')"
     if release_kept "$_live"; then
         echo 'units:'
         units_of "$_live" | while IFS= read -r _u; do

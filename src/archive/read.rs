@@ -37,6 +37,12 @@ pub enum ArtifactError {
         /// The system's reason.
         source: io::Error,
     },
+    /// It is a directory, a named pipe or a device.
+    #[error("can't read {path:?}: it is no regular file (hint: name the .deb or the tarball itself)")]
+    Irregular {
+        /// The artifact.
+        path: PathBuf,
+    },
     /// It holds no release.
     #[error(
         "{path:?} holds no release: relpack didn't make it, or lost parts of it (hint: give what `relpack build` wrote; dpkg-deb --info tells of any package)"
@@ -57,6 +63,17 @@ pub enum ArtifactError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl ArtifactError {
+    /// The artifact.
+    pub fn path(&self) -> &Path {
+        let (ArtifactError::Io { path, .. }
+        | ArtifactError::Irregular { path }
+        | ArtifactError::Foreign { path }
+        | ArtifactError::Bad { path, .. }) = self;
+        path
+    }
 }
 
 /// What kind of artifact it is.
@@ -113,10 +130,7 @@ impl Artifact {
         let mut file = open(path).map_err(io("open"))?;
         let meta = file.metadata().map_err(io("stat"))?;
         if !meta.is_file() {
-            return Err(io("read")(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is no regular file",
-            )));
+            return Err(ArtifactError::Irregular { path: path.to_owned() });
         }
         let size = meta.len();
         let mut magic = [0; 8];

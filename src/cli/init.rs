@@ -34,9 +34,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let file = args.directory.join("relpack.toml");
     if file.symlink_metadata().is_ok() {
-        return Err(Failure::input(&InitError::Exists(file)));
+        return Err(Failure::input(&InitError::Exists(file.clone())).of_file(&file));
     }
-    let mut seen = init::look(&args.directory, args.runtime).map_err(|error| Failure::input(&error))?;
+    let mut seen =
+        init::look(&args.directory, args.runtime).map_err(|error| Failure::input(&error).of_file(&args.directory))?;
     let answers = answers(args, &mut seen)?;
     let text = init::render(&seen, &answers).map_err(|error| Failure::input(&error))?;
     output::write_new(&file, text.as_bytes()).map_err(|error| Failure::environment(&error))?;

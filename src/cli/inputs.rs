@@ -34,6 +34,7 @@ impl Inputs {
     pub fn load(&self) -> Result<Config, Diagnostics> {
         let overrides = Overrides {
             version: self.version.clone(),
+            ..Overrides::default()
         };
         config::load(&self.file(), overrides)
     }

@@ -38,17 +38,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// A damaged artifact is wrong input, and so is a path that leads to none; a disk that can't be read is the machine.
 pub fn failure(error: ArtifactError) -> Failure {
-    match &error {
+    let failure = match &error {
         ArtifactError::Io { source, .. } if !is_wrong_path(source) => Failure::environment(&error),
         _ => Failure::input(&error),
-    }
+    };
+    failure.of_file(error.path())
 }
 
 fn is_wrong_path(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
-    // InvalidInput: a named pipe or a device.
-    matches!(
-        error.kind(),
-        NotFound | NotADirectory | IsADirectory | PermissionDenied | InvalidInput
-    )
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | PermissionDenied)
 }

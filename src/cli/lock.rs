@@ -73,8 +73,11 @@ pub fn write_first(file: &Path) -> Option<Result<PathBuf, Failure>> {
 
 /// A lock is of no version, and one that can't be read is replaced.
 fn load(file: &Path) -> Result<Config, Diagnostics> {
-    let version = Some(Version::Exactly("0".parse().expect("a number is a version")));
-    config::load_without_lock(file, Overrides { version })
+    let overrides = Overrides {
+        version: Some(Version::Exactly("0".parse().expect("a number is a version"))),
+        ..Overrides::default()
+    };
+    config::load_without_lock(file, overrides)
 }
 
 /// Puts it beside the configuration.

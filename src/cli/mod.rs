@@ -28,14 +28,14 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit status:
   0  done; check: nothing is refused (there may be warnings)
-  1  the input is wrong: configuration, files or artifact (what was wrong is said, and what to do)
+  1  the input is wrong: configuration, files or artifact
   2  wrong use of the command line
   3  verify: the artifact is not what it says it is, or is damaged
   4  the machine: a file can't be written, a disk is full
 
-With --json, what fails prints {\"status\": N, \"errors\": […]} on stdout: each error with lint, severity,
-file, line, column, message and hint, null where it isn't known. What check finds and verify
-compares has its usual form.";
+With --json, what fails prints {\"status\": N, \"errors\": […]} on stdout: each
+error with lint, severity, file, line, column, message and hint, null where it
+isn't known. What check finds and verify compares has its usual form.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

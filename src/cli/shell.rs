@@ -33,18 +33,29 @@ pub struct Man {
 
 /// Writes the pages, all or none.
 pub fn man(args: &Man) -> Result<(), Failure> {
-    let mut command = Cli::command();
+    // `help` has no page: `--help` is in each.
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let mut outputs = Vec::new();
     let dir = OutputDir::create(&args.directory).map_err(|error| Failure::environment(&error))?;
-    page(&dir, &command, "relpack.1", &mut outputs)?;
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        let name = format!("relpack-{}.1", verb.get_name());
-        page(&dir, verb, &name, &mut outputs)?;
-    }
+    pages(&dir, &command, "relpack", &mut outputs)?;
     output::commit(outputs)
         .map(drop)
         .map_err(|error| Failure::environment(&error))
+}
+
+/// The page of a command, and those of its verbs.
+fn pages(
+    dir: &OutputDir,
+    command: &clap::Command,
+    name: &str,
+    outputs: &mut Vec<output::Output>,
+) -> Result<(), Failure> {
+    for verb in command.get_subcommands() {
+        let with_exit_status = verb.clone().after_help(super::EXIT_CODES);
+        pages(dir, &with_exit_status, &format!("{name}-{}", verb.get_name()), outputs)?;
+    }
+    page(dir, command, &format!("{name}.1"), outputs)
 }
 
 fn page(

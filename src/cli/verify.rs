@@ -27,7 +27,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (release, wrong) = match look(&args.file) {
         Ok(found) => found,
-        Err(error @ ArtifactError::Io { .. }) => return Err(inspect::failure(error)),
+        Err(error @ (ArtifactError::Io { .. } | ArtifactError::Irregular { .. })) => {
+            return Err(inspect::failure(error));
+        }
         // What can't be read as an artifact is not what it says it is either.
         Err(error) => {
             if args.json {

@@ -209,6 +209,12 @@ impl Problem {
         }
     }
 
+    /// The same, of this file as a whole.
+    pub fn in_file(mut self, path: &Path) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
     /// An error of a file as a whole, with what caused it.
     pub fn of_error(path: &Path, error: &dyn std::error::Error) -> Self {
         let mut problem = Self::of_file(path, error.to_string());
@@ -371,6 +377,11 @@ impl Diagnostics {
     /// How many are doubtful.
     pub fn warnings(&self) -> usize {
         self.problems.iter().filter(|p| p.severity == Severity::Warning).count()
+    }
+
+    /// Whether `relpack explain lint` has more to say of any.
+    pub fn has_lints(&self) -> bool {
+        self.problems.iter().any(|problem| problem.lint.is_some())
     }
 
     /// All problems for a person, by miette's graphical handler (`GraphicalReportHandler::new()` asks the terminal and

@@ -31,7 +31,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, Diagnostics> {
             return Err(Diagnostics::of_file(
                 path,
                 format!(
-                    "{} does not exist (hint: create it, or name the file with --config)",
+                    "{} does not exist (hint: `relpack init` writes one; or name the file with --config)",
                     printable_path(path)
                 ),
             ));

@@ -10,7 +10,7 @@ use super::diagnostics::{Diagnostics, Problem, Source};
 use super::reader::{Doc, Table};
 use super::relation::Relation;
 use super::{file, syntax_problems};
-use crate::model::Arch;
+use crate::model::{Arch, Suite};
 
 /// The only format so far.
 const FORMAT: i64 = 1;
@@ -73,6 +73,14 @@ impl Lock {
     /// Where the lock of a configuration lies: `relpack.toml` has `relpack.lock`.
     pub fn path_of(config: &Path) -> PathBuf {
         config.with_extension("lock")
+    }
+
+    /// The suite that the package is for by it, where that is one that relpack knows; a lock that binds nothing is of any.
+    pub fn binds_to(&self) -> Option<Suite> {
+        match self.needs.is_empty() {
+            true => None,
+            false => self.suite.parse().ok(),
+        }
     }
 
     /// Every relation once, in the order of the file.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::model::{DebVersion, ValueError};
+use crate::model::{DebVersion, Suite, ValueError};
 
 pub use diagnostics::{Diagnostics, Problem, render, to_json};
 pub use documents::{Documents, License};
@@ -55,11 +55,13 @@ pub(crate) fn version_of_tag(tag: &str) -> Option<DebVersion> {
     git::of_tag(tag).ok()
 }
 
-/// What the command line says instead of the file.
+/// What is said elsewhere than in the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--version`
     pub version: Option<Version>,
+    /// What the lock file's packages are of: the target where the file has none.
+    pub locked_on: Option<Suite>,
 }
 
 /// A version as it is asked for.
@@ -83,9 +85,13 @@ impl FromStr for Version {
 }
 
 /// Reads, checks and resolves a configuration and its lock file; on failure, all that is wrong with it at once.
-pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Diagnostics> {
+pub fn load(path: &Path, mut overrides: Overrides) -> Result<Config, Diagnostics> {
+    let lock = lock_file::read(&Lock::path_of(path));
+    if let Ok(Some(lock)) = &lock {
+        overrides.locked_on = lock.binds_to();
+    }
     let mut config = load_without_lock(path, overrides)?;
-    config.lock = lock_file::read(&Lock::path_of(path))?;
+    config.lock = lock?;
     Ok(config)
 }
 

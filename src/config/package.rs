@@ -49,7 +49,7 @@ pub(super) fn read(table: &Table<'_>, dir: &Path, overrides: &Overrides) -> Opti
         synopsis,
         description,
         architecture,
-        target: target.unwrap_or_default(),
+        target: target.or(overrides.locked_on).unwrap_or_default(),
         target_is_given: target.is_some(),
         name: name?.value,
     })

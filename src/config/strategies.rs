@@ -198,6 +198,15 @@ fn without_meaning(deploy: &Deploy, table: &Table<'_>) {
             .help("add proxy = \"nginx\", or remove the key"),
         );
     }
+    if table.has("drain") && deploy.proxy == Proxy::None {
+        table.doc.push(
+            Problem::new(
+                table.span_of("drain"),
+                "deploy.drain: it is for the requests of a proxy, and there is none",
+            )
+            .help("remove it, or add proxy = \"nginx\"; a service's own is X-Relpack.Drain"),
+        );
+    }
     if deploy.lame_duck.is_some() && deploy.proxy != Proxy::None {
         table.doc.push(
             Problem::new(

@@ -82,6 +82,7 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
         // Bundlers build to where `relpack build` leaves its packages, maybe only later: what else is there belongs to the release.
         seen.exclude = vec![leave_out(&[
             "dist/*.deb",
+            "dist/*.tar.*",
             "node_modules/.cache",
             ".next/cache",
             ".npmrc",

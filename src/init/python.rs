@@ -36,8 +36,8 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
     // Python's own builds and `relpack build` leave packages there; what else is there belongs to the release.
     let mut left_out = vec![
         "dist/*.deb",
+        "dist/*.tar.*",
         "dist/*.whl",
-        "dist/*.tar.gz",
         "**/__pycache__",
         ".pytest_cache",
         ".mypy_cache",

@@ -148,7 +148,7 @@ fn is_source(page: &str) -> bool {
 /// What lies beside the pages of a site that nothing builds.
 fn own_tools(dir: &Dir) -> Vec<&'static str> {
     let page = dir.text("index.html").unwrap_or_default();
-    let mut names = vec!["dist/*.deb"];
+    let mut names = vec!["dist/*.deb", "dist/*.tar.*"];
     if !page.contains("node_modules/") {
         names.extend(["node_modules", "package.json", "package-lock.json"]);
     }

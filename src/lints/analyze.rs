@@ -168,7 +168,7 @@ fn remark(line: &str, units: &Rendered<'_>) -> Option<UnitError> {
     let error = UnitError::of(
         &origin,
         format!("systemd-analyze says: {}", message.trim()),
-        "see systemd-analyze(1), verify",
+        "correct the line: systemd on a host would say the same, and leave it out or refuse the unit",
     );
     Some(match number.and_then(|number: usize| directive(&unit.file, number)) {
         Some((section, key)) if !unit.generated => error.at(&section, &key),

@@ -75,6 +75,8 @@ lints! {
     WriteExecuteJit = "write-execute-jit", Doubtful;
     /// A service runs as root.
     ServiceAsRoot = "service-as-root", Doubtful;
+    /// A service runs as somebody whom the package doesn't make.
+    UserNotMade = "user-not-made", Doubtful;
     /// A service may write to a place that is neither shared nor its state.
     WritableElsewhere = "writable-elsewhere", Doubtful;
     /// A timer starts a service that doesn't end.

@@ -263,7 +263,7 @@ fn climbed(path: &str, prefix: &AbsPath, tree: &Tree) -> Option<String> {
 pub fn no_host_has(place: UnitError, verb: &str, path: &str, hint: String) -> UnitError {
     let key = place.key.as_deref().unwrap_or_default();
     UnitError {
-        message: format!("{key}= {verb} {path}, which no host has"),
+        message: format!("{} {path}, which no host has", said(key, verb)),
         hint,
         ..place.named(Lint::ExecMissing)
     }
@@ -311,12 +311,20 @@ pub fn missing(config: &Config, tree: &Tree) -> Vec<PlanError> {
         let place = command.place;
         let key = place.key.as_deref().unwrap_or_default();
         let error = UnitError {
-            message: format!("{key}= runs {path}, which is not in the release"),
+            message: format!("{} {path}, which is not in the release", said(key, "runs")),
             ..place
         };
         add(&mut found, Some(not_there(error)));
     }
     plan_errors(found)
+}
+
+/// A directive is named before what it does; a key of the configuration is named before the whole message.
+fn said(key: &str, verb: &str) -> String {
+    match key.starts_with(char::is_uppercase) {
+        true => format!("{key}= {verb}"),
+        false => verb.to_owned(),
+    }
 }
 
 /// Each once: a migration has two units.
@@ -416,7 +424,7 @@ fn problem(command: &Executed, tree: &Tree, places: &BelowPrefix<'_>) -> Result<
     };
     let key = command.found.key.as_deref().unwrap_or_default();
     let found = UnitError {
-        message: format!("{key}= runs {path}, which {problem}"),
+        message: format!("{} {path}, which {problem}", said(key, "runs")),
         hint,
         ..command.found.clone()
     };

@@ -32,7 +32,7 @@ fn write(text: &mut String, difference: &Difference) -> std::fmt::Result {
         let version = versions[at].as_deref().unwrap_or("(no package)");
         writeln!(
             text,
-            "{sign} {version}, release {}, {} ({} unpacked)",
+            "{sign} {version}, release {}, {} (its files: {})",
             ids[at],
             human(sizes[at]),
             human(unpacked[at])

@@ -113,6 +113,16 @@ impl Failure {
         }
     }
 
+    /// For a program: what has no file of its own is of this one.
+    pub fn of_file(mut self, path: &Path) -> Self {
+        for problem in &mut self.problems {
+            if problem.file().as_os_str().is_empty() {
+                *problem = problem.clone().in_file(path);
+            }
+        }
+        self
+    }
+
     /// Prints the messages to stderr.
     pub fn print(&self) {
         let mut stderr = std::io::stderr().lock();

@@ -20,9 +20,14 @@ pub fn findings(found: &Diagnostics, exposures: &[(String, f64, String)]) -> Str
     text.push_str(&match (errors, warnings) {
         (0, 0) => "nothing is wrong\n".to_owned(),
         _ => format!(
-            "{}, {} (`relpack explain lint NAME` tells more)\n",
+            "{}, {}{}\n",
             count(errors, "error"),
-            count(warnings, "warning")
+            count(warnings, "warning"),
+            if found.has_lints() {
+                " (`relpack explain lint NAME` tells more)"
+            } else {
+                ""
+            }
         ),
     });
     text

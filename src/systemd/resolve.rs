@@ -13,7 +13,7 @@ use super::placeholders::{Vars, expand};
 use super::semantics;
 use super::unit::{OnUpgrade, Unit};
 use super::unit_file::UnitFile;
-use super::{migrate, presets, trial};
+use super::{directives, migrate, presets, trial};
 
 /// Makes complete units of what the user wrote; all errors at once, in the order of the input.
 pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<UnitWarning>), Vec<UnitError>> {
@@ -110,7 +110,10 @@ fn preset(ctx: &Context, report: &mut Report) -> UnitFile {
         UnitError::of(
             &Origin::Defaults,
             format!("the preset {name:?} is not known"),
-            format!("one of {}", known.join(", ")),
+            match directives::closest(name, known.iter().copied()) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("one of {}", known.join(", ")),
+            },
         )
         .at_key("preset"),
     );

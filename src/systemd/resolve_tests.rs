@@ -187,7 +187,7 @@ fn faulty_defaults_are_told_once() {
     assert_eq!(found.len(), 4, "{found:?}");
     assert!(found.iter().all(|e| e.origin == Origin::Defaults));
     assert_eq!(found[0].key.as_deref(), Some("preset"));
-    assert_eq!(found[0].hint, "one of node, python, go, rust, java, static");
+    assert_eq!(found[0].hint, "did you mean \"node\"?");
     assert_eq!(found[1].hint, "did you mean ExecStart=?");
 }
 

@@ -108,9 +108,12 @@ fn a_canary_tells_what_its_command_said(suite: Suite) {
     r.settled("2.0");
 }
 
-/// Takes longer to end than anybody wants to wait.
-const DRAINER: &str = "#!/bin/sh\ntrap 'sleep 25; echo \"$(cat body) has ended\"; exit 0' TERM\n\
-                       echo \"$(cat body) begins\"\nwhile :; do sleep 0.2; done\n";
+/// Ends when it may. systemd's signal goes to all of a service's processes, also to one that this has just begun.
+const DRAINER: &str = "#!/bin/sh
+trap 'while [ ! -e /run/drained ]; do sleep 0.1; done; echo \"$(cat body) has ended\"; exit 0' TERM
+echo \"$(cat body) begins\"
+while :; do sleep 0.2; done
+";
 
 /// A service that nobody waits for, beside instances that are waited for.
 fn a_drainer_keeps_nobody_waiting(suite: Suite) {
@@ -131,6 +134,7 @@ fn a_drainer_keeps_nobody_waiting(suite: Suite) {
         let state = "systemctl show -p ActiveState --value acme-jobs.service";
         let (upgrade, _) = r.under_load_on(PORT, "", &format!("apt-get install -y -q acme=2.0; {state}"), false);
         assert!(upgrade.text().ends_with("deactivating"), "{upgrade}");
+        r.m.ok("touch /run/drained");
         r.m.wait_for(
             "journalctl -q -o cat -u acme-jobs.service | grep -x '2.0 begins'",
             Duration::from_secs(60),

@@ -1,0 +1,95 @@
+//! `user-not-made`: systemd looks a user up when it starts the service, and fails with 217/USER where a host has none of the name.
+
+use crate::systemd::directives::is_yes;
+use crate::systemd::{UnitError, UnitFile};
+
+use super::{Input, assignments};
+
+/// What each Debian host has by base-passwd, users and groups.
+const EVERYWHERE: &[&str] = &[
+    "root",
+    "daemon",
+    "bin",
+    "sys",
+    "sync",
+    "games",
+    "man",
+    "lp",
+    "mail",
+    "news",
+    "uucp",
+    "proxy",
+    "www-data",
+    "backup",
+    "list",
+    "irc",
+    "_apt",
+    "nobody",
+    "nogroup",
+    "adm",
+    "tty",
+    "disk",
+    "kmem",
+    "dialout",
+    "fax",
+    "voice",
+    "cdrom",
+    "floppy",
+    "tape",
+    "sudo",
+    "audio",
+    "dip",
+    "operator",
+    "src",
+    "shadow",
+    "utmp",
+    "video",
+    "sasl",
+    "plugdev",
+    "staff",
+    "users",
+    // Those of systemd itself.
+    "input",
+    "kvm",
+    "render",
+    "sgx",
+    "systemd-journal",
+    "systemd-network",
+];
+
+pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
+    let own = [&input.config.user.name, &input.config.user.group].map(|name| name.as_str());
+    let is_there = |name: &str| {
+        name.is_empty()
+            || name.contains('%')
+            || name.bytes().all(|b| b.is_ascii_digit())
+            || own.contains(&name)
+            || EVERYWHERE.contains(&name)
+    };
+    let mut found = Vec::new();
+    for (origin, file) in input.texts() {
+        let dynamic = |file: &UnitFile| file.get("Service", "DynamicUser").is_some_and(is_yes);
+        let is_dynamic = dynamic(file) || input.unit_of(&origin).is_some_and(|unit| dynamic(&unit.file));
+        for (key, what) in [("User", "user"), ("Group", "group"), ("SupplementaryGroups", "group")] {
+            // systemd makes these two itself.
+            if is_dynamic && key != "SupplementaryGroups" {
+                continue;
+            }
+            for (index, entry) in assignments(file, "Service", &[key]) {
+                let names: Vec<&str> = match key {
+                    "SupplementaryGroups" => entry.value.split_whitespace().collect(),
+                    _ => vec![entry.value.trim()],
+                };
+                found.extend(names.into_iter().find(|name| !is_there(name)).map(|name| {
+                    UnitError::of(
+                        &origin,
+                        format!("{key}={name}: the package makes no such {what}, and Debian has none: the service starts only where something else has made it"),
+                        format!("leave it out for the package's own, {}; or name in [user] whom the package is to make (with create = false, whom hosts have)", own[0]),
+                    )
+                    .at_entry("Service", entry, index)
+                }));
+            }
+        }
+    }
+    found
+}
