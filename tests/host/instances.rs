@@ -132,9 +132,9 @@ fn a_drainer_keeps_nobody_waiting(suite: Suite) {
         r.m.ok("apt-get install -y -q acme=1.0");
         publish("2.0");
         let state = "systemctl show -p ActiveState --value acme-jobs.service";
-        let (upgrade, _) = r.under_load_on(PORT, "", &format!("apt-get install -y -q acme=2.0; {state}"), false);
+        let command = format!("apt-get install -y -q acme=2.0 && {state} && touch /run/drained");
+        let (upgrade, _) = r.under_load_on(PORT, "", &command, false);
         assert!(upgrade.text().ends_with("deactivating"), "{upgrade}");
-        r.m.ok("touch /run/drained");
         r.m.wait_for(
             "journalctl -q -o cat -u acme-jobs.service | grep -x '2.0 begins'",
             Duration::from_secs(60),
