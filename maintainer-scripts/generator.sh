@@ -19,6 +19,38 @@ place() {
     printf '%s\n' "$out/$1"
 }
 
+# bind_drop_ins: those of that instance's release, all in the instance's own directory, which comes before its template's. What
+# only another release has is put out there.
+bind_drop_ins() {
+    own=$name@$instance.service.d
+    for dir in "$name@.service.d" "$own"; do
+        for text in "$store/units/$release/$dir"/*.conf; do
+            [ ! -f "$text" ] || cp "$text" "$(place "$own/${text##*/}")"
+        done
+    done
+    for dir in "$name@.service.d" "$own"; do
+        for text in "$store/units/$live/$dir"/*.conf $(grep -lsxF "Package=$name" "$unitdir/$dir"/*.conf); do
+            drop_in=${text##*/}
+            if [ ! -f "$text" ] || [ -f "$store/units/$release/$name@.service.d/$drop_in" ] || [ -f "$store/units/$release/$own/$drop_in" ]; then
+                continue
+            fi
+            ln -sf /dev/null "$(place "$own/$drop_in")"
+        done
+    done
+}
+
+# bind_needs: what only that release has, the unit of its first migration for one: its instance may require it, and nobody else
+# starts it before it is live.
+bind_needs() {
+    for text in "$store/units/$release"/* "$store/units/$release"/*.d/*; do
+        unit=${text#"$store/units/$release/"}
+        case $unit in "$name@"* | "$name-migrate.service") continue ;; esac
+        if [ ! -f "$text" ] || [ -e "$store/units/$live/${unit%%.d/*}" ]; then continue; fi
+        needed="$needed $unit"
+        cmp -s "$text" "$unitdir/$unit" || cp "$text" "$(place "$unit")"
+    done
+}
+
 bind_units() {
     for text in "$store/units/$live"/* "$store/units/$live"/*.d/*; do
         unit=${text#"$store/units/$live/"}
@@ -27,6 +59,7 @@ bind_units() {
         [ -f "$text" ] || continue
         cmp -s "$text" "$unitdir/$unit" || cp "$text" "$(place "$unit")"
     done
+    needed=
     # In the middle of a roll an instance runs another release than the live one.
     for link in "$store/instances"/*; do
         [ -L "$link" ] || continue
@@ -36,10 +69,13 @@ bind_units() {
         text=$store/units/$release/$name@.service
         if [ "$release" = "$live" ] || [ ! -f "$text" ]; then continue; fi
         cp "$text" "$out/$name@$instance.service"
+        bind_drop_ins
+        bind_needs
     done
     grep -lsxF "Package=$name" "$unitdir"/*.* "$unitdir"/*.d/*.conf | while IFS= read -r file; do
         unit=${file#"$unitdir/"}
-        if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ]; then continue; fi
+        if [ "$unit" = "$name-migrate.service" ] || [ -e "$store/units/$live/$unit" ] || [ -e "$out/$unit" ]; then continue; fi
+        case "$needed " in *" $unit "*) continue ;; esac
         ln -s /dev/null "$(place "$unit")"
     done
 }

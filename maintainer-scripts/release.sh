@@ -156,6 +156,7 @@ retry() {
     i?R"$_version") _again=--reinstall ;;
     i?\ "$_version")
         lock_is_free || lock_refuse
+        journal_load
         j_failed_id=
         j_failed_version=
         j_failed_reason=
@@ -177,6 +178,7 @@ retry() {
 
 accept() {
     need_root accept
+    lock_is_free || lock_refuse
     journal_load
     _version=$(dpkg-query -W -f '${Version}' "$name")
     case $(dpkg_state) in
@@ -187,7 +189,6 @@ accept() {
     [ "$_version" != "$j_live_version" ] || die "$name $_version serves already (hint: dpkg --configure $name)"
     release_kept "$j_live_id" || die "no release of $name is live: there is nothing to accept (hint: dpkg --configure $name)"
     [ "$j_step" = idle ] || die "an activation was interrupted (hint: dpkg --configure $name)"
-    lock_is_free || lock_refuse
     j_parked_version=$_version
     journal_save
     dpkg --configure "$name"

@@ -47,6 +47,7 @@ activate() {
     if serves_already "$1" && [ -z "$not_started" ] && { [ "$mode" = live ] || [ "$mode" = boot ]; }; then
         step switch "its units could not be loaded" activation_same "$1"
     elif [ "$mode" != live ] || [ -n "$not_started" ]; then
+        [ "$mode" = live ] || j_deferred=y
         step switch "the switch to the new release failed" activation_deferred "$1"
     else
         activation_live "$1"
@@ -61,12 +62,15 @@ activation_store() {
 
 # Which units run is recorded before anything is touched, and an interrupted activation's record is kept.
 activation_begin() {
+    deferred_settle
     if [ "$j_step" != idle ] && [ "$j_to_id" != "$1" ]; then activation_close; fi
     if [ "$j_step" != idle ] && [ "$j_to_id" = "$1" ] && [ "$j_live_id" = "$1" ] && [ -z "$j_touched" ]; then
         : # killed while it tidied up: what it came from still tells which units are new
     elif [ -z "$j_touched" ]; then
         j_from_id=$j_live_id
         j_from_version=$j_live_version
+        j_parted=
+        j_deferred=
         j_running=
         [ "$mode" = none ] || j_running=$(running_units "$j_live_id")
     fi
@@ -80,6 +84,23 @@ activation_begin() {
     elif [ "$2" = "$j_from_version" ]; then
         event=reinstall
     fi
+}
+
+# deferred_settle: a switch that nobody was to wait for, as at a boot, and that was killed before it was recorded, is one
+# that may have to be taken back. Since its record more may have been started.
+deferred_settle() {
+    case $j_step in idle | remove) return 0 ;; esac
+    if [ -n "$j_touched" ] || [ "$j_live_id" = "$j_to_id" ] || [ "$(current_id)" != "$j_to_id" ]; then return 0; fi
+    j_touched=y
+    if [ "$mode" = none ] || ! release_kept "$j_from_id"; then return 0; fi
+    _now=$(running_units "$j_from_id")
+    # What a shutdown had stopped before the record was made, or a boot had yet to start.
+    if [ -n "$j_deferred" ]; then
+        for _u in $(units_startable "$j_from_id"); do
+            if unit_enabled "$_u"; then _now="$_now $_u"; fi
+        done
+    fi
+    for _u in $_now; do was_running "$_u" || j_running="$j_running $_u "; done
 }
 
 activation_env() {
@@ -100,11 +121,12 @@ activation_env() {
 
 # activation_close: another activation was interrupted, and now something else is wanted: first one clean state.
 activation_close() {
-    if ! release_kept "$j_from_id" || ! release_kept "$j_to_id" || [ "$mode" != live ]; then return 0; fi
+    if ! release_kept "$j_from_id" || ! release_kept "$j_to_id"; then return 0; fi
     if [ "$j_live_id" = "$j_to_id" ] && [ -z "$j_touched" ]; then
+        [ "$mode" != live ] || start_not_begun "$j_live_id"
         units_enable "$j_live_id" "$j_from_id"
         stop_dropped "$j_from_id" "$j_live_id"
-    elif [ -n "$j_touched" ] && [ "$j_step" != remove ]; then
+    elif [ "$mode" = live ] && [ -n "$j_touched" ] && [ "$j_step" != remove ]; then
         attempt revert_to "$j_from_id"
         if [ "$rc" = 0 ]; then
             j_touched=
@@ -118,6 +140,8 @@ activation_close() {
 activation_deferred() {
     if migration_wanted; then
         write_file "$state/pending-migration" 0644 </dev/null
+    elif [ -e "$state/pending-migration" ]; then
+        rm -f "$state/pending-migration"
     fi
     if swaps "$1" && ! release_kept "$j_from_id"; then colours_begin "$1"; fi
     switch_to "$1"
@@ -143,6 +167,8 @@ activation_deferred() {
                 _how=$(start_verb "$1" "$_u")
             else
                 if ! unit_enabled "$_u" || ! policy_allows "$_u" start; then continue; fi
+                # A job of both releases belongs to the boot, which may have done it already.
+                if is_job "$1" "$_u" && release_kept "$j_from_id" && ! enabled_anew "$1" "$_u"; then continue; fi
                 _how=start
             fi
             case $_how in
@@ -180,7 +206,7 @@ activation_same() {
     for _u in $j_running; do
         case $(unit_show "$_u" ActiveState) in
         failed)
-            if unit_masked "$_u" || ! policy_allows "$_u" start; then continue; fi
+            if [ "$(unit_setting "$1" "$_u" policy)" = none ] || unit_masked "$_u" || ! policy_allows "$_u" start; then continue; fi
             _with=
             case $_u in *.socket) _with=$(socket_caller "$1" "$_u") || continue ;; esac
             systemctl reset-failed "$_u"
@@ -198,7 +224,8 @@ start_not_begun() {
     _new=
     _gate=
     for _u in $(wanted_units "$1"); do
-        ! was_running "$_u" || continue
+        # One that is enabled a boot has started, and who has stopped it since meant it.
+        if was_running "$_u" || unit_enabled "$_u"; then continue; fi
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in servicenone | servicetry-restart) continue ;; esac
         case $(unit_show "$_u" ActiveState) in inactive | failed) ;; *) continue ;; esac
         if is_job "$1" "$_u" && ! unit_says_yes "$1" "$_u" RemainAfterExit; then continue; fi
@@ -266,7 +293,7 @@ activation_live() {
     # shellcheck disable=SC2086
     [ -z "$_tried" ] || step trial "it did not pass its trial" trial "$1" $_tried
     [ -n "$j_touched" ] || j_touched=y
-    swaps "$1" || idle_end "$1"
+    swaps "$1" || idle_end "$1" || activation_failed "its journal could not be written"
     if changes_over "$1" && ! swap_one "$1"; then activation_failed "of its two colours not one alone could serve"; fi
     if rolls "$1"; then
         step roll "an instance was not healthy" roll "$1"

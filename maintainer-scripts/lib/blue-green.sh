@@ -38,7 +38,9 @@ idle_end() {
         _u=$name@${_m##*/}.service
         if has_unit "$1" "$_u" && unit_enabled "$_u" && ! was_running "$_u"; then j_running="$j_running $_u "; fi
     done
-    [ ! -d "$state/idle" ] || rm -rf "$state/idle"
+    [ -d "$state/idle" ] || return 0
+    # Without the marks nobody could tell any more.
+    journal_save && rm -rf "$state/idle"
 }
 
 # swap_one ID: what both colours serve, only one of them does from now on: as the proxy has it, else the first. After a
@@ -55,6 +57,7 @@ swap_one() {
     for _c in $(colours "$1"); do
         [ "$_c" != "$_serves" ] || continue
         mark_idle "$_c" || return 1
+        j_parted=$_c
         j_running=$(printf '%s' " $j_running " | sed "s/ $_c / /")
     done
     journal_save
@@ -151,13 +154,14 @@ swap_back() {
     [ -z "$_sick" ]
 }
 
-# swap_undo ID UNIT…: that release has instances that all serve, and one of them had been made a colour.
+# swap_undo ID UNIT…: that release has instances that all serve, and swap_one had made a colour of one of these.
 swap_undo() {
     _to=$1
     shift
     _down=
     for _c in "$@"; do
-        if ! has_unit "$_to" "$_c" || ! unit_enabled "$_c" || unit_masked "$_c"; then continue; fi
+        [ "$_c" = "$j_parted" ] || continue
+        if ! has_unit "$_to" "$_c" || ! unit_enabled "$_c" || unit_masked "$_c" || ! policy_allows "$_c" start; then continue; fi
         if bounded systemctl start "$_c" && healthy "$_to" "$_c"; then :; else _down=y; fi
     done
     if has_unit "$_to" "$name@.service"; then proxy_with "$_to" || return 1; fi

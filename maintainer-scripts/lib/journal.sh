@@ -13,6 +13,8 @@ journal_load() {
     j_from_version=
     j_running=
     j_touched=
+    j_parted=
+    j_deferred=
     j_failed_id=
     j_failed_version=
     j_failed_reason=
@@ -36,6 +38,8 @@ journal_load() {
         from_version) j_from_version=$_v ;;
         running) j_running=$_v ;;
         touched) j_touched=$_v ;;
+        parted) j_parted=$_v ;;
+        deferred) j_deferred=$_v ;;
         failed_id) j_failed_id=$_v ;;
         failed_version) j_failed_version=$_v ;;
         failed_reason) j_failed_reason=$_v ;;
@@ -70,6 +74,8 @@ from_id=$j_from_id
 from_version=$j_from_version
 running=$j_running
 touched=$j_touched
+parted=$j_parted
+deferred=$j_deferred
 failed_id=$j_failed_id
 failed_version=$j_failed_version
 failed_reason=$j_failed_reason

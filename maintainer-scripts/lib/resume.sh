@@ -6,8 +6,8 @@ resume() {
     if ! lock_held; then
         # To start a service and wait for it would deadlock with the boot. One that never ends must not hide this for ever.
         timeout 900 systemctl is-system-running --wait >/dev/null 2>&1 || :
-        # Whoever holds the lock goes on with it.
-        lock_is_free || return 0
+        # Whoever holds the lock goes on with it, unless it only tidies up.
+        until lock_is_free; do sleep 1; done
         locked _resume
         return "$lock_rc"
     fi

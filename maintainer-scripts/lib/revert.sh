@@ -28,7 +28,8 @@ activation_failed() {
     _reason=$(one_line "$_reason")
     # On a full disk, its room is what the revert needs.
     rm -rf "$base/releases/.$j_to_id.partial" "$state"/work.* || :
-    if [ "$j_to_id" = "$j_from_id" ] && [ "$j_to_id" = "$j_live_id" ] && [ "$(current_id)" = "$j_to_id" ]; then
+    # So is what was run again because it was killed while it tidied up.
+    if [ "$j_to_id" = "$j_live_id" ] && [ "$(current_id)" = "$j_to_id" ] && { [ "$j_to_id" = "$j_from_id" ] || [ -z "$j_touched" ]; }; then
         nothing_to_revert
     fi
     j_failed_reason=$_reason
@@ -50,7 +51,8 @@ nothing_to_revert() {
     history_add "$event" failed "$_reason" || :
     rm -rf "$ducks" || :
     j_touched=
-    journal_step idle || :
+    # What it came from still tells which units are new.
+    if [ "$j_to_id" = "$j_from_id" ]; then journal_step idle || :; else journal_step finish || :; fi
     # dpkg's record is in order: it was activated once, and nothing else is there.
     [ -z "${RELPACK_HEAL:-}" ] || exit 0
     heal_schedule
@@ -99,11 +101,15 @@ revert_to() {
     # What was about to stop serves on, or comes back.
     rm -rf "$ducks" || :
     switch_to "$1"
+    # What waited was the migration of the failed one.
+    [ ! -e "$state/migrated/$1" ] || rm -f "$state/pending-migration"
     instances_follow "$1"
     attempt files_deliver "$1" "$j_to_id"
     [ "$rc" = 0 ] || say "warning: not all configuration files and links could be put back"
     fault reverted
     systemd_runs || return 0
+    # A boot may have failed with that migration.
+    systemctl reset-failed "$name-first-start.service" 2>/dev/null || :
     _dropped=
     if [ -n "$j_touched" ]; then
         _dropped=$(revert_drops "$1")

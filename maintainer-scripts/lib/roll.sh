@@ -145,7 +145,7 @@ roll_back() {
     _down=
     _up=
     for _u in $j_running; do
-        if ! in_roll "$j_to_id" "$_u" || unit_masked "$_u"; then continue; fi
+        if ! in_roll "$j_to_id" "$_u" || unit_masked "$_u" || ! policy_allows "$_u" restart; then continue; fi
         if [ "$(unit_show "$_u" ActiveState)" != active ]; then
             _down="$_down $_u"
         elif [ "$(unit_release "$_u")" != "$1" ]; then

@@ -3,11 +3,14 @@
 # running_units ID: which of its units are meant to run now: they run, or they are enabled and have failed (but not
 # those that are only ever restarted). Enabled but stopped is an admin's choice.
 running_units() {
-    _names=$(units_of "$1" | unit_instances | sort -u)
-    [ -n "$_names" ] || return 0
     # First as a whole: an answer that does not come must not look like "nothing runs".
-    # shellcheck disable=SC2086
-    _shown=$(unit_ask -p Id,ActiveState -- $_names)
+    _shown=
+    _names=$(units_of "$1" | unit_instances) && {
+        _names=$(printf '%s\n' "$_names" | sort -u)
+        [ -n "$_names" ] || return 0
+        # shellcheck disable=SC2086
+        _shown=$(unit_ask -p Id,ActiveState -- $_names)
+    }
     [ -n "$_shown" ] || {
         say "systemd does not say what runs, so nothing is done (hint: systemctl status; then run the same command again)"
         return 1
@@ -242,9 +245,11 @@ start_verb() {
 start_run() {
     _verb=$1
     shift
-    bounded systemctl "$_verb" "$@" >/dev/null 2>&1 && return 0
+    _said=$(bounded systemctl "$_verb" "$@" 2>&1 >/dev/null) && return 0
     for _f in "$@"; do
         _why=$(unit_alive "$_f") || {
+            # What systemd refuses to begin leaves no trace in the unit.
+            case $_said in "Failed to $_verb "*) _why="$_why; systemctl says: $(one_line "$_said")" ;; esac
             health_failed "$_f" "$_why"
             return 1
         }

@@ -83,6 +83,8 @@ unit_enabled() {
 # systemd is asked only where there is a file that could mask it: links to /dev/null, and empty files, all above /usr/lib.
 unit_masked() {
     for _dir in "$root"/etc/systemd/system* /run/systemd/* "$root"/usr/local/lib/systemd/system; do
+        # What our generator puts in the place of a unit that the live release lacks is nobody's mask.
+        [ "$_dir" != /run/systemd/generator ] || continue
         for _named in "$1" "$(template_of "$1")"; do
             if [ -e "$_dir/$_named" ] && [ ! -s "$_dir/$_named" ]; then
                 [ "$(unit_show "$1" LoadState)" = masked ]

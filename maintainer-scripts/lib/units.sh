@@ -68,7 +68,11 @@ template_of() {
 unit_instances() {
     while IFS= read -r _u; do
         case $_u in
-        *@.*) systemctl list-units --all --plain --no-legend "${_u%%@*}@*.${_u##*.}" | awk '{ print $1 }' ;;
+        *@.*)
+            systemd_runs || continue
+            _loaded=$(systemd_answer list-units --all --plain --no-legend "${_u%%@*}@*.${_u##*.}") || return 1
+            printf '%s\n' "$_loaded" | awk 'NF { print $1 }'
+            ;;
         *) printf '%s\n' "$_u" ;;
         esac
     done

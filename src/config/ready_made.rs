@@ -60,6 +60,7 @@ pub(super) fn read(doc: &Doc, at: &At<String>, dir: &Path, shown: &Path) -> Read
         if suffix == "d" && dir.join(&name).is_dir() {
             let read = read_drop_ins(doc, &dir.join(&name), &shown.join(&name), &refuse);
             files.drop_ins.extend(read);
+            found = true;
             continue;
         }
         if text.starts_with('.') || !UnitKind::ALL.iter().any(|kind| kind.suffix() == suffix) {

@@ -222,7 +222,7 @@ fn installs_at_boot(m: &Machine, name: &str, version: &str, unit: &str, target: 
 }
 
 #[track_caller]
-fn does_at_boot(m: &Machine, name: &str, command: &str, unit: &str, target: &str) {
+pub fn does_at_boot(m: &Machine, name: &str, command: &str, unit: &str, target: &str) {
     m.put(
         &format!("/etc/systemd/system/{name}.service"),
         format!(

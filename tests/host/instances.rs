@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
-use crate::support::site::{PORT, Site, install};
+use crate::support::site::{PORT, Site, Upstream, head, install};
 use crate::support::{Suite, sample};
 
 on_each_suite![
@@ -15,6 +15,9 @@ on_each_suite![
     nginx_fails_for_a_moment,
     two_at_a_time,
     instances_that_are_stopped_stay_so,
+    a_service_becomes_instances,
+    drop_ins_follow_their_instance,
+    what_an_admin_stopped_stays_down_in_a_revert,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -295,4 +298,144 @@ fn instances_that_are_stopped_stay_so(suite: Suite) {
         r.healed("4.0");
         r.m.ok("curl -sS http://127.0.0.1:8080/ | grep -q '^4.0 ' && acme-release status");
     }
+}
+
+/// A plain service gives way to a template, with a migration between: systemd has seen the new files before their release is live.
+fn a_service_becomes_instances(suite: Suite) {
+    for deploy in sample::one_of(suite, [ROLLING, BLUE_GREEN]) {
+        let r = Site::boot(suite, deploy);
+        let plain = |version: &str| {
+            let config = format!(
+                "{}[units.\"acme.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\n\
+                 Service.Environment.UNIT = \"{version}\"\nService.Environment.PORT = \"3005\"\n\
+                 X-Relpack.Health = \"http://127.0.0.1:3005/healthz\"\n[deploy]\nsettle = \"1s\"\n",
+                head(version)
+            );
+            r.add(&r.build_of(version, &config, &[("behaviour", "serve")]));
+        };
+        let instances = |version: &str, migrate: &str, behaviour: &str| {
+            let config = r.config_with(version, deploy)
+                + &format!("[migrate]\nexec = \"/usr/bin/{migrate}\"\nlike = \"acme@.service\"\n");
+            r.add(&r.build_of(version, &config, &[("behaviour", behaviour)]));
+        };
+        let serve = |version: &str| match deploy {
+            ROLLING => r.settled(version),
+            _ => drop(r.one_serves(version)),
+        };
+        plain("1.0");
+        r.m.ok("apt-get install -y -q acme=1.0");
+        instances("2.0", "true", "serve");
+        r.m.ok("apt-get install -y -q acme=2.0");
+        serve("2.0");
+        r.m.sh("systemctl is-active acme.service").expect_failure();
+
+        r.m.ok("acme-release rollback");
+        assert_eq!(
+            r.m.ok("curl -sS http://127.0.0.1:3005/ | cut -d ' ' -f 1").text(),
+            "1.0"
+        );
+        r.m.ok("! systemctl -q is-active acme@blue.service && ! systemctl -q is-active acme@green.service");
+        r.healed("1.0");
+        instances("3.0", "true", "never-healthy");
+        r.m.sh(&install("3.0"))
+            .expect_failure()
+            .expect_says("acme 1.0 serves, as before.");
+        assert_eq!(
+            r.m.ok("curl -sS http://127.0.0.1:3005/ | cut -d ' ' -f 1").text(),
+            "1.0"
+        );
+        r.healed("1.0");
+        instances("4.0", "true", "serve");
+        r.m.ok(&install("4.0"));
+        serve("4.0");
+    }
+}
+
+/// Each instance is started under the drop-ins of its own release, although another one is live meanwhile.
+fn drop_ins_follow_their_instance(suite: Suite) {
+    for deploy in sample::one_of(suite, [ROLLING, BLUE_GREEN]) {
+        let r = Site::boot(suite, deploy);
+        let publish = |version: &str, drop_ins: &[(&str, &str)]| {
+            let config = r
+                .config_with(version, deploy)
+                .replace("[release]\n", "[release]\nunits = \"units\"\n");
+            let files: Vec<(String, String)> = drop_ins
+                .iter()
+                .map(|(path, says)| {
+                    (
+                        format!("../units/{path}.conf"),
+                        format!("[Service]\nEnvironment={says}={version}\n"),
+                    )
+                })
+                .collect();
+            let files = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+            let all: Vec<(&str, &str)> = [("behaviour", "serve")].into_iter().chain(files).collect();
+            r.add(&r.build_of(version, &config, &all));
+        };
+        // The environment of the instance that nginx knows, or of both.
+        let says = || {
+            let colours = match deploy {
+                ROLLING => "blue green".to_owned(),
+                _ => r.serving(),
+            };
+            let said = r.m.ok(&format!(
+                "for i in {colours}; do tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value acme@$i)/environ | grep ^D_ | sort | paste -s; done"
+            ));
+            let mut lines: Vec<String> = said.text().lines().map(|line| line.replace('\t', " ")).collect();
+            lines.dedup();
+            lines.join(" / ")
+        };
+        publish(
+            "1.0",
+            &[("acme@.service.d/10-all", "D_ALL"), ("acme@.service.d/20-old", "D_OLD")],
+        );
+        r.m.ok("apt-get install -y -q acme=1.0");
+        assert_eq!(says(), "D_ALL=1.0 D_OLD=1.0");
+        let two = [
+            ("acme@.service.d/10-all", "D_ALL"),
+            ("acme@.service.d/30-new", "D_NEW"),
+            ("acme@blue.service.d/40-own", "D_OWN"),
+            ("acme@green.service.d/40-own", "D_OWN"),
+        ];
+        publish("2.0", &two);
+        r.m.ok("apt-get install -y -q acme=2.0");
+        assert_eq!(says(), "D_ALL=2.0 D_NEW=2.0 D_OWN=2.0");
+        r.m.ok("acme-release rollback");
+        assert_eq!(says(), "D_ALL=1.0 D_OLD=1.0");
+        assert_eq!(r.m.ok("find /run/systemd/generator* -name '*acme*'").text(), "");
+    }
+}
+
+/// Neither the way back from two colours nor that of a roll starts an instance that was down before.
+fn what_an_admin_stopped_stays_down_in_a_revert(suite: Suite) {
+    let r = Site::boot_with(suite, ROLLING, "Service.Restart = \"no\"", Upstream::Once);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    let green = || r.m.sh("systemctl is-active acme@green.service").text().to_owned();
+    let fails = |version: &str, deploy: &str| {
+        let config = r.config_with(version, deploy);
+        r.add(&r.build_of(version, &config, &[("behaviour", "never-healthy")]));
+        r.m.sh(&install(version))
+            .expect_failure()
+            .expect_says("acme 1.0 serves, as before.");
+        r.healed("1.0");
+        assert_eq!(
+            r.m.ok("curl -sS http://127.0.0.1:3000/ | cut -d ' ' -f 1").text(),
+            "1.0"
+        );
+    };
+    r.m.ok("systemctl stop acme@green.service");
+    fails("2.0", BLUE_GREEN);
+    assert_eq!(green(), "inactive");
+
+    // It has failed, and the host says that nobody may start it.
+    r.m.ok("systemctl start acme@green.service && systemctl kill -s KILL acme@green.service");
+    r.m.wait_for("systemctl -q is-failed acme@green.service", Duration::from_secs(10));
+    r.m.put(
+        "/usr/sbin/policy-rc.d",
+        "#!/bin/sh\ncase $1 in acme@green.service) exit 101 ;; esac\nexit 0\n",
+    );
+    r.m.ok("chmod +x /usr/sbin/policy-rc.d");
+    fails("3.0", ROLLING);
+    assert_eq!(green(), "failed");
 }

@@ -33,6 +33,7 @@ mod predicted;
 mod presets;
 mod readme;
 mod remove;
+mod reruns;
 mod review;
 mod rollback;
 mod rolling;

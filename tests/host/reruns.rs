@@ -1,0 +1,178 @@
+//! What a run finds that comes after another one: a rerun, a reinstallation, a healing, a boot. What it can't do takes nothing
+//! back that serves, and it starts nothing that nobody wants.
+
+use std::time::Duration;
+
+use crate::elsewhere::does_at_boot;
+use crate::on_each_suite;
+use crate::support::{App, Host, Migration, Suite, Transport, faults};
+
+on_each_suite![
+    a_rerun_that_fails_takes_nothing_back,
+    a_switch_at_shutdown_is_taken_back,
+    what_is_new_runs_under_the_next_release,
+    healing_runs_no_job_again,
+    what_was_stopped_in_between_stays_so,
+];
+
+const WORKER: &str = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
+/// Ends the script at its point, and so dpkg's run.
+const DIE: &str = "kill -KILL $$";
+
+fn app(version: &str) -> App {
+    App::new(version).settle("0s")
+}
+
+/// Killed while it tidied up, and what it requires is gone since.
+fn a_rerun_that_fails_takes_nothing_back(suite: Suite) {
+    let host = Host::boot(suite);
+    let built = [
+        app("1.0").build(),
+        app("2.0").required("TOKEN").extra(WORKER).build().with_points(),
+    ];
+    host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
+    host.install("1.0").expect_ok();
+    host.m.ok("echo TOKEN=x >>/opt/acme/shared/env");
+    faults::arm(&host.m, "after-finish", DIE);
+    host.install("2.0").expect_failure();
+    let pid = host.serves("2.0").pid;
+
+    host.m.ok("sed -i /TOKEN/d /opt/acme/shared/env");
+    host.m
+        .sh("dpkg --configure acme")
+        .expect_failure()
+        .expect_says("acme 2.0 is live, but: /opt/acme/shared/env lacks what this version requires: TOKEN");
+    assert_eq!(host.serves("2.0").pid, pid);
+    host.dpkg_follows("2.0");
+    assert_eq!(host.serves("2.0").pid, pid);
+    host.m
+        .sh("acme-release status")
+        .expect_failure()
+        .expect_says("an activation of 2.0 stopped at step finish (hint: apt-get install --reinstall acme=2.0)");
+
+    // What it had not enabled yet is still known to be new.
+    host.m.ok("echo TOKEN=x >>/opt/acme/shared/env");
+    host.m.ok("apt-get install -y -q --reinstall acme=2.0");
+    assert_eq!(host.all_well(&built[1], "2.0").pid, pid);
+    assert_eq!(host.enabled("acme-worker.service"), "enabled");
+}
+
+/// The host goes down, and takes the upgrade with it that had just switched for its next boot, in which it turns out sick.
+fn a_switch_at_shutdown_is_taken_back(suite: Suite) {
+    let mut host = Host::boot_with(suite, Transport::File);
+    let built = [
+        app("1.0").migration(Migration::Ok).build(),
+        app("2.0").migration(Migration::Fail).build().with_points(),
+    ];
+    host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
+    host.install("1.0").expect_ok();
+    faults::arm(&host.m, "switched", DIE);
+    host.m.put(
+        "/etc/systemd/system/late-upgrades.service",
+        "[Unit]\nAfter=network.target local-fs.target systemd-logind.service dbus.service\n\
+         [Service]\nExecStart=/usr/bin/sleep infinity\nKillMode=process\nTimeoutStopSec=90\n\
+         Environment=DEBIAN_FRONTEND=noninteractive\n\
+         ExecStop=/bin/sh -c 'apt-get install -y -q acme=2.0 >/var/log/late 2>&1; cat /var/lib/relpack/acme/journal >>/var/log/late'\n",
+    );
+    host.m.ok("systemctl daemon-reload && systemctl start late-upgrades");
+    host.m.reboot();
+    let late = host.m.read("/var/log/late");
+    assert!(late.contains("step=switch\n") && late.contains("touched=\n"), "{late}");
+
+    host.resumed();
+    host.comes_to_serve("1.0");
+    host.expect_healed("1.0");
+    host.all_well(&built[0], "1.0");
+    host.m
+        .ok("acme-release history | tail -n 2")
+        .expect_says("the migration failed");
+    // Else the next start would run the migration of 1.0 once more.
+    host.m.ok("[ ! -e /var/lib/relpack/acme/pending-migration ]");
+}
+
+/// The host went down before a new unit was enabled, and what comes next is another release, of a person or of a boot.
+fn what_is_new_runs_under_the_next_release(suite: Suite) {
+    let mut host = Host::boot_with(suite, Transport::File);
+    let built = [
+        app("1.0").build(),
+        app("2.0").extra(WORKER).build().with_points(),
+        app("3.0").extra(WORKER).build(),
+    ];
+    let paths: Vec<_> = built.iter().map(|built| built.path()).collect();
+    host.repo.add(&host.m, &paths);
+    for at_boot in [false, true] {
+        host.install("1.0").expect_ok();
+        host.m.ok("systemctl mask relpack-resume-acme.service");
+        if at_boot {
+            does_at_boot(
+                &host.m,
+                "among",
+                "dpkg -i /srv/apt/acme_3.0_all.deb",
+                "After=acme.service",
+                "multi-user.target",
+            );
+        }
+        faults::arm(&host.m, "after-finish", faults::HOLD);
+        let running = host
+            .m
+            .spawn("systemd-run -q --scope --unit=interrupted apt-get install -y -q acme=2.0");
+        faults::hit(&host.m, "after-finish");
+        host.m.kill9();
+        host.m.start();
+        running.wait(Duration::from_secs(30));
+        if at_boot {
+            let among = host.m.read("/var/log/among");
+            assert!(among.starts_with("starting\n") && among.ends_with("rc 0\n"), "{among}");
+        } else {
+            host.m.ok("dpkg -i /srv/apt/acme_3.0_all.deb");
+        }
+        host.comes_to_serve("3.0");
+        host.m.wait_for(
+            "systemctl -q is-active acme-worker.service && systemctl -q is-enabled acme-worker.service",
+            Duration::from_secs(10),
+        );
+        host.m.ok("systemctl unmask relpack-resume-acme.service");
+        host.all_well(&built[2], "3.0");
+        host.m.ok("apt-get purge -y -q acme && rm -rf /opt/acme");
+    }
+}
+
+/// What is not to be restarted by a deploy is not started by one that changes nothing.
+fn healing_runs_no_job_again(suite: Suite) {
+    let host = Host::boot(suite);
+    let job = "[units.\"acme-batch.service\"]\nService.Type = \"oneshot\"\nService.ExecStart = \"bin/batch\"\n";
+    let batch = "#!/bin/sh\necho run >>/opt/acme/shared/data/runs\n[ ! -e /etc/batch-fails ]\n";
+    let app = |version: &str| app(version).extra(job).file("bin/batch", batch);
+    let one = host.deploy(&app("1.0"));
+    host.m.ok("touch /etc/batch-fails");
+    host.m.sh("systemctl start acme-batch.service").expect_failure();
+    let runs = || host.m.read("/opt/acme/shared/data/runs");
+    let before = runs();
+    host.m.ok("apt-get install -y -q --reinstall acme=1.0");
+    host.serves("1.0");
+    assert_eq!(runs(), before);
+    host.publish(&[app("2.0").migration(Migration::Fail)]);
+    host.install("2.0").expect_failure();
+    host.dpkg_follows("1.0");
+    assert_eq!(runs(), before);
+    host.m.ok("systemctl reset-failed acme-batch.service");
+    host.all_well(&one, "1.0");
+}
+
+/// By a person, after dpkg was killed and before it was run again.
+fn what_was_stopped_in_between_stays_so(suite: Suite) {
+    let host = Host::boot(suite);
+    let built = [app("1.0").build(), app("2.0").extra(WORKER).build().with_points()];
+    host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
+    host.install("1.0").expect_ok();
+    faults::arm(&host.m, "before-idle", DIE);
+    host.install("2.0").expect_failure();
+    assert_eq!(host.enabled("acme-worker.service"), "enabled");
+    host.m.ok("systemctl stop acme-worker.service");
+    host.m.ok("dpkg --configure -a");
+    host.m
+        .sh("systemctl is-active acme-worker.service")
+        .expect_failure()
+        .expect_says("inactive");
+    host.all_well(&built[1], "2.0");
+}
