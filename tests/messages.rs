@@ -139,6 +139,11 @@ fn said_by(file: &str, line: &str) -> Vec<String> {
                 "step " => arguments.find('"'),
                 _ => arguments.starts_with('"').then_some(0),
             };
+            // That step is only taken with what serves already.
+            let before = match line.ends_with(" activation_same \"$1\"") {
+                true => "\u{1} is live, but: ",
+                false => before,
+            };
             if let (true, Some(quote)) = (begins, quote) {
                 texts.push(format!("{before}{}{after}", quoted(&arguments[quote + 1..])));
             }
