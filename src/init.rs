@@ -445,6 +445,11 @@ fn left_behind(dir: &look::Dir, seen: &mut Seen) {
 
 /// What never belongs into a release. One pattern, so that it is no warning when a part of it matches nothing yet.
 fn leave_out(more: &[&str]) -> String {
+    leave_out_but("", more)
+}
+
+/// The same, but for a directory that has a name of these and is the release's.
+fn leave_out_but(own: &str, more: &[&str]) -> String {
     let common = [
         "relpack.toml",
         "relpack.lock",
@@ -456,7 +461,8 @@ fn leave_out(more: &[&str]) -> String {
         ".env",
         ".env.*",
     ];
-    let all: Vec<&str> = common.into_iter().chain(more.iter().copied()).collect();
+    let all = common.into_iter().chain(more.iter().copied());
+    let all: Vec<&str> = all.filter(|name| *name != own).collect();
     format!("{{{}}}", all.join(","))
 }
 

@@ -20,7 +20,7 @@ use crate::config::{Config, HostLink};
 use crate::model::{AbsPath, Arch, Compression, DebVersion, PackageName, Packing, ReleaseId, Suite, TreePath};
 use crate::scripts::{Packager, ScriptError};
 use crate::systemd::{DropIn, RELEASE_PLACEHOLDER, Unit, UnitError};
-use crate::tree::{Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
+use crate::tree::{Led, Manifest, ReadError, Source, Tree, TreeError, Warning, secrets};
 
 use below_prefix::BelowPrefix;
 
@@ -201,6 +201,8 @@ impl Plan {
                 Ok(needs) => {
                     errors.extend(needs.check(config.lock.as_ref(), arch));
                     errors.extend(lock_of_other_suite(config));
+                    warnings.extend(needs.stale(config.lock.as_ref()));
+                    warnings.extend(lock_of_unknown_suite(config));
                     warnings.extend(needs.warnings);
                 }
                 Err(error) => errors.push(error),
@@ -346,21 +348,45 @@ fn programs(config: &Config, tree: &Tree) -> (BTreeSet<String>, Vec<PlanError>) 
     errors.extend(surroundings::check(config, tree));
     errors.extend(links::check(config, tree));
     let linked = links::programs(config).map(TreePath::to_string);
-    let run = executed
+    let named = executed
         .into_iter()
         .chain(judging)
         .map(|command| command.path)
         .chain(linked);
-    (run.collect(), errors)
+    let mut run = BTreeSet::new();
+    for path in named {
+        // What is run is what the links lead to.
+        if let Ok(parsed) = path.parse::<TreePath>()
+            && let Led::Here(end, _) = tree.follow(&parsed)
+        {
+            run.insert(end.to_string());
+        }
+        run.insert(path);
+    }
+    (run, errors)
 }
 
 /// A lock that binds nothing is of any suite.
 fn lock_of_other_suite(config: &Config) -> Option<PlanError> {
     let package = &config.package;
-    let lock = config.lock.as_ref().filter(|lock| !lock.needs.is_empty())?;
+    let lock = config.lock.as_ref().filter(|lock| lock.binds())?;
     (package.target_is_given && lock.suite != package.target.as_str()).then(|| PlanError::LockOfSuite {
         locked: lock.suite.clone(),
         target: package.target,
+    })
+}
+
+/// Then the target is the default one, of which that suite may be far away.
+fn lock_of_unknown_suite(config: &Config) -> Option<String> {
+    let lock = config
+        .lock
+        .as_ref()
+        .filter(|lock| lock.binds() && lock.binds_to().is_none())?;
+    (!config.package.target_is_given).then(|| {
+        format!(
+            "the lock file was made for {}, a suite that relpack doesn't know: directives and compression are those of {} (hint: name the suite that is closest in package.target)",
+            lock.suite, config.package.target
+        )
     })
 }
 

@@ -147,19 +147,78 @@ fn without_a_target_a_package_is_for_the_locks_release() {
         config.replacen("[units.\"acme.service\"]", newer, 1),
     )
     .unwrap();
-    let need = "[program.\"/bin/sh\"]\ndepends = []\nby = \"bin/serve\"\n";
+    let need = "[python.\"3.13\"]\ndepends = [\"python3 (>= 3.13~)\"]\nby = \"venv/pyvenv.cfg\"\n";
+    let program = "[program.\"/usr/bin/curl\"]\ndepends = [\"curl\"]\nby = \"bin/serve\"\n";
     for (suite, need, too_new) in [
         ("trixie", need, false),
         ("bookworm", need, true),
-        // A lock that binds nothing is of any, and of this suite relpack knows nothing.
-        ("trixie", "", true),
+        // What binds to no versions is of any, and of this suite relpack knows nothing.
+        ("trixie", program, true),
         ("sid", need, true),
     ] {
         let lock = format!("format = 1\nsuite = \"{suite}\"\narchitecture = \"all\"\n\n{need}");
         fs::write(dir.join("relpack.lock"), lock).unwrap();
         let said = ok(verb("check", &dir).arg("--json"));
         assert_eq!(said.contains("directive-too-new"), too_new, "{suite} {need:?}: {said}");
+        assert_eq!(
+            said.contains("a suite that relpack doesn't know"),
+            suite == "sid",
+            "{said}"
+        );
+        assert!(said.contains("which nothing needs any more"), "{said}");
     }
+}
+
+/// Package managers of JavaScript link whole directories, and programs by their names.
+#[test]
+fn what_runs_is_what_a_link_leads_to() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = application(temp.path());
+    let tool = dir.join("build/node_modules/.pnpm/next/node_modules/next/bin/next");
+    write(&tool, "#!/usr/bin/env node\n", 0o755);
+    symlink(".pnpm/next/node_modules/next", dir.join("build/node_modules/next")).unwrap();
+    fs::create_dir(dir.join("build/node_modules/.bin")).unwrap();
+    symlink("../next/bin/next", dir.join("build/node_modules/.bin/next")).unwrap();
+    let config = fs::read_to_string(dir.join("relpack.toml")).unwrap();
+    for program in ["node_modules/.bin/next", "node_modules/next/bin/next"] {
+        let text = config.replacen("bin/serve", program, 1);
+        assert_ne!(text, config);
+        fs::write(dir.join("relpack.toml"), text).unwrap();
+        assert!(lock(&dir).contains("[program.\"/usr/bin/node\"]"), "{program}");
+        ok(&mut verb("build", &dir));
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o644)).unwrap();
+        let said = fails(&mut verb("build", &dir), 1);
+        assert!(
+            said.contains(&format!("runs {program}, which is not executable"))
+                && said.contains("chmod +x node_modules/.pnpm/next/node_modules/next/bin/next"),
+            "{said}"
+        );
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    // The program of the release's architecture, and a text that only has a library's name.
+    compile(PROGRAM, &dir.join("build/libexec/serve"), &["-lm"]);
+    symlink("../libexec/serve", dir.join("build/bin/linked")).unwrap();
+    write(&dir.join("build/test/libm.so.6"), "no library\n", 0o644);
+    fs::write(dir.join("relpack.toml"), config.replacen("bin/serve", "bin/linked", 1)).unwrap();
+    let text = lock(&dir);
+    assert!(
+        text.contains("[library.\"libm.so.6\"]") && !text.contains("architecture = \"all\""),
+        "{text}"
+    );
+    // What a migration runs is needed as well.
+    let migrates: String = config
+        .lines()
+        .map(|line| match line.starts_with("exec = ") {
+            true => "exec = \"/usr/bin/curl --version\"\n".to_owned(),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(dir.join("relpack.toml"), migrates).unwrap();
+    let said = crate::common::both(&verb("build", &dir).output().unwrap());
+    assert!(
+        said.contains("needs /usr/bin/curl, which the lock file does not cover"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -462,6 +521,14 @@ by = \"bin/backup\"
 [program.\"/usr/bin/python3\"]
 depends = [\"python3\"]
 by = \"bin/report\"
+
+[program.\"/usr/bin/test\"]
+depends = []
+by = \"acme-backup.service\"
+
+[program.\"/usr/bin/unheard-of\"]
+depends = []
+by = \"bin/odd\"
 
 [python.\"3.13\"]
 depends = [\"python3 (>= 3.13~)\", \"python3 (<< 3.14)\"]

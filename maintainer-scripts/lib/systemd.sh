@@ -117,10 +117,11 @@ last_log() {
         # What it said last may not have been written yet.
         timeout 5 journalctl --sync 2>/dev/null || :
         last_lines "_SYSTEMD_INVOCATION_ID=$_inv" | grep -a . ||
-            # A process that has ended before journald looked at it is known by what systemd itself says of it.
-            last_lines "INVOCATION_ID=$_inv" | grep -a . ||
-            # systemd may have started it again since, and that run has said nothing yet.
-            last_lines --since "-$(($(now) - ${began:-$(now)} + 1))s" "_SYSTEMD_UNIT=$1"
+            # Of a process that had ended before journald looked at it, only the unit is known; and systemd may have started it
+            # again since, a run that has said nothing yet.
+            last_lines --since "-$(($(now) - ${began:-$(now)} + 1))s" "_SYSTEMD_UNIT=$1" | grep -a . ||
+            # What systemd itself says of it.
+            last_lines "INVOCATION_ID=$_inv"
     fi
 }
 

@@ -33,7 +33,8 @@ pub struct Args {
 /// Carries the verb out.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let file = args.directory.join(&args.config);
-    let config = load(&file)?;
+    let suite = lock::suite_of(&args.root).map_err(|error| Failure::input(&error))?;
+    let config = load(&file, &suite)?;
     report::warn_config(&config.warnings);
     let tree = inputs::files(&config)?;
     let (arch, needs) = plan::needs(&config, &tree).map_err(Failure::inputs)?;
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// Writes the lock of a new configuration, by this machine's packages, where a build would want one. `None` where it
 /// would not, and where the application is not built yet or can't be packed, which a build says better.
 pub fn write_first(file: &Path) -> Option<Result<PathBuf, Failure>> {
-    let config = load(file).ok()?;
+    let config = load(file, &lock::suite_of(Path::new("/")).ok()?).ok()?;
     let (tree, _) = inputs::scan(&config).ok()?;
     let (arch, needs) = plan::needs(&config, &tree).ok()?;
     if !needs.needed.keys().any(|(kind, _)| *kind == NeedKind::Library) {
@@ -71,11 +72,12 @@ pub fn write_first(file: &Path) -> Option<Result<PathBuf, Failure>> {
     Some(resolved.and_then(|resolved| write(file, &resolved.lock)))
 }
 
-/// A lock is of no version, and one that can't be read is replaced.
-fn load(file: &Path) -> Result<Config, Diagnostics> {
+/// A lock is of no version, and one that can't be read is replaced. Without a target the package is for the suite that it is
+/// locked for.
+fn load(file: &Path, suite: &str) -> Result<Config, Diagnostics> {
     let overrides = Overrides {
         version: Some(Version::Exactly("0".parse().expect("a number is a version"))),
-        ..Overrides::default()
+        locked_on: suite.parse().ok(),
     };
     config::load_without_lock(file, overrides)
 }

@@ -10,7 +10,7 @@
 //! Each sorts after those above it of the same tag, and before the next tag. Uncommitted changes are no error, because that
 //! is how people try things; their version can't be taken for that of a commit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::model::{DebVersion, PackageName};
@@ -39,6 +39,10 @@ pub(super) enum GitError {
     NoGit(std::io::Error),
     #[error("this is no git checkout that can be read: {0} (hint: build in a checkout, or write the version)")]
     NoCheckout(String),
+    #[error(
+        "git reads no checkout of another user: {said} (hint: git config --global --add safe.directory {dir:?}; or write the version)"
+    )]
+    OtherOwner { said: String, dir: PathBuf },
     #[error("there is no commit yet (hint: git commit, and git tag v1.0.0; or write the version)")]
     NoCommit,
     #[error("no tag names a version before this commit (hint: git tag v1.0.0{0}, or git fetch --tags)")]
@@ -53,12 +57,25 @@ pub(super) enum GitError {
     Unexpected(String),
 }
 
+/// The directory with `.git`, else this one.
+fn checkout_of(dir: &Path) -> &Path {
+    dir.ancestors().find(|above| above.join(".git").exists()).unwrap_or(dir)
+}
+
 /// The version of the checkout that `dir` lies in. Where a repository holds several packages, the tags that begin with the
 /// name of another one are not this one's: of `acme` in `services/web` count `acme-v1.4.0`, `acme/v1.4.0`, `web-v1.4.0` and
 /// `services/web/v1.4.0`.
 pub(super) fn version(dir: &Path, package: Option<&PackageName>) -> Result<Found, GitError> {
     let shallow = asked(dir, &["rev-parse", "--is-shallow-repository"])?;
-    let shallow = succeeded(&shallow).map_err(GitError::NoCheckout)? == "true";
+    let no_checkout = |said: String| match said.contains("dubious ownership") {
+        // Git's own remedy, which stands behind the line that is shown, has the path of the whole checkout.
+        true => GitError::OtherOwner {
+            dir: checkout_of(dir).to_owned(),
+            said,
+        },
+        false => GitError::NoCheckout(said),
+    };
+    let shallow = succeeded(&shallow).map_err(no_checkout)? == "true";
     let below = succeeded(&asked(dir, &["rev-parse", "--show-prefix"])?).map_err(GitError::NoCheckout)?;
     let own = own_tags(below.trim_end_matches('/'), package);
     let tags: Vec<&str> = TAGS.into_iter().chain(own.iter().map(String::as_str)).collect();

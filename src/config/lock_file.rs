@@ -75,12 +75,15 @@ impl Lock {
         config.with_extension("lock")
     }
 
-    /// The suite that the package is for by it, where that is one that relpack knows; a lock that binds nothing is of any.
+    /// Whether the package is only for hosts of its suite: libraries and Python have other versions in others.
+    pub fn binds(&self) -> bool {
+        let binds = |(kind, _): &(NeedKind, String)| matches!(kind, NeedKind::Library | NeedKind::Python);
+        self.needs.keys().any(binds)
+    }
+
+    /// That suite, where relpack knows it.
     pub fn binds_to(&self) -> Option<Suite> {
-        match self.needs.is_empty() {
-            true => None,
-            false => self.suite.parse().ok(),
-        }
+        self.binds().then(|| self.suite.parse().ok()).flatten()
     }
 
     /// Every relation once, in the order of the file.

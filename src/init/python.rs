@@ -5,7 +5,7 @@ use super::node::port;
 use super::pyproject::{Install, Project};
 use super::served::{self, App, Server};
 use super::venv::Environment;
-use super::{Runtime, Seen, description, exec_word, least, leave_out, package_name, shown, version};
+use super::{Runtime, Seen, description, exec_word, least, leave_out_but, package_name, shown, version};
 
 /// Where a new project of Django's keeps what it is developed with.
 const DJANGO_DATABASE: &str = "db.sqlite3";
@@ -49,7 +49,8 @@ pub(super) fn look(dir: &Dir) -> Result<Seen, LookError> {
             "{DJANGO_DATABASE} is left out, and a release can't be written to: let DATABASES name one in the /var/lib directory of Service.StateDirectory, or a server"
         ));
     }
-    seen.exclude = vec![leave_out(&left_out)];
+    let place = environment.as_ref().map_or("", |environment| &environment.place);
+    seen.exclude = vec![leave_out_but(place, &left_out)];
     if environment.is_none() && !project.needs.is_empty() {
         seen.remark(&format!(
             "there is no virtual environment: make one with Debian's Python (`{}`) and run init again, or name Debian's packages in package.depends",

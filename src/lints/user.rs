@@ -59,8 +59,11 @@ const EVERYWHERE: &[&str] = &[
 
 pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
     let own = [&input.config.user.name, &input.config.user.group].map(|name| name.as_str());
+    // Packages that make a user mostly name it like themselves.
+    let needed = &input.config.package.depends;
     let is_there = |name: &str| {
-        name.is_empty()
+        needed.iter().any(|relation| asks_for(relation, name))
+            || name.is_empty()
             || name.contains('%')
             || name.bytes().all(|b| b.is_ascii_digit())
             || own.contains(&name)
@@ -70,12 +73,18 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
     for (origin, file) in input.texts() {
         let dynamic = |file: &UnitFile| file.get("Service", "DynamicUser").is_some_and(is_yes);
         let is_dynamic = dynamic(file) || input.unit_of(&origin).is_some_and(|unit| dynamic(&unit.file));
-        for (key, what) in [("User", "user"), ("Group", "group"), ("SupplementaryGroups", "group")] {
+        for (section, key, what) in [
+            ("Service", "User", "user"),
+            ("Service", "Group", "group"),
+            ("Service", "SupplementaryGroups", "group"),
+            ("Socket", "SocketUser", "user"),
+            ("Socket", "SocketGroup", "group"),
+        ] {
             // systemd makes these two itself.
-            if is_dynamic && key != "SupplementaryGroups" {
+            if is_dynamic && matches!(key, "User" | "Group") {
                 continue;
             }
-            for (index, entry) in assignments(file, "Service", &[key]) {
+            for (index, entry) in assignments(file, section, &[key]) {
                 let names: Vec<&str> = match key {
                     "SupplementaryGroups" => entry.value.split_whitespace().collect(),
                     _ => vec![entry.value.trim()],
@@ -86,10 +95,15 @@ pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
                         format!("{key}={name}: the package makes no such {what}, and Debian has none: the service starts only where something else has made it"),
                         format!("leave it out for the package's own, {}; or name in [user] whom the package is to make (with create = false, whom hosts have)", own[0]),
                     )
-                    .at_entry("Service", entry, index)
+                    .at_entry(section, entry, index)
                 }));
             }
         }
     }
     found
+}
+
+/// Whether an entry of a dependency field has this package as its first alternative: `redis-server (>= 7)`.
+fn asks_for(relation: &str, package: &str) -> bool {
+    relation.split([' ', '(', '|', ':', '[']).next() == Some(package)
 }

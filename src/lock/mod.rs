@@ -10,7 +10,7 @@ use crate::config::{Lock, Locked, NeedKind, Relation};
 use crate::model::{Arch, DebVersion};
 use crate::plan::{Need, Needs};
 
-pub use root::{Root, RootError};
+pub use root::{Root, RootError, suite_of};
 
 /// Why a need can't be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,9 @@ pub struct Resolved {
 /// Programs whose package has another name, for roots where they aren't installed.
 const PROGRAMS: &[(&str, &str)] = &[
     ("bash", "bash"),
+    ("busybox", "busybox"),
     ("java", "default-jre-headless"),
+    ("nginx", "nginx"),
     ("node", "nodejs"),
     ("nodejs", "nodejs"),
     ("perl", "perl"),
@@ -109,15 +111,15 @@ pub fn resolve(needs: &Needs, arch: Arch, root: &Root) -> Result<Resolved, Vec<L
             NeedKind::Node => Ok(node(name, need, root, &mut resolved.warnings)),
         };
         match found {
-            Ok(Some(depends)) => {
+            Ok(depends) => {
                 let locked = Locked {
-                    depends,
+                    // What no package brings was said, and is known from now on.
+                    depends: depends.unwrap_or_default(),
                     versions: need.versions.clone(),
                     by: need.by.clone(),
                 };
                 resolved.lock.needs.insert((*kind, name.clone()), locked);
             }
-            Ok(None) => {}
             Err(error) => errors.push(error),
         }
     }
@@ -163,9 +165,7 @@ fn program(path: &str, need: &Need, root: &Root, warnings: &mut Vec<String>) -> 
             .map(|(_, package)| (*package).to_owned())
     };
     let package = match root.owner(path)? {
-        // It has hardly any of the standard library.
-        Some(package) if package == "python3-minimal" => "python3".to_owned(),
-        Some(package) => package,
+        Some(package) => whole(&package).unwrap_or(package),
         None => match known() {
             Some(package) => package,
             None => {
@@ -183,6 +183,19 @@ fn program(path: &str, need: &Need, root: &Root, warnings: &mut Vec<String>) -> 
     } else {
         vec![relation(&package)]
     }))
+}
+
+/// The package with what a program is used for, where its own has only a part of that: of Python's and Perl's libraries, and of
+/// PostgreSQL's clients the wrapper alone.
+fn whole(package: &str) -> Option<String> {
+    match package {
+        "perl-base" => Some("perl".to_owned()),
+        "postgresql-client-common" => Some("postgresql-client".to_owned()),
+        _ => {
+            let python = package.strip_suffix("-minimal")?;
+            python.starts_with("python3").then(|| python.to_owned())
+        }
+    }
 }
 
 fn python(minor: &str, need: &Need, root: &Root) -> Found {

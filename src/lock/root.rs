@@ -48,6 +48,8 @@ pub struct Root {
     /// Packages by the path of each of their files, and by the name of each library; read when it is asked for.
     owners: OnceCell<Owners>,
     info: PathBuf,
+    /// Of the packages that count.
+    arch: Arch,
 }
 
 #[derive(Default)]
@@ -62,14 +64,7 @@ const MAX_HOPS: usize = 40;
 impl Root {
     /// Reads the records of a root for packages of `arch`.
     pub fn open(path: &Path, arch: Arch) -> Result<Self, RootError> {
-        let release = path.join("usr/lib/os-release");
-        let text = read(&release)?;
-        let suite = text
-            .lines()
-            .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
-            .map(|name| name.trim_matches(['"', '\'']).to_owned())
-            .filter(|name| !name.is_empty())
-            .ok_or(RootError::NoCodename { path: release })?;
+        let suite = suite_of(path)?;
         let packages = packages(&read(&path.join("var/lib/dpkg/status"))?, arch);
         let info = path.join("var/lib/dpkg/info");
         let mut root = Self {
@@ -80,6 +75,7 @@ impl Root {
             shlibs: String::new(),
             owners: OnceCell::new(),
             info,
+            arch,
         };
         for (package, file) in root.records("symbols")? {
             if root.packages.contains_key(&package) {
@@ -170,8 +166,7 @@ impl Root {
             }
             for line in read(&file)?.lines() {
                 let name = line.rsplit('/').next().unwrap_or_default();
-                let bin = ["/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/lib/", "/usr/local/"];
-                if bin.iter().any(|dir| line.starts_with(dir)) {
+                if may_run(line) {
                     owners.by_path.entry(line.to_owned()).or_insert_with(|| package.clone());
                 }
                 if name.contains(".so") && (line.starts_with("/usr/lib") || line.starts_with("/lib")) {
@@ -185,7 +180,7 @@ impl Root {
         Ok(self.owners.get_or_init(|| owners))
     }
 
-    /// The files of one kind in dpkg's records, with their packages: `libc6:amd64.symbols`.
+    /// The files of one kind in dpkg's records of the packages that count, with these: `libc6:amd64.symbols`.
     fn records(&self, kind: &str) -> Result<Vec<(String, PathBuf)>, RootError> {
         let io = |source| RootError::Io {
             path: self.info.clone(),
@@ -197,13 +192,27 @@ impl Root {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let stem = name.strip_suffix(kind).and_then(|stem| stem.strip_suffix('.'));
             if let Some(stem) = stem {
-                let package = stem.split(':').next().unwrap_or(stem).to_owned();
-                found.push((package, path.clone()));
+                let (package, of) = stem.split_once(':').unwrap_or((stem, ""));
+                // Beside its own, a machine may have the packages of other architectures.
+                if of.is_empty() || of == self.arch.as_str() || self.arch == Arch::All {
+                    found.push((package.to_owned(), path.clone()));
+                }
             }
         }
         found.sort();
         Ok(found)
     }
+}
+
+/// The codename of the Debian release that a root is of, by its os-release(5).
+pub fn suite_of(root: &Path) -> Result<String, RootError> {
+    let release = root.join("usr/lib/os-release");
+    let text = read(&release)?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
+        .map(|name| name.trim_matches(['"', '\'']).to_owned())
+        .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
+        .ok_or(RootError::NoCodename { path: release })
 }
 
 fn read(path: &Path) -> Result<String, RootError> {
@@ -240,6 +249,17 @@ fn packages(status: &str, arch: Arch) -> HashMap<String, Package> {
     found
 }
 
+/// Whether programs lie there: below `/usr`, but for what is only read.
+fn may_run(path: &str) -> bool {
+    let read = ["doc/", "doc-base/", "icons/", "info/", "lintian/", "locale/", "man/"];
+    match path.strip_prefix("/usr/share/") {
+        Some(rest) => !read.iter().any(|dir| rest.starts_with(dir)),
+        None => {
+            ["/usr/", "/bin/", "/sbin/"].iter().any(|dir| path.starts_with(dir)) && !path.starts_with("/usr/include/")
+        }
+    }
+}
+
 /// Where `/usr` is merged, dpkg may know a file by either name.
 fn spellings(path: &str) -> [String; 2] {
     let other = match path.strip_prefix("/usr") {
@@ -269,6 +289,11 @@ mod tests {
                 "var/lib/dpkg/info/libacme1:amd64.symbols",
                 "libacme.so.1 libacme1 #MINVER#\n a@Base 1.0\n",
             ),
+            (
+                "var/lib/dpkg/info/libacme1:i386.symbols",
+                "libacme.so.1 libacme1 #MINVER#\n b@Base 9.0\n",
+            ),
+            ("var/lib/dpkg/info/libacme1:i386.list", "/usr/bin/of-i386\n"),
             (
                 "var/lib/dpkg/info/libacme1:amd64.list",
                 "/.\n/usr/lib/x/libacme.so.1\n/usr/lib/x/libplugin.so\n",
@@ -305,6 +330,7 @@ mod tests {
             ("/usr/bin/climber", Some("tool")),
             ("/usr/bin/loop", None),
             ("/usr/bin/gone", None),
+            ("/usr/bin/of-i386", None),
             ("/usr/bin/missing", None),
         ] {
             assert_eq!(root.owner(program).unwrap().as_deref(), package, "{program}");

@@ -3,7 +3,7 @@
 use crate::config::{Check, Config};
 use crate::model::{AbsPath, Lint, TreePath};
 use crate::systemd::{DropIn, Entry, Health, Origin, Section, Unit, UnitError, UnitFile, exec, quoted_words};
-use crate::tree::{Node, Tree};
+use crate::tree::{Led, Node, Tree};
 
 use super::below_prefix::{BelowPrefix, meant};
 use super::{PlanError, shebang};
@@ -47,6 +47,8 @@ struct Command<'a> {
     /// The unit.
     unit: String,
     is_generated: bool,
+    /// That of `ExecStart=`.
+    is_main: bool,
     line: exec::Command,
     /// Whether the unit says itself where programs are looked up.
     has_own_path: bool,
@@ -98,6 +100,7 @@ fn commands<'a>(units: &'a [Unit], drop_ins: &'a [DropIn]) -> Vec<Command<'a>> {
             place: place(&origin, service, at, entry),
             unit: unit.clone(),
             is_generated: origin == Origin::Migrate,
+            is_main: entry.key == "ExecStart",
             line,
             has_own_path: sets_path(file),
             work,
@@ -133,10 +136,9 @@ fn origin(unit: &Unit) -> (Origin, &UnitFile) {
 /// Every program outside of the release that a unit executes, with the unit.
 pub fn outside(units: &[Unit], drop_ins: &[DropIn]) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for command in commands(units, drop_ins)
-        .into_iter()
-        .filter(|command| !command.is_generated)
-    {
+    // What a generated unit has beside its program is relpack's own.
+    let of_user = |command: &Command<'_>| !command.is_generated || command.is_main;
+    for command in commands(units, drop_ins).into_iter().filter(of_user) {
         let Some((started, _)) = command.line.started() else {
             continue;
         };
@@ -374,12 +376,8 @@ fn script(line: &exec::Command) -> Option<String> {
 pub fn is_there(tree: &Tree, path: &str, suffixes: &[&str]) -> bool {
     suffixes.iter().any(|suffix| {
         let path = format!("{path}{suffix}");
-        // What lies behind a link only the host knows.
-        let behind_a_link = path
-            .match_indices('/')
-            .filter_map(|(at, _)| path[..at].parse::<TreePath>().ok())
-            .any(|above| matches!(tree.get(&above), Some(Node::Symlink(_))));
-        behind_a_link || path.parse::<TreePath>().is_ok_and(|path| tree.get(&path).is_some())
+        let led = path.parse::<TreePath>().map(|path| tree.follow(&path));
+        matches!(led, Ok(Led::Here(..) | Led::Outside))
     })
 }
 
@@ -394,10 +392,10 @@ type Finding = (Lint, String, String);
 
 fn problem(command: &Executed, tree: &Tree, places: &BelowPrefix<'_>) -> Result<Option<PlanError>, PlanError> {
     let path = &command.path;
-    let in_tree = path.parse::<TreePath>().ok();
-    let node = in_tree.as_ref().and_then(|path| Some((path, tree.get(path)?)));
-    let finding = match node {
-        None | Some((_, Node::Dir)) => Some((
+    let led = path.parse::<TreePath>().map_or(Led::Nowhere, |path| tree.follow(&path));
+    let finding = match &led {
+        Led::Outside => None,
+        Led::Nowhere | Led::Here(_, Node::Dir) => Some((
             Lint::ExecMissing,
             "is not in the release".to_owned(),
             if path.contains('/') {
@@ -408,16 +406,16 @@ fn problem(command: &Executed, tree: &Tree, places: &BelowPrefix<'_>) -> Result<
                 )
             },
         )),
-        Some((_, Node::File(file))) if !file.executable => Some((
+        Led::Here(at, Node::File(file)) if !file.executable => Some((
             Lint::ExecNotExecutable,
             "is not executable".to_owned(),
-            format!("chmod +x {path}"),
+            format!("chmod +x {at}"),
         )),
-        Some((at, Node::File(file))) => match shebang::refusal(at, file)? {
+        Led::Here(at, Node::File(file)) => match shebang::refusal(at, file)? {
             Some((problem, hint)) => Some((Lint::ExecNotExecutable, problem, hint)),
             None => shebang::interpreter(at, file)?.and_then(|program| interpreted(at, &program, tree, places)),
         },
-        Some(_) => None,
+        Led::Here(_, Node::Symlink(_)) => None,
     };
     let Some((lint, problem, hint)) = finding else {
         return Ok(None);

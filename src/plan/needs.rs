@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::config::{Config, Locked, NeedKind};
 use crate::model::{Arch, TreePath};
 use crate::systemd::exec;
-use crate::tree::{FileNode, Node, Tree};
+use crate::tree::{FileNode, Led, Node, Tree};
 
 use super::PlanError;
 use super::elf_needs::{self, ElfNeeds};
@@ -137,10 +137,27 @@ impl Needs {
                 Some(dir) => dir.join(rest).ok(),
                 None => rest.parse().ok(),
             };
-            let system = ["bin/python3", "bin/python"].iter().filter_map(|name| below(name)).any(|link| {
-                matches!(tree.get(&link), Some(Node::Symlink(target)) if target.starts_with('/') || target.starts_with("python"))
-            });
             let text = String::from_utf8_lossy(&file.head(path, TEXT_MAX)?).into_owned();
+            let home = text.lines().find_map(|line| {
+                let (key, value) = line.split_once('=')?;
+                (key.trim() == "home").then(|| value.trim().to_owned())
+            });
+            let nodes = ["bin/python3", "bin/python"]
+                .iter()
+                .filter_map(|name| tree.get(&below(name)?));
+            let mut system = false;
+            for node in nodes {
+                match node {
+                    Node::Symlink(target) if target.starts_with("/usr/local/") => self.warnings.push(format!(
+                        "{:?}: its virtual environment is of {target}, which only hosts have where somebody has put it (hint: make it anew with Debian's: `/usr/bin/python3 -m venv --clear`)",
+                        path.as_str()
+                    )),
+                    Node::Symlink(target) => system |= target.starts_with('/') || target.starts_with("python"),
+                    // By `venv --copies`: the program alone, without its libraries.
+                    Node::File(_) => system |= home.as_deref() == Some("/usr/bin"),
+                    Node::Dir => {}
+                }
+            }
             let minor = text.lines().find_map(|line| {
                 let (key, value) = line.split_once('=')?;
                 let known = matches!(key.trim(), "version" | "version_info");
@@ -228,14 +245,47 @@ impl Needs {
     }
 }
 
+impl Needs {
+    /// What a lock is behind in, and what doesn't keep a program from being started: programs and Node.js that it doesn't cover,
+    /// and what nothing needs any more.
+    pub(super) fn stale(&self, lock: Option<&crate::config::Lock>) -> Vec<String> {
+        const HINT: &str = "(hint: run `relpack lock`, and commit relpack.lock)";
+        let Some(lock) = lock else { return Vec::new() };
+        let uncovered = self.needed.iter().filter(|((kind, name), _)| {
+            matches!(kind, NeedKind::Program | NeedKind::Node) && !lock.needs.contains_key(&(*kind, name.clone()))
+        });
+        let uncovered = uncovered.map(|((kind, name), need)| {
+            let what = if *kind == NeedKind::Node { "Node.js " } else { "" };
+            format!(
+                "{:?} needs {what}{name}, which the lock file does not cover {HINT}",
+                need.by
+            )
+        });
+        let unneeded = lock
+            .needs
+            .iter()
+            .filter(|(key, locked)| !locked.depends.is_empty() && !self.needed.contains_key(*key));
+        let unneeded =
+            unneeded.map(|((_, name), _)| format!("the lock file has {name:?}, which nothing needs any more {HINT}"));
+        uncovered.chain(unneeded).collect()
+    }
+}
+
 /// The libraries that the release brings: by soname, and by the name of their file or link.
 fn shipped(tree: &Tree, files: &[(&TreePath, ElfNeeds)]) -> BTreeSet<String> {
+    let of_arch: BTreeSet<&TreePath> = files.iter().map(|(path, _)| *path).collect();
+    // What only has such a name, or is for another architecture, is none.
+    let is_library = |path: &TreePath| match tree.follow(path) {
+        Led::Here(end, _) => of_arch.contains(&end),
+        Led::Outside => true,
+        Led::Nowhere => false,
+    };
     let named = tree
         .iter()
         .filter(|(_, node)| !matches!(node, Node::Dir))
-        .map(|(path, _)| path.file_name())
-        .filter(|name| name.ends_with(".so") || name.contains(".so."))
-        .map(String::from);
+        .filter(|(path, _)| path.file_name().ends_with(".so") || path.file_name().contains(".so."))
+        .filter(|(path, _)| is_library(path))
+        .map(|(path, _)| path.file_name().to_owned());
     let own = files.iter().filter_map(|(_, found)| found.soname.clone());
     named.chain(own).collect()
 }

@@ -6,7 +6,7 @@ use super::{Node, Tree};
 use crate::model::{AbsPath, TreePath};
 
 /// Hops after which the kernel gives up too (path_resolution(7)).
-const MAX_HOPS: u32 = 40;
+pub(super) const MAX_HOPS: u32 = 40;
 /// Longest target that symlink(2) takes.
 const TARGET_MAX: usize = 4095;
 

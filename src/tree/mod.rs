@@ -100,6 +100,17 @@ pub enum TreeError {
     Path(#[from] ValueError),
 }
 
+/// Where a path of a release leads on a host.
+#[derive(Debug)]
+pub enum Led<'a> {
+    /// To this file or directory.
+    Here(TreePath, &'a Node),
+    /// Out of the release, or to the release itself: only the host knows more.
+    Outside,
+    /// To nothing.
+    Nowhere,
+}
+
 /// All entries of a release by path. The parents of every entry are present.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
@@ -189,6 +200,46 @@ impl Tree {
     /// What stands at a path.
     pub fn get(&self, path: &TreePath) -> Option<&Node> {
         self.nodes.get(path)
+    }
+
+    /// What stands at the end of a path, through the release's own links, as the kernel finds it (path_resolution(7)).
+    pub fn follow(&self, path: &TreePath) -> Led<'_> {
+        let mut at: Vec<&str> = Vec::new();
+        let mut todo: Vec<&str> = path.as_str().rsplit('/').collect();
+        let mut hops = 0;
+        while let Some(part) = todo.pop() {
+            match part {
+                "" | "." => continue,
+                ".." => match at.pop() {
+                    Some(_) => continue,
+                    None => return Led::Outside,
+                },
+                _ => at.push(part),
+            }
+            let here = at.join("/").parse::<TreePath>().ok();
+            match here.and_then(|here| self.nodes.get(&here)) {
+                None => return Led::Nowhere,
+                Some(Node::Dir) => {}
+                Some(Node::File(_)) if todo.is_empty() => {}
+                Some(Node::File(_)) => return Led::Nowhere,
+                Some(Node::Symlink(target)) => {
+                    hops += 1;
+                    if target.starts_with('/') {
+                        return Led::Outside;
+                    }
+                    if hops > links::MAX_HOPS {
+                        return Led::Nowhere;
+                    }
+                    at.pop();
+                    todo.extend(target.rsplit('/'));
+                }
+            }
+        }
+        let end = at.join("/").parse::<TreePath>().ok();
+        match end.and_then(|end| self.nodes.get_key_value(&end)) {
+            Some((path, node)) => Led::Here(path.clone(), node),
+            None => Led::Outside,
+        }
     }
 
     /// All entries in the byte order of their paths: parents come before what they hold.
