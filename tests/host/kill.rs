@@ -109,10 +109,7 @@ const WAYS: [&str; 3] = [
 
 /// Finishes the upgrade to `version`; returns the index in [`WAYS`] of what did it.
 pub fn finish(host: &Host, version: &str, context: &str) -> usize {
-    host.m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    host.m.healing_has_ended();
     let done = || host.dpkg() == format!("ii  {version}");
     let before = host.dpkg();
     let configured = host.m.sh("dpkg --configure -a");

@@ -248,10 +248,7 @@ fn boot_in<'a>(host: &mut Host, state: State, old: &'a Built, new: &'a Built) ->
                 "dpkg-query -W -f '${db:Status-Abbrev}' acme | grep -q ii",
                 Duration::from_secs(60),
             );
-            m.wait_for(
-                "! systemctl -q is-active relpack-heal-acme.service",
-                Duration::from_secs(60),
-            );
+            m.healing_has_ended();
             host.all_well(old, &old.version);
             old
         }
@@ -299,15 +296,7 @@ fn went_on<'a>(host: &Host, state: State, old: &'a Built, new: &'a Built, contex
         Operation::Upgrade | Operation::Install => new,
         _ => old,
     };
-    let healed = format!(
-        "[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {}' ]",
-        ends_with.version
-    );
-    host.m.wait_for(&healed, Duration::from_secs(60));
-    host.m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    host.dpkg_follows(&ends_with.version);
     let answer = host.all_well(ends_with, &ends_with.version);
     host.m.ok("dpkg --configure -a");
     assert_eq!(
@@ -415,10 +404,7 @@ fn a_sick_release_does_not_outlive_the_host(suite: Suite) {
         .expect_ok()
         .expect_says("waiting for relpack-resume-acme.service");
     host.resumed();
-    host.m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    host.m.healing_has_ended();
     host.all_well(&built[2], "4.0");
 }
 

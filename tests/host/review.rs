@@ -35,9 +35,10 @@ fn healing_and_rollback(suite: Suite) {
     // A hold is the admin's, and survives that dpkg is brought in line.
     m.ok("apt-mark hold acme && acme-release rollback");
     m.wait_for(
-        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'hi 1.0' ] && ! systemctl -q is-active relpack-heal-acme",
+        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'hi 1.0' ]",
         Duration::from_secs(60),
     );
+    m.healing_has_ended();
     assert_eq!(m.ok("apt-mark showhold").text(), "acme");
     m.ok("acme-release status && apt-mark unhold acme");
     host.all_well(&one, "1.0");
@@ -205,10 +206,7 @@ fn two_builds_of_one_version(suite: Suite) {
     );
     m.ok("chmod +x /usr/local/bin/dpkg-query");
     m.sh("dpkg -i /srv/apt/acme_2.0_all.deb").expect_failure();
-    m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    m.healing_has_ended();
     m.ok("rm /usr/local/bin/dpkg-query");
     host.dpkg_follows("1.0");
     host.repo.online(m);
@@ -227,10 +225,7 @@ fn two_builds_of_one_version(suite: Suite) {
         std::fs::read(third.path()).expect("the package that was just built"),
     );
     m.sh("dpkg -i /root/third.deb").expect_failure();
-    m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    m.healing_has_ended();
     host.all_well(&second, "B");
     m.ok(&format!(
         "dpkg -L acme | grep -q /payload/{}.manifest",

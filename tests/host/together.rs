@@ -294,9 +294,10 @@ fn two_applications_on_one_host(suite: Suite) {
     // A rollback leaves the other a pin, which is not ours to clear.
     m.ok("acme-api-release rollback");
     m.wait_for(
-        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme-api)\" = 'ii 1.0' ] && ! systemctl -q is-active relpack-heal-acme-api",
+        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme-api)\" = 'ii 1.0' ]",
         Duration::from_secs(60),
     );
+    m.healing_has_ended();
     let pid = other_pid(m, "1.0");
     let before = picture(m, OTHERS);
     assert!(before.contains("relpack-acme-api.pref"), "{before}");

@@ -228,12 +228,10 @@ impl Host {
     #[track_caller]
     pub fn dpkg_follows(&self, version: &str) {
         self.m.wait_for(
-            &format!(
-                "[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {version}' ] && \
-                 ! systemctl -q is-active relpack-heal-acme.service"
-            ),
+            &format!("[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {version}' ]"),
             HEAL_LIMIT,
         );
+        self.m.healing_has_ended();
     }
 
     /// Waits until dpkg has been brought in line with the release that serves, then shows that apt works for everything
