@@ -336,7 +336,7 @@ fn two_applications_on_one_host(suite: Suite) {
         "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version} ' acme acme-api)\" = 'ii 1.1 ii 1.0 ' ]",
         Duration::from_secs(60),
     );
-    host.dpkg_follows("1.1");
+    m.healing_has_ended();
     host.all_well(&built[1], "1.1");
     m.ok("acme-api-release status");
 
