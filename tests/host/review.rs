@@ -9,11 +9,11 @@ use crate::support::{App, Behaviour, Host, Machine, Suite};
 
 on_each_suite![rotated: healing_and_rollback, both_releases_are_sick, two_builds_of_one_version];
 
-/// A start of this one takes some seconds while /etc/slow exists.
+/// A start of this one lasts for as long as /etc/slow exists.
 fn app(version: &str) -> App {
     App::new(version)
         .settle("0s")
-        .service_line("Service.ExecStartPre = \"/bin/sh -c 'if test -e /etc/slow; then sleep 4; fi'\"")
+        .service_line("Service.ExecStartPre = \"/bin/sh -c 'while test -e /etc/slow; do sleep 0.1; done'\"")
 }
 
 fn healing_and_rollback(suite: Suite) {
