@@ -100,7 +100,6 @@ fn both_releases_are_sick(suite: Suite) {
     let app = |version: &str| {
         App::new(version)
             .settle("0s")
-            .health_timeout("3s")
             .service_line("Service.ExecStartPre = \"/usr/bin/test -e /etc/needed\"")
             .service_line("Service.Restart = \"no\"")
     };
@@ -116,7 +115,7 @@ fn both_releases_are_sick(suite: Suite) {
     host.dpkg_follows("1.0");
     // It ends there: neither healing nor apt tries again and again.
     let tries = || {
-        m.ok("wc -l </var/lib/relpack/acme/history; journalctl -q --no-pager -b -u acme.service -o cat | grep -c '^Starting'").stdout
+        m.ok("wc -l </var/lib/relpack/acme/history; journalctl --sync; journalctl -q --no-pager -b -u acme.service -o cat | grep -c '^Starting'").stdout
     };
     let before = tries();
     m.ok("apt-get upgrade -y -q && apt-get install -y -q acme && dpkg --configure -a");

@@ -60,7 +60,7 @@ fn upgrades_nobody_watches(suite: Suite) {
     host.m.ok("systemctl restart unattended-upgrades.service");
     host.m.wait_for(
         "systemd-inhibit --list --no-legend | grep -q 'Unattended Upgrades Shutdown'",
-        Duration::from_secs(10),
+        Duration::from_secs(60),
     );
     host.m.poweroff();
     host.m.start();
