@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::{App, Behaviour, Host, Migration, Suite};
+use crate::unit_changes::code;
 
 on_each_suite![
     rotated:
@@ -19,14 +20,6 @@ const WORK: &str = "#!/bin/sh\nexec sleep infinity\n";
 
 fn worker(name: &str, exec: &str) -> String {
     format!("[units.\"{name}\"]\nService.ExecStart = \"{exec}\"\n")
-}
-
-/// The body of the release that a unit's main process sees as its application.
-fn code(host: &Host, unit: &str) -> String {
-    let pid = host.pid(unit);
-    assert_ne!(pid, 0, "{unit} does not run");
-    let said = host.m.ok(&format!("cat /proc/{pid}/root/opt/acme/app/body"));
-    said.text().to_owned()
 }
 
 const STILL: &str = "acme-off acme-idle acme-masked acme-veiled acme-report.timer";
@@ -60,11 +53,14 @@ fn expect_choices(host: &Host, busy: u64, body: &str) {
         "something was started that the admin had stopped, with {body}: {active}"
     );
     assert_eq!(host.pid("acme-busy"), busy, "a masked service was touched, with {body}");
-    assert_eq!(code(host, "acme-busy"), "1.0");
+    assert_eq!(code(m, "acme-busy"), "1.0");
     let pid = host.pid("acme.service");
     m.ok(&format!("tr '\\0' '\\n' </proc/{pid}/environ | grep -qx LOCAL=yes"));
     let pid = host.pid("acme-own");
-    m.ok(&format!("tr '\\0' '\\n' </proc/{pid}/environ | grep -qx OWN=yes"));
+    m.wait_for(
+        &format!("tr '\\0' '\\n' </proc/{pid}/environ | grep -qx OWN=yes"),
+        Duration::from_secs(10),
+    );
 }
 
 /// What runs the release `old` by an admin's choice of that unit needs nobody; what policy-rc.d forbids does, where `forbidden`.
@@ -126,9 +122,9 @@ fn every_choice_survives(suite: Suite) {
     expect_choices(&host, busy, "2.0");
     host.expect_dpkg("2.0");
     // The text is the admin's, so it goes on naming the release from which it was copied; that one is never pruned.
-    assert_eq!(code(&host, "acme-own"), "1.0");
+    assert_eq!(code(&host.m, "acme-own"), "1.0");
     // What such a choice keeps on another release is no reason to restart everything else.
-    assert_eq!(code(&host, "acme-forbidden"), "1.0");
+    assert_eq!(code(&host.m, "acme-forbidden"), "1.0");
     let pids = || ["acme.service", "acme-own", "acme-forbidden"].map(|unit| host.pid(unit));
     let before = pids();
     host.m.ok("apt-get install -y -q --reinstall acme=2.0");
@@ -139,7 +135,7 @@ fn every_choice_survives(suite: Suite) {
 
     host.publish(&[app("3.0").behaviour(Behaviour::ExitAtOnce)]);
     let starts = || {
-        m.ok("journalctl -q --no-pager -b -o cat -u acme.service | grep -cx 'serving 2.0'")
+        m.ok("journalctl --sync; journalctl -q --no-pager -b -o cat -u acme.service | grep -cx 'serving 2.0'")
             .stdout
     };
     assert_eq!(starts().trim(), "1");
@@ -153,12 +149,12 @@ fn every_choice_survives(suite: Suite) {
         host.deploy(&app(version).release_line("keep = 2"));
     }
     expect_choices(&host, busy, "6.0");
-    assert_eq!(code(&host, "acme-own"), "1.0");
+    assert_eq!(code(&host.m, "acme-own"), "1.0");
     host.m.ok(&format!("[ -d /opt/acme/releases/{} ]", one.release_id));
     host.m.ok(&format!("[ ! -e /opt/acme/releases/{} ]", two.release_id));
     host.m.ok("systemctl revert acme-own && systemctl restart acme-own && systemctl unmask acme-busy && systemctl restart acme-busy");
-    assert_eq!(code(&host, "acme-own"), "6.0");
-    assert_eq!(code(&host, "acme-busy"), "6.0");
+    assert_eq!(code(&host.m, "acme-own"), "6.0");
+    assert_eq!(code(&host.m, "acme-busy"), "6.0");
 
     host.m.reboot();
     host.comes_to_serve("6.0");

@@ -111,11 +111,11 @@ fn the_app_exits_at_once(suite: Suite) {
 }
 
 fn the_app_never_gets_healthy(suite: Suite) {
-    let bad = app("2.0").behaviour(Behaviour::NeverHealthy).health_timeout("3s");
+    let bad = app("2.0").behaviour(Behaviour::NeverHealthy).health_timeout("8s");
     fails_and_heals(
         suite,
         &bad,
-        &["did not become healthy within 3 s", "503", "journalctl -u acme.service"],
+        &["did not become healthy within 8 s", "503", "journalctl -u acme.service"],
         true,
     );
 }
@@ -134,7 +134,7 @@ fn the_app_without_a_check_dies_after_3s(suite: Suite) {
     let bad = app("2.0")
         .behaviour(Behaviour::DieAfter3s)
         .without_health()
-        .settle("5s");
+        .settle("8s");
     fails_and_heals(suite, &bad, &["status 5", "journalctl -u acme.service"], true);
 }
 
@@ -171,7 +171,7 @@ fn a_variable_is_missing(suite: Suite) {
 fn killed_while_migrating(suite: Suite) -> Before {
     let before = old_serves(suite);
     let host = &before.host;
-    host.publish(&[app("2.0").migration(Migration::Slow(4))]);
+    host.publish(&[app("2.0").migration(Migration::Slow(10))]);
     let mut apt = host
         .m
         .spawn("systemd-run -q --scope --unit=killed apt-get upgrade -y -q");
@@ -274,7 +274,7 @@ fn one_at_a_time(suite: Suite) {
     let Before { host, .. } = old_serves(suite);
     let m = &host.m;
     let two = host.deploy(&app("2.0"));
-    let three = host.publish(&[app("3.0").migration(Migration::Slow(5))]).remove(0);
+    let three = host.publish(&[app("3.0").migration(Migration::Slow(12))]).remove(0);
     let apt = m.spawn("apt-get upgrade -y -q");
     m.wait_for(
         "grep -q 'start 3.0' /opt/acme/shared/data/migrations",

@@ -160,21 +160,13 @@ fn brought_back_later(host: &Host, look: &Look, built: &[Built]) -> Result<(), S
             host.m.sh("acme-release status; cat /var/lib/relpack/acme/journal")
         );
     }
-    healed(host);
+    host.m.healing_has_ended();
     let look = sweep::look(&host.m, "crash");
     let finished = look.record == live(&built[1].version);
     after_the_fault(&look, finished, built).map_err(|why| {
         let log = host.m.sh("journalctl --no-pager -q -u relpack-heal-acme.service -n 60");
         format!("after healing: {why}\n{look:#?}\n{log}")
     })
-}
-
-/// Waits until healing has ended, or knows that it can't.
-fn healed(host: &Host) {
-    host.m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
 }
 
 /// Without its package here, the next failure can't be healed offline.
@@ -199,7 +191,7 @@ fn names_the_cause(output: &Output, causes: &[&str]) -> Result<(), String> {
 
 /// Once healing has ended (or could not), the same command works.
 fn tried_again(host: &Host, command: &str, built: &[Built]) -> Result<(), String> {
-    healed(host);
+    host.m.healing_has_ended();
     let before = host.dpkg();
     let again = host.m.sh(command);
     let end = sweep::look(&host.m, "end");
@@ -333,10 +325,7 @@ fn etc_is_read_only(suite: Suite) {
         .expect_failure()
         .expect_says("3.0 could not be pinned away");
     host.serves("1.5");
-    m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    m.healing_has_ended();
     host.all_well(&built[1], "1.5");
 
     // A unit that is new runs, and is not enabled.

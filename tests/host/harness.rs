@@ -24,6 +24,10 @@ fn lives_and_dies(suite: Suite) {
     m.put("/var/tmp/deep/er/file", b"one\0two");
     assert_eq!(m.read("/var/tmp/deep/er/file"), "one\0two");
 
+    m.ok("systemd-run -q --collect --unit=relpack-heal-any.service sleep 3");
+    m.healing_has_ended();
+    m.sh("pgrep -fx 'sleep 3'").expect_failure();
+
     let boot = m.ok("cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1").stdout;
     let first = m.ok("journalctl --list-boots | wc -l").text().to_owned();
     m.reboot();

@@ -59,7 +59,7 @@ impl Cast {
     /// 1.0 serves and all is well, as if nothing had been.
     fn serves_1_0(&self) {
         let m = &self.host.m;
-        self.healed();
+        self.host.m.healing_has_ended();
         m.ok(&format!(
             "rm -rf {FAIL} /etc/relpack /etc/systemd/system/acme*.d; mkdir {FAIL}; systemctl daemon-reload; \
              touch /etc/acme-1.0-can-run /etc/acme-2.0-can-run /etc/acme-3.0-can-run"
@@ -75,20 +75,13 @@ impl Cast {
         self.host.m.ok("apt-get purge -y -q acme && rm -rf /opt/acme");
     }
 
-    fn healed(&self) {
-        self.host.m.wait_for(
-            "! systemctl -q is-active relpack-heal-acme.service",
-            Duration::from_secs(60),
-        );
-    }
-
     /// The upgrade to 2.0 fails, with these words.
     fn fails(&self, says: &str) {
         self.host.install("2.0").expect_failure().expect_says(says);
     }
 
     fn well(&self, version: &str) {
-        self.healed();
+        self.host.m.healing_has_ended();
         let built = self.built.iter().find(|b| b.version == version);
         self.host
             .all_well(built.unwrap_or_else(|| panic!("no version {version}")), version);
@@ -111,7 +104,7 @@ impl Cast {
         upgrade.wait(Duration::from_secs(30));
         m.start();
         self.host.resumed();
-        self.healed();
+        self.host.m.healing_has_ended();
         self.host
             .m
             .ok(&format!("set -ex\n{commands}"))
@@ -136,7 +129,7 @@ impl Cast {
                 self.serves_1_0();
                 m.ok("rm /etc/acme-2.0-can-run");
                 self.fails("acme 1.0 serves, as before");
-                self.healed();
+                self.host.m.healing_has_ended();
                 run().expect_says("failed").expect_says("ii  1.0");
                 self.well("1.0");
             }
@@ -152,7 +145,7 @@ impl Cast {
                 fail("postinst-2.0:migrate");
                 self.fails("the migration failed");
                 let pid = self.host.serves("1.0").pid;
-                self.healed();
+                self.host.m.healing_has_ended();
                 run();
                 assert_eq!(self.host.serves("1.0").pid, pid);
                 if name == "migrate-no" {
@@ -164,7 +157,7 @@ impl Cast {
                 self.serves_1_0();
                 m.ok("rm /etc/acme-1.0-can-run /etc/acme-2.0-can-run");
                 self.fails("AND acme 1.0 is not healthy either");
-                self.healed();
+                self.host.m.healing_has_ended();
                 assert_eq!(app::ask(m), None);
                 m.ok("touch /etc/acme-1.0-can-run");
                 run();

@@ -9,11 +9,11 @@ use crate::support::{App, Behaviour, Host, Machine, Suite};
 
 on_each_suite![rotated: healing_and_rollback, both_releases_are_sick, two_builds_of_one_version];
 
-/// A start of this one takes some seconds while /etc/slow exists.
+/// A start of this one lasts for as long as /etc/slow exists.
 fn app(version: &str) -> App {
     App::new(version)
         .settle("0s")
-        .service_line("Service.ExecStartPre = \"/bin/sh -c 'if test -e /etc/slow; then sleep 4; fi'\"")
+        .service_line("Service.ExecStartPre = \"/bin/sh -c 'while test -e /etc/slow; do sleep 0.1; done'\"")
 }
 
 fn healing_and_rollback(suite: Suite) {
@@ -35,9 +35,10 @@ fn healing_and_rollback(suite: Suite) {
     // A hold is the admin's, and survives that dpkg is brought in line.
     m.ok("apt-mark hold acme && acme-release rollback");
     m.wait_for(
-        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'hi 1.0' ] && ! systemctl -q is-active relpack-heal-acme",
+        "[ \"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' acme)\" = 'hi 1.0' ]",
         Duration::from_secs(60),
     );
+    m.healing_has_ended();
     assert_eq!(m.ok("apt-mark showhold").text(), "acme");
     m.ok("acme-release status && apt-mark unhold acme");
     host.all_well(&one, "1.0");
@@ -99,7 +100,6 @@ fn both_releases_are_sick(suite: Suite) {
     let app = |version: &str| {
         App::new(version)
             .settle("0s")
-            .health_timeout("3s")
             .service_line("Service.ExecStartPre = \"/usr/bin/test -e /etc/needed\"")
             .service_line("Service.Restart = \"no\"")
     };
@@ -115,7 +115,7 @@ fn both_releases_are_sick(suite: Suite) {
     host.dpkg_follows("1.0");
     // It ends there: neither healing nor apt tries again and again.
     let tries = || {
-        m.ok("wc -l </var/lib/relpack/acme/history; journalctl -q --no-pager -b -u acme.service -o cat | grep -c '^Starting'").stdout
+        m.ok("wc -l </var/lib/relpack/acme/history; journalctl --sync; journalctl -q --no-pager -b -u acme.service -o cat | grep -c '^Starting'").stdout
     };
     let before = tries();
     m.ok("apt-get upgrade -y -q && apt-get install -y -q acme && dpkg --configure -a");
@@ -205,10 +205,7 @@ fn two_builds_of_one_version(suite: Suite) {
     );
     m.ok("chmod +x /usr/local/bin/dpkg-query");
     m.sh("dpkg -i /srv/apt/acme_2.0_all.deb").expect_failure();
-    m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    m.healing_has_ended();
     m.ok("rm /usr/local/bin/dpkg-query");
     host.dpkg_follows("1.0");
     host.repo.online(m);
@@ -227,10 +224,7 @@ fn two_builds_of_one_version(suite: Suite) {
         std::fs::read(third.path()).expect("the package that was just built"),
     );
     m.sh("dpkg -i /root/third.deb").expect_failure();
-    m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    m.healing_has_ended();
     host.all_well(&second, "B");
     m.ok(&format!(
         "dpkg -L acme | grep -q /payload/{}.manifest",

@@ -84,10 +84,7 @@ fn rolls_back_offline(host: &Host, suite: Suite) {
         took.as_secs_f64(),
         started.elapsed().as_secs_f64()
     );
-    m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(30),
-    );
+    m.healing_has_ended();
     host.all_well(&built[0], "1.0");
     assert_eq!(
         pid,

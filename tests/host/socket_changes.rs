@@ -83,7 +83,7 @@ fn sockets_come_and_go(suite: Suite) {
     let starts = || -> u32 {
         let count = host
             .m
-            .ok("journalctl -q -o cat _PID=1 -u acme-in.service | grep -c '^Started '");
+            .ok("journalctl --sync; journalctl -q -o cat _PID=1 -u acme-in.service | grep -c '^Started '");
         count.text().parse().expect("a number")
     };
     let started = starts();

@@ -29,7 +29,7 @@ fn ducks_of(r: &Site, version: &str, behaviour: &str, more: &str, deploy: &str) 
         "{}[units.\"acme@.service\"]\nService.ExecStart = \"/usr/bin/python3 server.py\"\n\
          Service.Environment.START_UP = \"0.3\"\nX-Relpack.Health = \"http://127.0.0.1:{{env.PORT}}/healthz\"\n\
          [instances.blue]\nEnvironment.PORT = \"3000\"\n[instances.green]\nEnvironment.PORT = \"3001\"\n\
-         {more}\n[deploy]\nlame_duck = \"3s\"\nhealth_timeout = \"4s\"\n{deploy}\n",
+         {more}\n[deploy]\nlame_duck = \"6s\"\nhealth_timeout = \"4s\"\n{deploy}\n",
         head(version)
     );
     r.add(&r.build_of(version, &config, &[("behaviour", behaviour)]));
@@ -64,7 +64,7 @@ fn says_that_it_stops(watched: &str, instance: usize, code: &str) {
         panic!("{instance} never said that it would stop\n{watched}");
     };
     assert!(
-        (1.5..8.0).contains(&(last - first)),
+        (3.0..11.0).contains(&(last - first)),
         "{instance}: {first} to {last}\n{watched}"
     );
     let gone = begun.clone().find(|(_, s)| s.starts_with("000")).map(|(at, _)| *at);

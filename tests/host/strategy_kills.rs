@@ -23,8 +23,8 @@ const KINDS: [(Break, &str, usize, usize); 4] = [
 ];
 
 const STRATEGIES: [&str; 2] = [
-    "strategy = \"rolling\"\nhealth_timeout = \"2s\"\nsettle = \"0s\"",
-    "strategy = \"blue-green\"\nsuccesses = 2\nhealth_timeout = \"2s\"\nsettle = \"0s\"",
+    "strategy = \"rolling\"\nhealth_timeout = \"4s\"\nsettle = \"0s\"",
+    "strategy = \"blue-green\"\nsuccesses = 2\nhealth_timeout = \"4s\"\nsettle = \"0s\"",
 ];
 const SERVICE: &str = "Service.Environment.START_UP = \"0.3\"";
 const LIMIT: Duration = Duration::from_secs(300);
@@ -133,9 +133,7 @@ impl Sweep {
                         .m
                         .wait_for("! systemctl -q is-active relpack-resume-acme.service", LIMIT);
                     // dpkg's lock is no longer its either.
-                    self.site
-                        .m
-                        .wait_for("! systemctl -q is-active relpack-heal-acme.service", LIMIT);
+                    self.site.m.healing_has_ended();
                     let result = self.after(behaviour);
                     tally.add(&point, result.map_err(|why| format!("the host was killed: {why}")));
                     return;
@@ -172,8 +170,8 @@ impl Sweep {
         let victim = before.iter().rfind(|i| i.active).map(|i| i.name.clone());
         let victim = victim.ok_or_else(|| format!("no instance runs: {before:?}"))?;
         self.site.m.ok(&format!(
-            "systemctl daemon-reload; pid=$(systemctl show -p MainPID --value acme@{victim}); kill -KILL $pid; \
-             while [ \"$(systemctl show -p MainPID --value acme@{victim})\" = $pid ]; do sleep 0.05; done"
+            "systemctl daemon-reload; pid=$(systemctl show -p MainPID --value acme@{victim}); if [ $pid != 0 ]; then kill -KILL $pid; \
+             while [ \"$(systemctl show -p MainPID --value acme@{victim})\" = $pid ]; do sleep 0.05; done; fi"
         ));
         let crashed = self.looks()?;
         self.pairs(&crashed)?;

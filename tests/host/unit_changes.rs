@@ -28,20 +28,17 @@ pub fn app(version: &str) -> App {
     App::new(version).settle("0s").file("bin/work", WORK)
 }
 
-/// The body of the release that a unit's main process sees as its application.
+/// The body of the release that a unit's main process sees as its application. A start has ended when there is a process,
+/// which has its mounts a moment later.
 #[track_caller]
 pub fn code(m: &Machine, unit: &str) -> String {
-    let said = m.ok(&format!("systemctl show -p MainPID --value {unit}"));
-    let pid = said.text();
-    assert_ne!(
-        pid,
-        "0",
-        "{unit} does not run\n{}",
-        m.sh(&format!("systemctl status --no-pager {unit}"))
-    );
-    m.ok(&format!("cat /proc/{pid}/root/opt/acme/app/body"))
-        .text()
-        .to_owned()
+    let pid = format!("$(systemctl show -p MainPID --value {unit})");
+    m.ok(&format!(
+        "[ {pid} != 0 ] || {{ systemctl status --no-pager {unit}; exit 1; }}"
+    ));
+    let body = format!("cat /proc/{pid}/root/opt/acme/app/body");
+    m.wait_for(&body, Duration::from_secs(10));
+    m.ok(&body).text().to_owned()
 }
 
 /// Fails the test when systemd or /etc still knows something of that name.
@@ -413,11 +410,12 @@ fn with_drop_ins(version: &str, drop_ins: &[(&str, &str)]) -> App {
 fn drop_ins_that_we_ship(suite: Suite) {
     let mut host = Host::boot(suite);
     let variable = |host: &Host, unit: &str| {
-        let pid = host.pid(unit);
+        let environ = format!("tr '\\0' '\\n' </proc/{}/environ", host.pid(unit));
+        // As long as it is still systemd's own process, it has systemd's environment.
+        let its_own = format!("{environ} | grep -q ^INVOCATION_ID=");
+        host.m.wait_for(&its_own, Duration::from_secs(10));
         host.m
-            .ok(&format!(
-                "tr '\\0' '\\n' </proc/{pid}/environ | grep ^SHIPPED= || echo none"
-            ))
+            .ok(&format!("{environ} | grep ^SHIPPED= || echo none"))
             .text()
             .to_owned()
     };

@@ -71,10 +71,7 @@ fn a_port_is_taken_meanwhile(suite: Suite) {
     m.sh("systemctl is-active acme-in.socket").expect_failure();
     // Where the port is free again, the next activation of the release brings the socket back.
     squatter.kill();
-    m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    m.healing_has_ended();
     m.ok("apt-get install -y -q --reinstall --allow-downgrades acme=1.0");
     assert_eq!(m.ok(ASK).text(), "1.0");
     host.expect_healed("1.0");
@@ -154,10 +151,7 @@ fn an_instance_stays_sick(suite: Suite) {
         .expect_says("AND acme 1.0 is not healthy either");
     assert_eq!(code(&r.m, "acme-worker.service"), "1.0");
     r.m.ok("rm /etc/sick");
-    r.m.wait_for(
-        "! systemctl -q is-active relpack-heal-acme.service",
-        Duration::from_secs(60),
-    );
+    r.m.healing_has_ended();
     r.m.ok("apt-get install -y -q --reinstall --allow-downgrades acme=1.0");
     // systemd may have brought them back by itself before that, and then nobody waits for their start.
     let answers = |port: &str| format!("curl -sSf --max-time 5 http://127.0.0.1:{port}/");

@@ -374,6 +374,15 @@ impl Machine {
         }
     }
 
+    /// Waits until nothing brings dpkg's record of a package in line any more, and so takes dpkg's lock.
+    #[track_caller]
+    pub fn healing_has_ended(&self) {
+        self.wait_for(
+            "! systemctl -q is-active 'relpack-heal-*.service'",
+            Duration::from_secs(60),
+        );
+    }
+
     /// The last lines of the host's journal, also of one that is off.
     pub fn journal(&self, lines: u32) -> String {
         let script = format!("journalctl --no-pager -q -o short-precise -n {lines} -D /var/log/journal");

@@ -88,9 +88,10 @@ pub fn pick(total: usize, floor: usize) -> Vec<usize> {
     spread(total, floor)
 }
 
-/// So many points of `total`, also in full: one at a random place in each of as many equal parts.
+/// So many points of `total`, or all where there are fewer, also in full: one at a random place in each of as many equal parts.
 pub fn spread(total: usize, parts: usize) -> Vec<usize> {
     let mut state = seed();
+    let parts = parts.min(total);
     (0..parts)
         .map(|part| {
             let (from, to) = (part * total / parts, (part + 1) * total / parts);

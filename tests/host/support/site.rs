@@ -282,11 +282,12 @@ impl Site {
             .to_owned()
     }
 
-    /// dpkg's record says again what serves.
+    /// dpkg's record says again what serves, and the job that saw to it has ended.
     #[track_caller]
     pub fn healed(&self, version: &str) {
         let says = format!("[ \"$(dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' acme)\" = 'ii {version}' ]");
         self.m.wait_for(&says, Duration::from_secs(60));
+        self.m.healing_has_ended();
     }
 
     /// Both instances serve `version`, and nothing is left of a roll.

@@ -83,7 +83,7 @@ async def handle(reader, writer):
                 if target == "/health/late" and BEHAVIOUR == "refuses":
                     status = "503 Unavailable"
                 if target == "/health/late":
-                    await asyncio.sleep(0.3 if BEHAVIOUR == "late" else 0)
+                    await asyncio.sleep(1.5 if BEHAVIOUR == "late" else 0)
                 # Which code it is, which instance (or which unit started it), and what was uploaded.
                 third = os.environ.get("UNIT") if target == "/who" else got
                 body = f"{CODE} {os.environ.get('PORT')} {third}\n".encode()

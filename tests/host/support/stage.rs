@@ -152,7 +152,7 @@ impl Stage {
     pub fn begin(&self, wanted: &str) {
         let m = &self.host.m;
         m.ok(&format!("rm -rf {FAIL} && mkdir {FAIL}"));
-        self.healed();
+        self.host.m.healing_has_ended();
         m.ok("for p in rival breaker other-helper; do dpkg-query -W $p >/dev/null 2>&1 && dpkg -P --force-depends $p; done; \
               systemctl unmask --runtime -q relpack-heal-acme.service; \
               [ \"$(dpkg-query -W -f '${db:Status-Abbrev}' acme-helper)\" = 'ii ' ] || dpkg -i /srv/apt/acme-helper_1.0_all.deb");
@@ -180,13 +180,6 @@ impl Stage {
         assert_eq!(self.state(), wanted, "where the point begins");
     }
 
-    pub fn healed(&self) {
-        self.host.m.wait_for(
-            "! systemctl -q is-active relpack-heal-acme.service",
-            Duration::from_secs(60),
-        );
-    }
-
     /// Lets these calls and steps (`O postinst abort-upgrade`, `N postinst :stage`) fail, asks, and waits for the healing.
     pub fn ask(&self, asked: Asked, fails: &[&str]) -> Asking {
         let m = &self.host.m;
@@ -197,7 +190,7 @@ impl Stage {
         }
         m.ok(&format!("rm -f {CALLS}; touch {CALLS}"));
         let said = m.sh(asked.command());
-        self.healed();
+        self.host.m.healing_has_ended();
         Asking {
             before,
             after: self.answer(),
@@ -258,7 +251,7 @@ impl Stage {
             _ => asked.named(way),
         };
         let out = self.way_out(&named).expect_ok();
-        self.healed();
+        self.host.m.healing_has_ended();
         let context = format!("{}\nthe way out was {out}", done.context());
         let state = self.state();
         match named.split_once(' ') {
@@ -292,7 +285,7 @@ impl Stage {
         if !held {
             let m = &self.host.m;
             m.sh(&format!("rm -f {FAIL}/*"));
-            self.healed();
+            self.host.m.healing_has_ended();
             m.sh(
                 "dpkg --purge --force-all acme rival breaker other-helper; apt-get install -y -q -f; \
                   rm -rf /opt/acme /var/lib/relpack /usr/lib/relpack",

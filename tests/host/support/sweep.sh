@@ -49,11 +49,20 @@ restore() {
 
 state() { systemctl show -p ActiveState --value "$1"; }
 
+# The same of what comes, too: what is down while healing is at work may be between its stop and its start there. Healing is
+# asked first: when that has ended, the state is final.
+awaited() {
+    heals=$(state relpack-heal-acme.service)
+    is=$(state "$1")
+    if [ "$heals" = active ] && [ "$is" != active ]; then is=activating; fi
+    printf '%s\n' "$is"
+}
+
 # systemd's own work goes on when dpkg is gone: its jobs end, and an automatic restart comes.
 settled() {
     for _ in $(seq 300); do
         # In this order: between an automatic restart's wait and its start the service is inactive, and has a job.
-        case $(state acme.service) in
+        case $(awaited acme.service) in
         activating | deactivating | reloading) ;;
         *) [ -n "$(systemctl list-jobs --no-legend)" ] || return 0 ;;
         esac
@@ -70,7 +79,7 @@ answer() {
             printf '%s=%s\n' "$1" "$said"
             return
         fi
-        case $(state acme.service) in
+        case $(awaited acme.service) in
         active | activating) sleep 0.05 ;;
         *) break ;;
         esac
@@ -113,7 +122,8 @@ crash() {
     systemctl daemon-reload
     pid=$(systemctl show -p MainPID --value acme.service)
     if [ "$pid" != 0 ]; then
-        kill -KILL "$pid"
+        # Healing may have replaced it just now.
+        kill -KILL "$pid" 2>/dev/null || :
         while [ "$(systemctl show -p MainPID --value acme.service)" = "$pid" ]; do sleep 0.02; done
         settled
     fi
