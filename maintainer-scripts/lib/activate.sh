@@ -97,7 +97,7 @@ deferred_settle() {
     # What a shutdown had stopped before the record was made, or a boot had yet to start.
     if [ -n "$j_deferred" ]; then
         for _u in $(units_startable "$j_from_id"); do
-            if unit_enabled "$_u"; then _now="$_now $_u"; fi
+            if unit_enabled "$_u" && ! is_idle "$_u"; then _now="$_now $_u"; fi
         done
     fi
     for _u in $_now; do was_running "$_u" || j_running="$j_running $_u "; done
@@ -121,12 +121,15 @@ activation_env() {
 
 # activation_close: another activation was interrupted, and now something else is wanted: first one clean state.
 activation_close() {
-    if ! release_kept "$j_from_id" || ! release_kept "$j_to_id"; then return 0; fi
+    release_kept "$j_to_id" || return 0
     if [ "$j_live_id" = "$j_to_id" ] && [ -z "$j_touched" ]; then
         [ "$mode" != live ] || start_not_begun "$j_live_id"
         units_enable "$j_live_id" "$j_from_id"
-        stop_dropped "$j_from_id" "$j_live_id"
-    elif [ "$mode" = live ] && [ -n "$j_touched" ] && [ "$j_step" != remove ]; then
+        if release_kept "$j_from_id"; then stop_dropped "$j_from_id" "$j_live_id"; fi
+        # It has served, so it may be gone back to.
+        activation_note "$j_live_id" "$j_live_version" || :
+        keep_deb "$j_live_version" "$j_live_id" || :
+    elif release_kept "$j_from_id" && [ "$mode" = live ] && [ -n "$j_touched" ] && [ "$j_step" != remove ]; then
         attempt revert_to "$j_from_id"
         if [ "$rc" = 0 ]; then
             j_touched=
@@ -226,6 +229,8 @@ start_not_begun() {
     for _u in $(wanted_units "$1"); do
         # One that is enabled a boot has started, and who has stopped it since meant it.
         if was_running "$_u" || unit_enabled "$_u"; then continue; fi
+        # Of two colours one runs.
+        if is_instance "$_u" && swaps "$1"; then continue; fi
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in servicenone | servicetry-restart) continue ;; esac
         case $(unit_show "$_u" ActiveState) in inactive | failed) ;; *) continue ;; esac
         if is_job "$1" "$_u" && ! unit_says_yes "$1" "$_u" RemainAfterExit; then continue; fi
@@ -367,4 +372,6 @@ live_becomes() {
     fi
     j_parked_version=
     j_touched=
+    j_parted=
+    j_deferred=
 }

@@ -126,7 +126,9 @@ swap_back() {
     if [ -n "$_serves" ]; then
         mark_serving "$_serves"
         instance_point "$_serves" "$1"
-        if [ "$(unit_show "$_serves" ActiveState)" != active ]; then
+        # A boot may have started it on the failed release.
+        _ran=$(unit_release "$_serves")
+        if [ "$(unit_show "$_serves" ActiveState)" != active ] || [ "${_ran:-$1}" != "$1" ]; then
             daemon_reload
             # Between two crashes a start would only wait for the next one, which would then count against it.
             bounded systemctl stop "$_serves" || :

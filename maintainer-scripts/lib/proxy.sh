@@ -17,8 +17,30 @@ proxy_without() {
         case " $* " in *" $_m "*) continue ;; esac
         if ! is_idle "$_m"; then _members="$_members $_m"; fi
     done
+    # Where nothing runs, who starts them later tells nobody.
+    if [ -z "$_members" ]; then
+        for _m in $(proxy_wanted "$_for"); do
+            case " $* " in *" $_m "*) ;; *) _members="$_members $_m" ;; esac
+        done
+    fi
     # shellcheck disable=SC2086
     proxy_set "$_for" $_members
+}
+
+# proxy_wanted ID: the instances that a boot would start.
+proxy_wanted() {
+    units_startable "$1" | sort -u | while IFS= read -r _m; do
+        if is_instance "$_m" && ! is_idle "$_m" && unit_enabled "$_m"; then printf '%s\n' "$_m"; fi
+    done
+}
+
+# proxy_leave ID: the same for a boot that is to come or goes on; nginx itself may not be able to start yet.
+proxy_leave() {
+    proxy_used "$1" || return 0
+    mkdir -p "${proxy_conf%/*}" || return 1
+    # shellcheck disable=SC2046
+    proxy_text "$1" $(proxy_wanted "$1") | write_file "$proxy_conf" 0644 || return 1
+    [ "$mode" != boot ] || systemctl --no-block try-reload-or-restart nginx.service 2>/dev/null || :
 }
 
 # proxy_serve ID: the instances that run, and those of this release that systemd is starting again: nobody would take one

@@ -82,6 +82,8 @@ revert_finish() {
     follow "$j_from_id" "$j_from_version"
     # Also then: what can be done was done, and a rerun must not restart it once more.
     j_touched=
+    j_parted=
+    j_deferred=
     journal_step idle || :
     heal_schedule
     more "(hint: install a fixed version; or try this one again with: $(retry_by))"
@@ -102,7 +104,7 @@ revert_to() {
     rm -rf "$ducks" || :
     switch_to "$1"
     # What waited was the migration of the failed one.
-    [ ! -e "$state/migrated/$1" ] || rm -f "$state/pending-migration"
+    if [ -e "$state/migrated/$1" ] || [ -z "$(setting "$1" migrate)" ]; then rm -f "$state/pending-migration"; fi
     instances_follow "$1"
     attempt files_deliver "$1" "$j_to_id"
     [ "$rc" = 0 ] || say "warning: not all configuration files and links could be put back"

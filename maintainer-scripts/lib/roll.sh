@@ -196,7 +196,10 @@ instances_finish() {
     fi
     # shellcheck disable=SC2046
     instances_settle "$1" $({ units_of "$1"; wanted_units "$1"; } | sort -u)
-    [ "$mode" = live ] || return 0
+    if [ "$mode" != live ]; then
+        proxy_leave "$1"
+        return
+    fi
     # One that was stopped has still the text of the release before.
     [ -z "$settled" ] || daemon_reload
     # Of the colours one; what else runs there is not of this release.

@@ -48,6 +48,8 @@ stop_booting() {
     attempt stop_first "$1" "$2"
     [ "$rc" = 0 ] || say "warning: what $j_to_version replaces could not all be stopped (hint: $name-release status)"
     for _u in $(units_dropped "$1" "$2" | unit_instances); do
+        # As in unit_end, though others may be queued.
+        [ "$_u" != "$name-first-start.service" ] || continue
         if is_job "$1" "$_u" && [ "$(unit_show "$_u" ActiveState)" = activating ]; then continue; fi
         if policy_allows "$_u" stop; then
             systemctl --no-block stop "$_u" 2>/dev/null || :
@@ -62,6 +64,8 @@ nobody_waits() { [ "$(unit_setting "$1" "$2" policy)" = no-block ]; }
 
 # unit_end ID UNIT: stops one of that release's, whatever comes of it.
 unit_end() {
+    # Also one that does not run takes what requires it along: the unit of a first migration would, and all require that.
+    case $(unit_show "$2" ActiveState) in inactive | failed | '') return 0 ;; esac
     if nobody_waits "$1" "$2"; then _block=--no-block; else _block=; fi
     # shellcheck disable=SC2086
     systemctl $_block stop "$2" 2>/dev/null || :

@@ -55,12 +55,13 @@ fn triggers_need_what_they_start() {
             .message
             .contains("acme@.service")
     );
-    assert!(
-        resolve(
-            input(&[("acme.socket", accept), ("acme@.service", SERVICE)]),
-            &context()
-        )
-        .is_ok()
+    let both = input(&[("acme.socket", accept), ("acme@.service", SERVICE)]);
+    let (units, _) = resolve(both, &context()).unwrap();
+    let connection = units.iter().find(|unit| unit.name.as_str() == "acme@.service").unwrap();
+    assert_eq!(
+        connection.relpack.on_upgrade,
+        OnUpgrade::None,
+        "a connection ends on the release on which it began"
     );
     for (name, text) in [
         ("acme.timer", "[Timer]\nPersistent=yes\n"),

@@ -51,11 +51,16 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
     }
 
     let mut triggered: BTreeMap<UnitName, BTreeSet<UnitKind>> = BTreeMap::new();
+    // What a socket starts for each connection ends with it.
+    let mut by_call: BTreeSet<UnitName> = BTreeSet::new();
     for (name, file) in &files {
         semantics::check_unit(name, file, &mut report);
         semantics::check_trigger(name, file, &files, ctx, &mut report);
         if let Some((_, target)) = semantics::triggered(name, file) {
             triggered.entry(target.clone()).or_default().insert(name.kind());
+            if name.kind() == UnitKind::Socket && file.get("Socket", "Accept").is_some_and(directives::is_yes) {
+                by_call.insert(target.clone());
+            }
             if let Some(template) = target.template() {
                 triggered.entry(template).or_default().insert(name.kind());
             }
@@ -66,7 +71,8 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
     for (name, laid) in merged {
         let triggers = triggered.remove(&name).unwrap_or_default();
         let file = complete(&name, laid, !triggers.is_empty(), ctx);
-        let by_clock = triggers.contains(&UnitKind::Timer) || triggers.contains(&UnitKind::Path);
+        let by_other =
+            triggers.contains(&UnitKind::Timer) || triggers.contains(&UnitKind::Path) || by_call.contains(&name);
         if triggers.contains(&UnitKind::Timer) && !is_oneshot(&file) && !file.has("X-Relpack", "OnUpgrade") {
             report.warning(
                 UnitError::of(
@@ -78,7 +84,7 @@ pub fn resolve(input: Vec<UnitInput>, ctx: &Context) -> Result<(Vec<Unit>, Vec<U
                 .named(Lint::TimerStartsServer),
             );
         }
-        let relpack = deploy::settings(&name, &file, by_clock, ctx, &mut report);
+        let relpack = deploy::settings(&name, &file, by_other, ctx, &mut report);
         units.push(Unit {
             name,
             file,

@@ -18,6 +18,8 @@ on_each_suite![
     a_service_becomes_instances,
     drop_ins_follow_their_instance,
     what_an_admin_stopped_stays_down_in_a_revert,
+    who_starts_later_is_known_to_nginx,
+    the_other_colour_outlives_what_it_requires,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -438,4 +440,47 @@ fn what_an_admin_stopped_stays_down_in_a_revert(suite: Suite) {
     r.m.ok("chmod +x /usr/sbin/policy-rc.d");
     fails("3.0", ROLLING);
     assert_eq!(green(), "failed");
+}
+
+/// A first install waits for a setting, and nobody tells nginx when a person has set it.
+fn who_starts_later_is_known_to_nginx(suite: Suite) {
+    for deploy in sample::one_of(suite, [ROLLING, BLUE_GREEN]) {
+        let r = Site::boot(suite, deploy);
+        let config = r.config_with("1.0", deploy) + "\n[env]\nrequired = [\"TOKEN\"]\n";
+        r.add(&r.build_of("1.0", &config, &[("behaviour", "serve")]));
+        let said = r.m.ok("apt-get install -y -q acme=1.0");
+        said.expect_says("lacks: TOKEN");
+        r.m.ok("echo TOKEN=x >>/opt/acme/shared/env && systemctl start acme@blue.service acme@green.service");
+        r.m.wait_for(
+            &format!("[ \"$(curl -sS http://127.0.0.1:{PORT}/ | cut -d ' ' -f 1)\" = 1.0 ]"),
+            Duration::from_secs(20),
+        );
+        match deploy {
+            ROLLING => r.settled("1.0"),
+            _ => drop(r.one_serves("1.0")),
+        }
+    }
+}
+
+/// The release that goes has a migration and the one that comes has none; and what wants the instances is another target.
+fn the_other_colour_outlives_what_it_requires(suite: Suite) {
+    let mut r = Site::boot(suite, BLUE_GREEN);
+    let config = r.config_with("1.0", BLUE_GREEN) + "[migrate]\nexec = \"/usr/bin/true\"\nlike = \"acme@.service\"\n";
+    r.add(&r.build_of("1.0", &config, &[("behaviour", "serve")]));
+    r.m.ok("apt-get install -y -q acme=1.0");
+    let wanted = "[units.\"acme@.service\"]\nInstall.WantedBy = [\"multi-user.target\", \"graphical.target\"]";
+    for version in ["2.0", "3.0"] {
+        let config = r
+            .config_with(version, BLUE_GREEN)
+            .replace("[units.\"acme@.service\"]", wanted);
+        r.add(&r.build_of(version, &config, &[("behaviour", "serve")]));
+        r.under_load(&install(version), false);
+        r.one_serves(version);
+    }
+    r.m.reboot();
+    r.m.wait_for(
+        &format!("[ \"$(curl -sS http://127.0.0.1:{PORT}/ | cut -d ' ' -f 1)\" = 3.0 ]"),
+        Duration::from_secs(20),
+    );
+    r.one_serves("3.0");
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use crate::elsewhere::does_at_boot;
 use crate::on_each_suite;
-use crate::support::{App, Host, Migration, Suite, Transport, faults};
+use crate::support::{App, Behaviour, Host, Migration, Suite, Transport, faults};
 
 on_each_suite![
     a_rerun_that_fails_takes_nothing_back,
     a_switch_at_shutdown_is_taken_back,
     what_is_new_runs_under_the_next_release,
     healing_runs_no_job_again,
+    what_a_release_brings_ends_alone,
+    a_first_install_that_was_killed_is_enabled_by_the_next,
     what_was_stopped_in_between_stays_so,
 ];
 
@@ -175,4 +177,39 @@ fn what_was_stopped_in_between_stays_so(suite: Suite) {
         .expect_failure()
         .expect_says("inactive");
     host.all_well(&built[1], "2.0");
+}
+
+/// Every service requires the unit of the first migration; that one goes with a revert, and nothing else by it.
+fn what_a_release_brings_ends_alone(suite: Suite) {
+    let host = Host::boot(suite);
+    let cache = "[units.\"acme-cache.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n\
+                 X-Relpack.OnUpgrade = \"none\"\n";
+    let one = host.deploy(&app("1.0").extra(cache));
+    let pid = host.pid("acme-cache.service");
+    let sick = app("2.0").extra(cache).migration(Migration::Ok);
+    host.publish(&[sick.behaviour(Behaviour::NeverHealthy).health_timeout("2s")]);
+    host.install("2.0").expect_failure().expect_says("acme 1.0 serves");
+    host.expect_healed("1.0");
+    assert_eq!(host.pid("acme-cache.service"), pid);
+    host.all_well(&one, "1.0");
+    // And with a release that has no migrations any more.
+    let three = host.deploy(&app("3.0").extra(cache).migration(Migration::Ok));
+    host.all_well(&three, "3.0");
+    let four = host.deploy(&app("4.0").extra(cache));
+    assert_eq!(host.pid("acme-cache.service"), pid);
+    host.all_well(&four, "4.0");
+}
+
+fn a_first_install_that_was_killed_is_enabled_by_the_next(suite: Suite) {
+    let host = Host::boot(suite);
+    let built = [app("1.0").build().with_points(), app("2.0").build()];
+    host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
+    faults::arm(&host.m, "after-finish", DIE);
+    host.install("1.0").expect_failure();
+    host.serves("1.0");
+    host.install("2.0").expect_ok();
+    host.all_well(&built[1], "2.0");
+    assert_eq!(host.enabled("acme.service"), "enabled");
+    host.m.ok("acme-release rollback");
+    host.serves("1.0");
 }
