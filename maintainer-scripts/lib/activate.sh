@@ -70,6 +70,7 @@ activation_begin() {
         j_from_id=$j_live_id
         j_from_version=$j_live_version
         j_parted=
+        j_joined=
         j_deferred=
         j_running=
         [ "$mode" = none ] || j_running=$(running_units "$j_live_id")
@@ -146,7 +147,11 @@ activation_deferred() {
     elif [ -e "$state/pending-migration" ]; then
         rm -f "$state/pending-migration"
     fi
-    if swaps "$1" && ! release_kept "$j_from_id"; then colours_begin "$1"; fi
+    if ! swaps "$1"; then
+        idle_end "$1"
+    elif ! release_kept "$j_from_id"; then
+        colours_begin "$1"
+    fi
     switch_to "$1"
     instances_follow "$1"
     if rolls "$1" || changes_over "$1"; then
@@ -373,5 +378,6 @@ live_becomes() {
     j_parked_version=
     j_touched=
     j_parted=
+    j_joined=
     j_deferred=
 }

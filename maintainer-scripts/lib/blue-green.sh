@@ -36,11 +36,30 @@ idle_end() {
     for _m in "$state"/idle/*; do
         [ -e "$_m" ] || continue
         _u=$name@${_m##*/}.service
+        j_joined="$j_joined $_u"
         if has_unit "$1" "$_u" && unit_enabled "$_u" && ! was_running "$_u"; then j_running="$j_running $_u "; fi
     done
     [ -d "$state/idle" ] || return 0
     # Without the marks nobody could tell any more.
     journal_save && rm -rf "$state/idle"
+}
+
+# idle_again: the way back to two colours, after idle_end: what was idle is not meant to run, and nginx leaves it out from now on.
+idle_again() {
+    for _c in $j_joined; do
+        mark_idle "$_c" || return 1
+        j_running=$(printf '%s' " $j_running " | sed "s/ $_c / /")
+    done
+}
+
+# idle_stop: when the others are back.
+idle_stop() {
+    for _c in $j_joined; do
+        bounded systemctl stop "$_c" || :
+        systemctl reset-failed "$_c" 2>/dev/null || :
+        instance_unpoint "$_c"
+    done
+    daemon_reload
 }
 
 # swap_one ID: what both colours serve, only one of them does from now on: as the proxy has it, else the first. After a

@@ -19,9 +19,7 @@ enabling_instance() {
     was-enabled) [ ! -e "$state/enabled/$2" ] || unit_enabled "$2" ;;
     enable)
         if [ ! -e "$state/enabled/$2" ]; then
-            # Without the generator's texts, which stand in for it in the middle of a deploy, and which can't be enabled.
-            SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system:/usr/local/lib/systemd/system:/usr/lib/systemd/system \
-                systemctl --root="${root:-/}" -q --preset-mode=enable-only preset "$2" || return 1
+            unit_links --preset-mode=enable-only preset "$2" || return 1
         fi
         enabling_instance update-state "$2"
         ;;

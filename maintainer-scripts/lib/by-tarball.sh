@@ -92,7 +92,7 @@ enabling() {
     was-enabled) if [ -e "$_mark_of" ]; then unit_enabled "$2"; fi ;;
     enable)
         mkdir -p "$state/enabled"
-        [ -e "$_mark_of" ] || systemctl ${root:+--root="$root"} enable --quiet "$2" || return 1
+        [ -e "$_mark_of" ] || unit_links enable "$2" || return 1
         printf '' >"$_mark_of"
         ;;
     purge)

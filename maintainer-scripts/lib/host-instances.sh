@@ -66,7 +66,7 @@ host_begin() {
     fi
     # Where an admin had stopped it, it stays so.
     if unit_enabled "$2"; then return 0; fi
-    systemctl ${root:+--root="$root"} -q enable "$2" || {
+    unit_links enable "$2" || {
         say "warning: cannot enable $2 (hint: systemctl enable --now $2)"
         return 0
     }

@@ -14,6 +14,7 @@ journal_load() {
     j_running=
     j_touched=
     j_parted=
+    j_joined=
     j_deferred=
     j_failed_id=
     j_failed_version=
@@ -39,6 +40,7 @@ journal_load() {
         running) j_running=$_v ;;
         touched) j_touched=$_v ;;
         parted) j_parted=$_v ;;
+        joined) j_joined=$_v ;;
         deferred) j_deferred=$_v ;;
         failed_id) j_failed_id=$_v ;;
         failed_version) j_failed_version=$_v ;;
@@ -75,6 +77,7 @@ from_version=$j_from_version
 running=$j_running
 touched=$j_touched
 parted=$j_parted
+joined=$j_joined
 deferred=$j_deferred
 failed_id=$j_failed_id
 failed_version=$j_failed_version

@@ -83,6 +83,7 @@ revert_finish() {
     # Also then: what can be done was done, and a rerun must not restart it once more.
     j_touched=
     j_parted=
+    j_joined=
     j_deferred=
     journal_step idle || :
     heal_schedule
@@ -125,6 +126,11 @@ revert_to() {
     [ -n "$j_touched" ] || return 0
     # One that does not come back must not keep the others from it.
     _failed=
+    _apart=
+    if swaps "$1" && [ -n "$j_joined" ]; then
+        _apart=y
+        idle_again || _failed=y
+    fi
     if rolls "$j_to_id"; then
         attempt roll_back "$1"
         [ "$rc" = 0 ] || _failed=y
@@ -134,7 +140,12 @@ revert_to() {
     fi
     for _u in $_dropped; do systemctl reset-failed "$_u" 2>/dev/null || :; done
     attempt revert_start "$1"
-    [ "$rc" = 0 ] && [ -z "$_failed" ]
+    [ "$rc" = 0 ] || _failed=y
+    if [ -n "$_apart" ]; then
+        proxy_with "$1" || _failed=y
+        idle_stop
+    fi
+    [ -z "$_failed" ]
 }
 
 # revert_drops ID: what only the failed release has. An admin's instance that it names was there before, and goes back like

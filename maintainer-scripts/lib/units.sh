@@ -116,6 +116,13 @@ install_section() {
     done <"$1"
 }
 
+# unit_links ARGUMENT…: systemctl on the files alone, and without those of the generator: it stands in for an instance in the
+# middle of a deploy, and what is generated can't be enabled.
+unit_links() {
+    SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system:/usr/local/lib/systemd/system:/usr/lib/systemd/system \
+        systemctl --root="${root:-/}" -q "$@"
+}
+
 # units_enable ID FROM: enables what is new since FROM. Through deb-systemd-helper, which remembers what the admin chose,
 # also across a removal. It is a perl program, so what cannot have changed is not asked.
 units_enable() {

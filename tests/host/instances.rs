@@ -20,6 +20,7 @@ on_each_suite![
     what_an_admin_stopped_stays_down_in_a_revert,
     who_starts_later_is_known_to_nginx,
     the_other_colour_outlives_what_it_requires,
+    of_two_colours_one_is_idle_again,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -483,4 +484,21 @@ fn the_other_colour_outlives_what_it_requires(suite: Suite) {
         Duration::from_secs(20),
     );
     r.one_serves("3.0");
+}
+
+/// A failed change to another strategy leaves two colours as they were.
+fn of_two_colours_one_is_idle_again(suite: Suite) {
+    let r = Site::boot(suite, BLUE_GREEN);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    assert_eq!(r.one_serves("1.0"), "blue");
+    for (version, deploy) in [("2.0", ROLLING), ("3.0", "strategy = \"recreate\"")] {
+        let config = r.config_with(version, deploy);
+        r.add(&r.build_of(version, &config, &[("behaviour", "never-healthy")]));
+        r.m.sh(&install(version))
+            .expect_failure()
+            .expect_says("acme 1.0 serves, as before.");
+        r.healed("1.0");
+        assert_eq!(r.one_serves("1.0"), "blue");
+    }
 }
