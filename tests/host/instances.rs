@@ -415,20 +415,8 @@ fn what_an_admin_stopped_stays_down_in_a_revert(suite: Suite) {
     r.publish("1.0", "serve");
     r.m.ok("apt-get install -y -q acme=1.0");
     let green = || r.m.sh("systemctl is-active acme@green.service").text().to_owned();
-    let fails = |version: &str, deploy: &str| {
-        let config = r.config_with(version, deploy);
-        r.add(&r.build_of(version, &config, &[("behaviour", "never-healthy")]));
-        r.m.sh(&install(version))
-            .expect_failure()
-            .expect_says("acme 1.0 serves, as before.");
-        r.healed("1.0");
-        assert_eq!(
-            r.m.ok("curl -sS http://127.0.0.1:3000/ | cut -d ' ' -f 1").text(),
-            "1.0"
-        );
-    };
     r.m.ok("systemctl stop acme@green.service");
-    fails("2.0", BLUE_GREEN);
+    fails(&r, "2.0", BLUE_GREEN);
     assert_eq!(green(), "inactive");
 
     // It has failed, and the host says that nobody may start it.
@@ -439,8 +427,20 @@ fn what_an_admin_stopped_stays_down_in_a_revert(suite: Suite) {
         "#!/bin/sh\ncase $1 in acme@green.service) exit 101 ;; esac\nexit 0\n",
     );
     r.m.ok("chmod +x /usr/sbin/policy-rc.d");
-    fails("3.0", ROLLING);
+    fails(&r, "3.0", ROLLING);
     assert_eq!(green(), "failed");
+}
+
+/// A release that never gets healthy: 1.0 serves on.
+fn fails(r: &Site, version: &str, deploy: &str) {
+    let config = r.config_with(version, deploy);
+    r.add(&r.build_of(version, &config, &[("behaviour", "never-healthy")]));
+    r.m.sh(&install(version))
+        .expect_failure()
+        .expect_says("acme 1.0 serves, as before.");
+    r.healed("1.0");
+    let code = r.m.ok("curl -sS http://127.0.0.1:3000/ | cut -d ' ' -f 1");
+    assert_eq!(code.text(), "1.0");
 }
 
 /// A first install waits for a setting, and nobody tells nginx when a person has set it.
@@ -493,12 +493,7 @@ fn of_two_colours_one_is_idle_again(suite: Suite) {
     r.m.ok("apt-get install -y -q acme=1.0");
     assert_eq!(r.one_serves("1.0"), "blue");
     for (version, deploy) in [("2.0", ROLLING), ("3.0", "strategy = \"recreate\"")] {
-        let config = r.config_with(version, deploy);
-        r.add(&r.build_of(version, &config, &[("behaviour", "never-healthy")]));
-        r.m.sh(&install(version))
-            .expect_failure()
-            .expect_says("acme 1.0 serves, as before.");
-        r.healed("1.0");
+        fails(&r, version, deploy);
         assert_eq!(r.one_serves("1.0"), "blue");
     }
 }
