@@ -443,23 +443,33 @@ fn fails(r: &Site, version: &str, deploy: &str) {
     assert_eq!(code.text(), "1.0");
 }
 
-/// A first install waits for a setting, and nobody tells nginx when a person has set it.
+/// A first install waits for a setting, or for a boot, and nobody tells nginx when it starts.
 fn who_starts_later_is_known_to_nginx(suite: Suite) {
     for deploy in sample::one_of(suite, [ROLLING, BLUE_GREEN]) {
-        let r = Site::boot(suite, deploy);
+        let mut r = Site::boot(suite, deploy);
+        let comes_up = |r: &Site| {
+            r.m.wait_for(
+                &format!("[ \"$(curl -sS http://127.0.0.1:{PORT}/ | cut -d ' ' -f 1)\" = 1.0 ]"),
+                Duration::from_secs(20),
+            );
+            match deploy {
+                ROLLING => r.settled("1.0"),
+                _ => drop(r.one_serves("1.0")),
+            }
+        };
         let config = r.config_with("1.0", deploy) + "\n[env]\nrequired = [\"TOKEN\"]\n";
         r.add(&r.build_of("1.0", &config, &[("behaviour", "serve")]));
         let said = r.m.ok("apt-get install -y -q acme=1.0");
         said.expect_says("lacks: TOKEN");
         r.m.ok("echo TOKEN=x >>/opt/acme/shared/env && systemctl start acme@blue.service acme@green.service");
-        r.m.wait_for(
-            &format!("[ \"$(curl -sS http://127.0.0.1:{PORT}/ | cut -d ' ' -f 1)\" = 1.0 ]"),
-            Duration::from_secs(20),
-        );
-        match deploy {
-            ROLLING => r.settled("1.0"),
-            _ => drop(r.one_serves("1.0")),
-        }
+        comes_up(&r);
+
+        r.m.ok("apt-get purge -y -q acme && rm -rf /opt/acme");
+        r.add(&r.build_of("1.0", &r.config_with("1.0", deploy), &[("behaviour", "serve")]));
+        r.m.ok("mkdir /var/nothing && unshare -m sh -ec 'mount --bind /var/nothing /run/systemd; apt-get install -y -q acme=1.0'");
+        r.m.ok("! systemctl -q is-active acme@blue.service");
+        r.m.reboot();
+        comes_up(&r);
     }
 }
 
