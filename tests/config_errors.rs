@@ -216,7 +216,7 @@ fn bad_places() {
         (plus("[directories]\nuploads = { mode = \"4755\" }"), NEXT + 1, "setuid", "0750"),
         (plus("[directories]\nuploads = { mode = \"0777\" }"), NEXT + 1, "everybody write", "0750"),
         (plus("[directories]\nuploads = { mode = \"rwx\" }"), NEXT + 1, "is not a mode", "octal"),
-        (plus("[directories]\nuploads = { mode = 750 }"), NEXT + 1, "expected a string", "\"750\""),
+        (plus("[directories]\nuploads = { mode = 750 }"), NEXT + 1, "expected a string", "\"0750\""),
         (plus("[directories]\nuploads = { owner = \"x\" }"), NEXT + 1, "unknown key \"owner\"", "user"),
         (plus("[directories]\nuploads = \"0750\""), NEXT + 1, "expected a table", "table"),
         (plus("[directories]\nuploads = {}\n\"{shared}/uploads\" = {}"), NEXT + 2, "is given twice", "remove"),

@@ -11,10 +11,11 @@ const SIZE_MAX: u64 = 1024 * 1024;
 
 pub(super) fn read_text(path: &Path) -> Result<String, Diagnostics> {
     let io = |action: &str, error: &std::io::Error| {
-        let text = format!(
-            "cannot {action} {}: {error} (hint: check the path and its permissions)",
-            printable_path(path)
-        );
+        let hint = match error.kind() {
+            ErrorKind::NotADirectory => "-C names a directory; a file is named by --config",
+            _ => "check the path and its permissions",
+        };
+        let text = format!("cannot {action} {}: {error} (hint: {hint})", printable_path(path));
         let problem = Diagnostics::of_file(path, text);
         // A wrong path is the user's, as one that leads nowhere; so is a link that leads to itself (ELOOP, whose kind is not
         // stable yet).

@@ -444,6 +444,9 @@ impl<'d> Table<'d> {
             ("a string", DeValue::Integer(number), _) if number.radix() == 8 => {
                 problem.help(format!("put it in quotes: \"0{}\"", number.as_str()))
             }
+            ("a string", DeValue::Integer(_), Some(text)) if name.ends_with(".mode") && text.len() == 3 => {
+                problem.help(format!("put it in quotes: \"0{text}\""))
+            }
             (
                 "a string",
                 DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_),
