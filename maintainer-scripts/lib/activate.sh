@@ -147,11 +147,7 @@ activation_deferred() {
     elif [ -e "$state/pending-migration" ]; then
         rm -f "$state/pending-migration"
     fi
-    if ! swaps "$1"; then
-        idle_end "$1"
-    elif ! release_kept "$j_from_id"; then
-        colours_begin "$1"
-    fi
+    if swaps "$1" && ! release_kept "$j_from_id"; then colours_begin "$1"; fi
     switch_to "$1"
     instances_follow "$1"
     if rolls "$1" || changes_over "$1"; then
@@ -161,6 +157,8 @@ activation_deferred() {
     files_deliver "$1" "$j_from_id"
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
+    # Not before: what fails up to here leaves two colours as they were.
+    if ! swaps "$1"; then idle_end "$1"; fi
     case $mode in
     live) daemon_reload ;;
     boot)
@@ -234,8 +232,8 @@ start_not_begun() {
     for _u in $(wanted_units "$1"); do
         # One that is enabled a boot has started, and who has stopped it since meant it.
         if was_running "$_u" || unit_enabled "$_u"; then continue; fi
-        # Of two colours one runs.
-        if is_instance "$_u" && swaps "$1"; then continue; fi
+        # Of two colours one runs: that to which the deploy had changed over.
+        if is_instance "$_u" && changes_over "$1" && [ ! -L "$base/instances/$(instance_of "$_u")" ]; then continue; fi
         case $(unit_setting "$1" "$_u" kind)$(unit_setting "$1" "$_u" policy) in servicenone | servicetry-restart) continue ;; esac
         case $(unit_show "$_u" ActiveState) in inactive | failed) ;; *) continue ;; esac
         if is_job "$1" "$_u" && ! unit_says_yes "$1" "$_u" RemainAfterExit; then continue; fi

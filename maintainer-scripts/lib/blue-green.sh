@@ -11,7 +11,8 @@ is_idle() { is_instance "$1" && [ -e "$state/idle/$(instance_of "$1")" ]; }
 # Unlike other records these are not synced one by one: after a power cut both colours may start, each with its own code.
 mark_idle() {
     mkdir -p "$state/idle"
-    : >"$state/idle/$(instance_of "$1")"
+    # A redirection of ":" that fails would end the shell.
+    printf '' >"$state/idle/$(instance_of "$1")"
 }
 
 mark_serving() { rm -f "$state/idle/$(instance_of "$1")"; }
@@ -44,16 +45,15 @@ idle_end() {
     journal_save && rm -rf "$state/idle"
 }
 
-# idle_again: the way back to two colours, after idle_end: what was idle is not meant to run, and nginx leaves it out from now on.
-idle_again() {
-    for _c in $j_joined; do
-        mark_idle "$_c" || return 1
-        j_running=$(printf '%s' " $j_running " | sed "s/ $_c / /")
-    done
+# idle_apart: the way back to two colours, after idle_end: what was idle is not brought back. It serves until the others are.
+idle_apart() {
+    for _c in $j_joined; do j_running=$(printf '%s' " $j_running " | sed "s/ $_c / /"); done
 }
 
-# idle_stop: when the others are back.
-idle_stop() {
+# idle_again ID: then it ends.
+idle_again() {
+    for _c in $j_joined; do mark_idle "$_c" || return 1; done
+    proxy_with "$1" || return 1
     for _c in $j_joined; do
         bounded systemctl stop "$_c" || :
         systemctl reset-failed "$_c" 2>/dev/null || :
@@ -147,7 +147,8 @@ swap_back() {
         instance_point "$_serves" "$1"
         # A boot may have started it on the failed release.
         _ran=$(unit_release "$_serves")
-        if [ "$(unit_show "$_serves" ActiveState)" != active ] || [ "${_ran:-$1}" != "$1" ]; then
+        if [ "$(unit_show "$_serves" ActiveState)" != active ] ||
+            { [ "${_ran:-$1}" != "$1" ] && ! left_alone "$_serves" "$1"; }; then
             daemon_reload
             # Between two crashes a start would only wait for the next one, which would then count against it.
             bounded systemctl stop "$_serves" || :

@@ -10,7 +10,7 @@ lame_duck() {
     shift
     if [ -z "$_notice" ] || [ $# = 0 ]; then return 0; fi
     mkdir -p "$ducks" || return 1
-    for _d in "$@"; do : >"$ducks/$_d" || return 1; done
+    for _d in "$@"; do printf '' >"$ducks/$_d" || return 1; done
     fault lame-duck
     _until=$(($(now_fine) + _notice * 100))
     [ "$_until" -le "$((deadline * 100))" ] || _until=$((deadline * 100))

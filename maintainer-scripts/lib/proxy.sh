@@ -27,16 +27,20 @@ proxy_without() {
     proxy_set "$_for" $_members
 }
 
-# proxy_wanted ID: the instances that a boot would start.
+# proxy_wanted ID: the instances that a boot would start, and whose address is known.
 proxy_wanted() {
     units_startable "$1" | sort -u | while IFS= read -r _m; do
-        if is_instance "$_m" && ! is_idle "$_m" && unit_enabled "$_m"; then printf '%s\n' "$_m"; fi
+        if is_instance "$_m" && ! is_idle "$_m" && unit_enabled "$_m" && [ -z "$(host_lacks "$1" "$_m")" ]; then printf '%s\n' "$_m"; fi
     done
 }
+
+# Whether it is asked where they will listen, and not where they do.
+proxy_later=
 
 # proxy_leave ID: the same for a boot that is to come or goes on; nginx itself may not be able to start yet.
 proxy_leave() {
     proxy_used "$1" || return 0
+    proxy_later=y
     mkdir -p "${proxy_conf%/*}" || return 1
     # shellcheck disable=SC2046
     proxy_text "$1" $(proxy_wanted "$1") | write_file "$proxy_conf" 0644 || return 1
@@ -59,6 +63,10 @@ proxy_has() { grep -sF "server $(proxy_server "$1" "$2");" "$proxy_conf" >/dev/n
 
 # proxy_server ID UNIT: where an instance listens, by the release that it runs, and that release by its own settings.
 proxy_server() {
+    if [ -n "$proxy_later" ]; then
+        health_expand "$1" "$2" "$(setting "$1" proxy-server)"
+        return
+    fi
     _ran=$(unit_release "$2")
     [ -n "$_ran" ] || _ran=$(instance_release "$2")
     if ! release_kept "$_ran" || [ -z "$(setting "$_ran" proxy-server)" ]; then _ran=$1; fi

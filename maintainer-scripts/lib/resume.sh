@@ -7,6 +7,7 @@ resume() {
         # To start a service and wait for it would deadlock with the boot. One that never ends must not hide this for ever.
         timeout 900 systemctl is-system-running --wait >/dev/null 2>&1 || :
         # Whoever holds the lock goes on with it, unless it only tidies up.
+        [ -d "$state" ] || mkdir -p "$state"
         lock_rc=0
         RELPACK_LOCKED=$name flock -o "$state/lock" sh "$0" _resume || lock_rc=$?
         return "$lock_rc"

@@ -129,7 +129,7 @@ revert_to() {
     _apart=
     if swaps "$1" && [ -n "$j_joined" ]; then
         _apart=y
-        idle_again || _failed=y
+        idle_apart
     fi
     if rolls "$j_to_id"; then
         attempt roll_back "$1"
@@ -142,8 +142,8 @@ revert_to() {
     attempt revert_start "$1"
     [ "$rc" = 0 ] || _failed=y
     if [ -n "$_apart" ]; then
-        proxy_with "$1" || _failed=y
-        idle_stop
+        attempt idle_again "$1"
+        [ "$rc" = 0 ] || _failed=y
     fi
     [ -z "$_failed" ]
 }

@@ -160,11 +160,16 @@ roll_back() {
         if [ "$(unit_show "$_back" ActiveState)" = active ]; then lame_duck "$1" "$_back"; fi
         instance_point "$_back" "$1"
         daemon_reload
-        # Stopped first, since it may crash again and again, and once more in between.
-        bounded systemctl stop "$_back" || :
+        # In one request, which a kill of ours doesn't leave half done. But one that crashes again and again is stopped first,
+        # since it would crash once more in between.
+        _verb=restart
+        if [ "$(unit_show "$_back" ActiveState)" != active ]; then
+            bounded systemctl stop "$_back" || :
+            _verb=start
+        fi
         systemctl reset-failed "$_back" 2>/dev/null || :
         # One that does not come back must not keep the others on the failed release.
-        if bounded systemctl start "$_back" && lame_duck_over "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
+        if bounded systemctl "$_verb" "$_back" && lame_duck_over "$_back" && healthy "$1" "$_back"; then :; else _sick=y; fi
         proxy_with "$1" || :
     done
     # One that was taken out and not changed yet comes back, too.

@@ -65,7 +65,9 @@ nobody_waits() { [ "$(unit_setting "$1" "$2" policy)" = no-block ]; }
 # unit_end ID UNIT: stops one of that release's, whatever comes of it.
 unit_end() {
     # Also one that does not run takes what requires it along: the unit of a first migration would, and all require that.
-    case $(unit_show "$2" ActiveState) in inactive | failed | '') return 0 ;; esac
+    case $(unit_show "$2" ActiveState) in
+    inactive | failed | '') case $(unit_show "$2" Job) in '' | 0) return 0 ;; esac ;;
+    esac
     if nobody_waits "$1" "$2"; then _block=--no-block; else _block=; fi
     # shellcheck disable=SC2086
     systemctl $_block stop "$2" 2>/dev/null || :

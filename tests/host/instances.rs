@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::on_each_suite;
 use crate::support::site::{PORT, Site, Upstream, head, install};
-use crate::support::{Suite, sample};
+use crate::support::{Suite, faults, sample};
 
 on_each_suite![
     rotated:
@@ -21,6 +21,7 @@ on_each_suite![
     who_starts_later_is_known_to_nginx,
     the_other_colour_outlives_what_it_requires,
     of_two_colours_one_is_idle_again,
+    a_colour_starts_after_a_death_before_it_was_enabled,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -506,4 +507,23 @@ fn of_two_colours_one_is_idle_again(suite: Suite) {
         fails(&r, version, deploy);
         assert_eq!(r.one_serves("1.0"), "blue");
     }
+}
+
+/// A first install whose host dies when its gate is passed: the boot finds nothing enabled.
+fn a_colour_starts_after_a_death_before_it_was_enabled(suite: Suite) {
+    let mut r = Site::boot(suite, BLUE_GREEN);
+    r.add(&r.build("1.0", "serve").with_points());
+    faults::arm(&r.m, "after-finish", faults::HOLD);
+    let running =
+        r.m.spawn("systemd-run -q --scope --unit=interrupted apt-get install -y -q acme=1.0");
+    faults::hit(&r.m, "after-finish");
+    r.m.kill9();
+    r.m.start();
+    running.wait(Duration::from_secs(30));
+    r.m.wait_for(
+        "! systemctl -q is-active relpack-resume-acme.service",
+        Duration::from_secs(60),
+    );
+    r.healed("1.0");
+    assert_eq!(r.one_serves("1.0"), "blue");
 }
