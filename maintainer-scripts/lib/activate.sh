@@ -69,9 +69,7 @@ activation_begin() {
     elif [ -z "$j_touched" ]; then
         j_from_id=$j_live_id
         j_from_version=$j_live_version
-        j_parted=
-        j_joined=
-        j_deferred=
+        way_forget
         j_running=
         [ "$mode" = none ] || j_running=$(running_units "$j_live_id")
     fi
@@ -375,7 +373,5 @@ live_becomes() {
     fi
     j_parked_version=
     j_touched=
-    j_parted=
-    j_joined=
-    j_deferred=
+    way_forget
 }

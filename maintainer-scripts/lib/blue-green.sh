@@ -47,7 +47,7 @@ idle_end() {
 
 # idle_apart: the way back to two colours, after idle_end: what was idle is not brought back. It serves until the others are.
 idle_apart() {
-    for _c in $j_joined; do j_running=$(printf '%s' " $j_running " | sed "s/ $_c / /"); done
+    for _c in $j_joined; do stays_down "$_c"; done
 }
 
 # idle_again ID: then it ends.
@@ -77,7 +77,7 @@ swap_one() {
         [ "$_c" != "$_serves" ] || continue
         mark_idle "$_c" || return 1
         j_parted=$_c
-        j_running=$(printf '%s' " $j_running " | sed "s/ $_c / /")
+        stays_down "$_c"
     done
     journal_save
 }

@@ -13,9 +13,7 @@ journal_load() {
     j_from_version=
     j_running=
     j_touched=
-    j_parted=
-    j_joined=
-    j_deferred=
+    way_forget
     j_failed_id=
     j_failed_version=
     j_failed_reason=
@@ -52,6 +50,13 @@ journal_load() {
 $_journal
 EOF
     [ "$j_format" = 1 ] || format_refuse "$state/journal" "$j_format"
+}
+
+# way_forget: what only the way back of one activation asks for.
+way_forget() {
+    j_parted=
+    j_joined=
+    j_deferred=
 }
 
 # format_refuse FILE FORMAT: a later relpack wrote it, and to go on by guesses would do harm.

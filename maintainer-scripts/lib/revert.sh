@@ -82,9 +82,7 @@ revert_finish() {
     follow "$j_from_id" "$j_from_version"
     # Also then: what can be done was done, and a rerun must not restart it once more.
     j_touched=
-    j_parted=
-    j_joined=
-    j_deferred=
+    way_forget
     journal_step idle || :
     heal_schedule
     more "(hint: install a fixed version; or try this one again with: $(retry_by))"

@@ -34,6 +34,9 @@ EOF
 
 was_running() { case " $j_running " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
+# stays_down UNIT: it is not meant to run from now on.
+stays_down() { j_running=$(printf '%s' " $j_running " | sed "s/ $1 / /"); }
+
 # wanted_units ID: of that release, what was running, and what it brings new and enabled; each once.
 wanted_units() {
     wanted_list "$1" | awk '!seen[$0]++' | while IFS= read -r _u; do

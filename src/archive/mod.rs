@@ -1,6 +1,7 @@
 //! Owns the artifacts' bytes: tar, zstd and gzip streams, the `.deb` and the tarball, and reading them back.
 
 mod ar;
+mod artifact_error;
 mod compress;
 mod control;
 mod deb;

@@ -6,68 +6,22 @@ use crate::systemd::{UnitError, UnitFile};
 use super::{Input, assignments};
 
 /// What each Debian host has by base-passwd, users and groups.
-const EVERYWHERE: &[&str] = &[
-    "root",
-    "daemon",
-    "bin",
-    "sys",
-    "sync",
-    "games",
-    "man",
-    "lp",
-    "mail",
-    "news",
-    "uucp",
-    "proxy",
-    "www-data",
-    "backup",
-    "list",
-    "irc",
-    "_apt",
-    "nobody",
-    "nogroup",
-    "adm",
-    "tty",
-    "disk",
-    "kmem",
-    "dialout",
-    "fax",
-    "voice",
-    "cdrom",
-    "floppy",
-    "tape",
-    "sudo",
-    "audio",
-    "dip",
-    "operator",
-    "src",
-    "shadow",
-    "utmp",
-    "video",
-    "sasl",
-    "plugdev",
-    "staff",
-    "users",
-    // Those of systemd itself.
-    "input",
-    "kvm",
-    "render",
-    "sgx",
-    "systemd-journal",
-    "systemd-network",
-];
+const BY_BASE_PASSWD: &str = "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc _apt nobody nogroup adm tty disk kmem dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl plugdev staff users";
+/// And by systemd itself.
+const BY_SYSTEMD: &str = "input kvm render sgx systemd-journal systemd-network";
 
 pub(super) fn find(input: &Input<'_>) -> Vec<UnitError> {
     let own = [&input.config.user.name, &input.config.user.group].map(|name| name.as_str());
     // Packages that make a user mostly name it like themselves.
     let needed = &input.config.package.depends;
+    let everywhere = BY_BASE_PASSWD.split(' ').chain(BY_SYSTEMD.split(' '));
     let is_there = |name: &str| {
         needed.iter().any(|relation| asks_for(relation, name))
             || name.is_empty()
             || name.contains('%')
             || name.bytes().all(|b| b.is_ascii_digit())
             || own.contains(&name)
-            || EVERYWHERE.contains(&name)
+            || everywhere.clone().any(|known| known == name)
     };
     let mut found = Vec::new();
     for (origin, file) in input.texts() {

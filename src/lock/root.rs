@@ -346,7 +346,9 @@ mod tests {
             root.owner_of_library("libplugin.so").unwrap().as_deref(),
             Some("libacme1")
         );
-        assert!(root.symbols("libacme.so.1").unwrap().is_some());
+        let library = root.symbols("libacme.so.1").unwrap().unwrap();
+        let bound = library.relations(&[("a".to_owned(), None)].into());
+        assert_eq!(bound[0].to_string(), "libacme1 (>= 1.0)", "not that of i386");
         assert!(root.symbols("libacme.so.2").unwrap().is_none());
         assert_eq!(root.shlibs("libtool.so.3").unwrap()[0].to_string(), "tool (>= 2)");
     }

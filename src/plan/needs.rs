@@ -243,9 +243,7 @@ impl Needs {
             })
             .collect()
     }
-}
 
-impl Needs {
     /// What a lock is behind in, and what doesn't keep a program from being started: programs and Node.js that it doesn't cover,
     /// and what nothing needs any more.
     pub(super) fn stale(&self, lock: Option<&crate::config::Lock>) -> Vec<String> {
