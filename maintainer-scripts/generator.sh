@@ -10,7 +10,11 @@ store=/usr/lib/relpack/$name
 state=/var/lib/relpack/$name
 out=${1:?}
 
-live=$(readlink "$prefix/current" || readlink "$store/live" || :) 2>/dev/null
+# A disk that is to be mounted over an older $prefix is not here yet, and what it will hide is not live.
+links=$prefix
+if read -r recorded 2>/dev/null <"$store/place" && [ "$recorded" != "$(stat -Lc %i:%W "$prefix" 2>/dev/null)" ]; then links=$store; fi
+
+live=$(readlink "$links/current" || readlink "$store/live" || :) 2>/dev/null
 live=${live##*/}
 
 # place FILE: where in the output a unit goes, or a drop-in of one.
@@ -64,7 +68,7 @@ bind_units() {
     for link in "$store/instances"/*; do
         [ -L "$link" ] || continue
         instance=${link##*/}
-        release=$(readlink "$prefix/instances/$instance" || readlink "$link" || :) 2>/dev/null
+        release=$(readlink "$links/instances/$instance" || readlink "$link" || :) 2>/dev/null
         release=${release##*/}
         text=$store/units/$release/$name@.service
         if [ "$release" = "$live" ] || [ ! -f "$text" ]; then continue; fi

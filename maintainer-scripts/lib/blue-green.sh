@@ -235,7 +235,13 @@ swap_leave() {
     _others=
     _serves=
     for _c in $(colours "$1"); do
-        if [ -L "$base/instances/$(instance_of "$_c")" ] && [ "$(instance_release "$_c")" = "$1" ] && ! is_idle "$_c"; then
+        if [ ! -L "$base/instances/$(instance_of "$_c")" ] || [ "$(instance_release "$_c")" != "$1" ] || is_idle "$_c"; then
+            _others="$_others $_c"
+        elif [ -z "$_serves" ]; then
+            _serves=$_c
+        elif was_running "$_serves"; then
+            # It had changed over already, and both follow a switch that nobody waits for.
+            _others="$_others $_serves"
             _serves=$_c
         else
             _others="$_others $_c"

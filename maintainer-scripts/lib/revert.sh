@@ -107,6 +107,8 @@ revert_to() {
     instances_follow "$1"
     attempt files_deliver "$1" "$j_to_id"
     [ "$rc" = 0 ] || say "warning: not all configuration files and links could be put back"
+    # A switch that nobody was to wait for enables before it is known whether it holds.
+    [ -z "$j_deferred" ] || attempt units_enable "$1" "$j_to_id"
     fault reverted
     systemd_runs || return 0
     # A boot may have failed with that migration.

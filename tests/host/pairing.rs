@@ -8,7 +8,7 @@ use crate::support::app::Built;
 use crate::support::sweep::{Point, Tally, caught};
 use crate::support::{App, Behaviour, Host, Machine, Migration, Suite, Transport, faults, sample};
 
-on_each_suite![rotated: opt_on_its_own, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host, a_boot_before_it_is_enabled];
+on_each_suite![rotated: opt_on_its_own, opt_over_an_older_one, a_boot_in_every_state, a_crash_in_every_window, a_sick_release_does_not_outlive_the_host, a_boot_before_it_is_enabled];
 
 fn app(version: &str) -> App {
     App::new(version).migration(Migration::Ok).timer().settle("0s")
@@ -56,6 +56,28 @@ fn opt_on_its_own(suite: Suite) {
 
     host.m.ok("acme-release rollback");
     host.all_well(&two, "2.0");
+    host.m.reboot();
+    host.comes_to_serve("2.0");
+    host.all_well(&two, "2.0");
+}
+
+/// The admin gives `/opt` a disk of its own, and what was there before stays below it, where nobody sees it but a boot.
+fn opt_over_an_older_one(suite: Suite) {
+    let mut host = host_with_own_opt(suite);
+    let disk = "/etc/systemd/system/opt.mount";
+    host.m.ok(&format!(
+        "systemctl stop opt.mount && mv {disk} /root && systemctl daemon-reload && ! mountpoint -q /opt"
+    ));
+    let one = host.deploy(&app("1.0"));
+    host.m.ok(&format!(
+        "systemctl stop acme.service && mv /root/opt.mount {disk} && systemctl daemon-reload && mkdir /mnt/root && \
+         mount --bind --make-private / /mnt/root && systemctl start opt.mount && cp -a /mnt/root/opt/. /opt && systemctl start acme.service"
+    ));
+    host.comes_to_serve("1.0");
+    let two = host.deploy(&app("2.0"));
+    let hidden = format!("releases/{}", one.release_id);
+    assert_eq!(host.m.ok("readlink /mnt/root/opt/acme/current").text(), hidden);
+    host.m.ok("umount /mnt/root");
     host.m.reboot();
     host.comes_to_serve("2.0");
     host.all_well(&two, "2.0");

@@ -62,24 +62,33 @@ fn a_rerun_that_fails_takes_nothing_back(suite: Suite) {
 /// The host goes down, and takes the upgrade with it that had just switched for its next boot, in which it turns out sick.
 fn a_switch_at_shutdown_is_taken_back(suite: Suite) {
     let mut host = Host::boot_with(suite, Transport::File);
+    let on_demand = format!("{WORKER}Install.WantedBy = \"\"\n");
     let built = [
-        app("1.0").migration(Migration::Ok).build(),
-        app("2.0").migration(Migration::Fail).build().with_points(),
+        app("1.0").migration(Migration::Ok).extra(&on_demand).build(),
+        app("2.0")
+            .migration(Migration::Fail)
+            .extra(WORKER)
+            .build()
+            .with_points(),
     ];
     host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
     host.install("1.0").expect_ok();
-    faults::arm(&host.m, "switched", DIE);
+    assert_eq!(host.enabled("acme-worker.service"), "static");
+    // What it records is recorded in a subshell, which would outlive it.
+    faults::arm(&host.m, "before-finish", "kill -KILL $$ $(exec sh -c 'echo $PPID')");
     host.m.put(
         "/etc/systemd/system/late-upgrades.service",
         "[Unit]\nAfter=network.target local-fs.target systemd-logind.service dbus.service\n\
          [Service]\nExecStart=/usr/bin/sleep infinity\nKillMode=process\nTimeoutStopSec=90\n\
          Environment=DEBIAN_FRONTEND=noninteractive\n\
-         ExecStop=/bin/sh -c 'apt-get install -y -q acme=2.0 >/var/log/late 2>&1; cat /var/lib/relpack/acme/journal >>/var/log/late'\n",
+         ExecStop=/bin/sh -c 'apt-get install -y -q acme=2.0 >/var/log/late 2>&1; cat /var/lib/relpack/acme/journal >>/var/log/late; \
+         systemctl is-enabled acme-worker.service >>/var/log/late'\n",
     );
     host.m.ok("systemctl daemon-reload && systemctl start late-upgrades");
     host.m.reboot();
     let late = host.m.read("/var/log/late");
     assert!(late.contains("step=switch\n") && late.contains("touched=\n"), "{late}");
+    assert!(late.ends_with("\nenabled\n"), "{late}");
 
     host.resumed();
     host.comes_to_serve("1.0");
@@ -88,6 +97,7 @@ fn a_switch_at_shutdown_is_taken_back(suite: Suite) {
     host.m
         .ok("acme-release history | tail -n 2")
         .expect_says("the migration failed");
+    assert_eq!(host.enabled("acme-worker.service"), "static");
     // Else the next start would run the migration of 1.0 once more.
     host.m.ok("[ ! -e /var/lib/relpack/acme/pending-migration ]");
 }
