@@ -57,6 +57,8 @@ activate() {
 
 activation_store() {
     units_store "$1"
+    # Without it a boot still has the links of both places.
+    place_record || :
     env_create "$1"
 }
 
@@ -96,7 +98,8 @@ deferred_settle() {
     # What a shutdown had stopped before the record was made, or a boot had yet to start.
     if [ -n "$j_deferred" ]; then
         for _u in $(units_startable "$j_from_id"); do
-            if unit_enabled "$_u" && ! is_idle "$_u"; then _now="$_now $_u"; fi
+            # Only colours are idle, and that switch may have made them so.
+            if unit_enabled "$_u" && { ! is_idle "$_u" || ! swaps "$j_from_id"; }; then _now="$_now $_u"; fi
         done
     fi
     for _u in $_now; do was_running "$_u" || j_running="$j_running $_u "; done
@@ -156,7 +159,7 @@ activation_deferred() {
     # The links have to be there before systemd is asked to start anything.
     units_enable "$1" "$j_from_id"
     # Not before: what fails up to here leaves two colours as they were.
-    if ! swaps "$1"; then idle_end "$1"; fi
+    if swaps "$1"; then swap_leave "$1"; else idle_end "$1"; fi
     case $mode in
     live) daemon_reload ;;
     boot)
@@ -164,7 +167,7 @@ activation_deferred() {
         if release_kept "$j_from_id"; then stop_booting "$j_from_id" "$1"; fi
         daemon_reload
         for _u in $({ units_startable "$1"; wanted_units "$1"; } | awk '!seen[$0]++'); do
-            if [ -n "$not_started" ] || unit_masked "$_u"; then continue; fi
+            if [ -n "$not_started" ] || unit_masked "$_u" || is_idle "$_u"; then continue; fi
             if was_running "$_u"; then
                 # A static one, too: a socket has started it.
                 policy_allows "$_u" restart || continue
@@ -274,6 +277,8 @@ socket_caller() {
 # new jobs, and neither says anything about the release: what is left to do is left for the next boot.
 activation_postpone() {
     mode=halt
+    j_deferred=y
+    journal_save || :
     say "the host is shutting down: $name $j_to_version serves from the next boot on"
     attempt activation_deferred "$j_to_id"
     [ "$rc" = 0 ] || return 0

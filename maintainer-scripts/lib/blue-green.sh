@@ -140,23 +140,29 @@ swap_back() {
     _others=
     _serves=
     for _c in $(colours "$j_to_id"); do
-        if was_running "$_c"; then _serves=$_c; else _others="$_others $_c"; fi
+        # Both, where nothing had made one of them idle yet.
+        if was_running "$_c"; then _serves="$_serves $_c"; else _others="$_others $_c"; fi
     done
-    if [ -n "$_serves" ]; then
-        mark_serving "$_serves"
-        instance_point "$_serves" "$1"
+    for _c in $_serves; do
+        mark_serving "$_c"
+        instance_point "$_c" "$1"
+    done
+    for _c in $_serves; do
         # A boot may have started it on the failed release.
-        _ran=$(unit_release "$_serves")
-        if [ "$(unit_show "$_serves" ActiveState)" != active ] ||
-            { [ "${_ran:-$1}" != "$1" ] && ! left_alone "$_serves" "$1"; }; then
+        _ran=$(unit_release "$_c")
+        if [ "$(unit_show "$_c" ActiveState)" != active ] ||
+            { [ "${_ran:-$1}" != "$1" ] && ! left_alone "$_c" "$1"; }; then
             daemon_reload
             # Between two crashes a start would only wait for the next one, which would then count against it.
-            bounded systemctl stop "$_serves" || :
-            systemctl reset-failed "$_serves" 2>/dev/null || :
-            if bounded systemctl start "$_serves" && healthy "$1" "$_serves"; then :; else _sick=y; fi
+            bounded systemctl stop "$_c" || :
+            systemctl reset-failed "$_c" 2>/dev/null || :
+            if bounded systemctl start "$_c" && healthy "$1" "$_c"; then :; else _sick=y; fi
         fi
+    done
+    if [ -n "$_serves" ]; then
         # Where nginx can't be told, it goes on sending requests to the others.
-        proxy_set "$1" "$_serves" || {
+        # shellcheck disable=SC2086
+        proxy_set "$1" $_serves || {
             _sick=y
             _others=
         }
@@ -207,6 +213,9 @@ swap_finish() {
     [ -n "$_serves" ] || return 0
     mark_serving "$_serves"
     for _c in $_others; do
+        if unit_enabled "$_c" && ! unit_enabled "$_serves"; then
+            say "warning: $_serves serves from now on, and is disabled: no boot would start it (hint: systemctl enable $_serves)"
+        fi
         mark_idle "$_c"
         case $(unit_show "$_c" ActiveState) in
         active) ;;
@@ -230,17 +239,14 @@ swap_finish() {
     rm -f "$state/proxy.workers"
 }
 
-# swap_leave ID: the host goes down, or comes up: it does not start the colour that had served before the change.
+# swap_leave ID: the host goes down, or comes up: of two colours that follow a switch for which nobody waits, it starts one.
 swap_leave() {
     _others=
     _serves=
     for _c in $(colours "$1"); do
         if [ ! -L "$base/instances/$(instance_of "$_c")" ] || [ "$(instance_release "$_c")" != "$1" ] || is_idle "$_c"; then
             _others="$_others $_c"
-        elif [ -z "$_serves" ]; then
-            _serves=$_c
-        elif was_running "$_serves"; then
-            # It had changed over already, and both follow a switch that nobody waits for.
+        elif [ -z "$_serves" ] || serves_rather "$1" "$_c" "$_serves"; then
             _others="$_others $_serves"
             _serves=$_c
         else
@@ -249,6 +255,20 @@ swap_leave() {
     done
     [ -n "$_serves" ] || return 0
     for _c in $_others; do mark_idle "$_c"; done
+}
+
+# serves_rather ID UNIT UNIT: a boot would start it, and not the other one; or nginx sends requests to it alone.
+serves_rather() {
+    unit_enabled "$2" || return 1
+    ! unit_enabled "$3" || { proxy_has "$1" "$2" && ! proxy_has "$1" "$3"; }
+}
+
+# idle_stop ID: what a boot had started before it was marked.
+idle_stop() {
+    if ! swaps "$1" || systemctl -q is-active "relpack-drain-$name.service"; then return 0; fi
+    for _c in $(colours "$1"); do
+        if is_idle "$_c"; then systemctl --no-block stop "$_c" 2>/dev/null || :; fi
+    done
 }
 
 # drain UNIT PID…: run by that job. The processes are those of the proxy that were there before the change.

@@ -13,7 +13,7 @@ refuse_again() {
 activation_failed() {
     _reason=$1
     case $j_step in
-    migrate | trial | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
+    store | migrate | trial | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
     roll | swap)
         if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then
             j_touched=y
@@ -107,10 +107,12 @@ revert_to() {
     instances_follow "$1"
     attempt files_deliver "$1" "$j_to_id"
     [ "$rc" = 0 ] || say "warning: not all configuration files and links could be put back"
-    # A switch that nobody was to wait for enables before it is known whether it holds.
-    [ -z "$j_deferred" ] || attempt units_enable "$1" "$j_to_id"
+    if [ -z "$j_touched" ] || ! systemd_runs; then instances_return "$1"; fi
     fault reverted
-    systemd_runs || return 0
+    systemd_runs || {
+        revert_enabled "$1"
+        return 0
+    }
     # A boot may have failed with that migration.
     systemctl reset-failed "$name-first-start.service" 2>/dev/null || :
     _dropped=
@@ -121,6 +123,8 @@ revert_to() {
         # While systemd still knows how.
         for _u in $_dropped; do unit_end "$j_to_id" "$_u"; done
     fi
+    # deb-systemd-helper makes systemd read all texts anew.
+    revert_enabled "$1"
     daemon_reload
     fault revert-reloaded
     [ -n "$j_touched" ] || return 0
@@ -146,6 +150,13 @@ revert_to() {
         [ "$rc" = 0 ] || _failed=y
     fi
     [ -z "$_failed" ]
+}
+
+# revert_enabled ID: a switch for which nobody waited enables before it is known whether it holds.
+revert_enabled() {
+    [ -n "$j_deferred${not_started:-}" ] || return 0
+    attempt units_enable "$1" "$j_to_id"
+    for _u in $(units_dropped "$j_to_id" "$1"); do unit_forget "$_u"; done
 }
 
 # revert_drops ID: what only the failed release has. An admin's instance that it names was there before, and goes back like

@@ -193,6 +193,15 @@ instances_follow() {
     done
 }
 
+# instances_return ID: after a switch for which nobody waited, and which was not begun live: it moved all of them at once.
+instances_return() {
+    if ! swaps "$1"; then
+        for _c in $(colours "$j_to_id"); do mark_serving "$_c"; done
+    fi
+    # shellcheck disable=SC2046,SC2086
+    instances_settle "$1" $({ units_of "$1"; printf '%s\n' $j_running; } | sort -u)
+}
+
 # instances_finish ID: it serves; what only one instance at a time needed is put away.
 instances_finish() {
     _serves=
@@ -203,6 +212,7 @@ instances_finish() {
     instances_settle "$1" $({ units_of "$1"; wanted_units "$1"; } | sort -u)
     if [ "$mode" != live ]; then
         proxy_leave "$1"
+        [ "$mode" != boot ] || idle_stop "$1"
         return
     fi
     # One that was stopped has still the text of the release before.

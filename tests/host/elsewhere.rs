@@ -236,6 +236,21 @@ pub fn does_at_boot(m: &Machine, name: &str, command: &str, unit: &str, target: 
     m.ok(&format!("systemctl daemon-reload && systemctl enable -q {name}"));
 }
 
+/// Runs `command` while the host goes down next, as an `ExecStop=` that may take its time; what it says is in `/var/log/late`.
+#[track_caller]
+pub fn does_at_shutdown(m: &Machine, command: &str) {
+    m.put(
+        "/etc/systemd/system/late.service",
+        format!(
+            "[Unit]\nAfter=network.target local-fs.target systemd-logind.service dbus.service nginx.service\n\
+             [Service]\nExecStart=/usr/bin/sleep infinity\nKillMode=process\nTimeoutStopSec=90\n\
+             Environment=DEBIAN_FRONTEND=noninteractive\n\
+             ExecStop=/bin/sh -c '{{ {command}; }} >/var/log/late 2>&1'\n"
+        ),
+    );
+    m.ok("systemctl daemon-reload && systemctl start late");
+}
+
 /// Holds a port, and does not let go of it at once.
 const HOLDER: &str = "#!/usr/bin/python3\n\
     import signal, socket, sys, time\n\
@@ -307,16 +322,10 @@ fn while_the_host_comes_up_and_goes_down(suite: Suite) {
     host.install("1.0").expect_ok();
 
     // Down: as unattended-upgrades does it in its shutdown mode, from an ExecStop= that may take its time.
-    host.m.put(
-        "/etc/systemd/system/late-upgrades.service",
-        "[Unit]\nAfter=network.target local-fs.target systemd-logind.service dbus.service\n\
-         [Service]\nExecStart=/usr/bin/sleep infinity\nKillMode=process\nTimeoutStopSec=90\n\
-         Environment=DEBIAN_FRONTEND=noninteractive\n\
-         ExecStop=/bin/sh -c '[ -e /etc/upgrade-now ] || exit 0; systemctl is-system-running >/var/log/late; \
-         apt-get install -y -q acme=2.0 >>/var/log/late 2>&1; echo rc $? >>/var/log/late; rm /etc/upgrade-now'\n",
+    does_at_shutdown(
+        &host.m,
+        "systemctl is-system-running; apt-get install -y -q acme=2.0; echo rc $?",
     );
-    host.m
-        .ok("systemctl daemon-reload && systemctl start late-upgrades && touch /etc/upgrade-now");
     host.m.reboot();
     let late = host.m.read("/var/log/late");
     eprintln!("{suite}: at shutdown: {late}");

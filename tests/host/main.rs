@@ -5,6 +5,7 @@
 mod admin;
 mod bullseye;
 mod cargo_project;
+mod colours;
 #[path = "../common/mod.rs"]
 mod common;
 mod directives;

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use crate::elsewhere::does_at_boot;
+use crate::elsewhere::{does_at_boot, does_at_shutdown};
 use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite, Transport, faults};
 
 on_each_suite![
     a_rerun_that_fails_takes_nothing_back,
     a_switch_at_shutdown_is_taken_back,
+    a_postponed_switch_is_taken_back,
     what_is_new_runs_under_the_next_release,
     healing_runs_no_job_again,
     what_a_release_brings_ends_alone,
@@ -20,6 +21,8 @@ on_each_suite![
 const WORKER: &str = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
 /// Ends the script at its point, and so dpkg's run.
 const DIE: &str = "kill -KILL $$";
+/// The same where it records what it does, in a subshell, which would outlive it.
+const DIE_RECORDING: &str = "kill -KILL $$ $(exec sh -c 'echo $PPID')";
 
 fn app(version: &str) -> App {
     App::new(version).settle("0s")
@@ -67,6 +70,7 @@ fn a_switch_at_shutdown_is_taken_back(suite: Suite) {
         app("1.0").migration(Migration::Ok).extra(&on_demand).build(),
         app("2.0")
             .migration(Migration::Fail)
+            .extra(&WORKER.replace("worker", "new"))
             .extra(WORKER)
             .build()
             .with_points(),
@@ -74,17 +78,11 @@ fn a_switch_at_shutdown_is_taken_back(suite: Suite) {
     host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
     host.install("1.0").expect_ok();
     assert_eq!(host.enabled("acme-worker.service"), "static");
-    // What it records is recorded in a subshell, which would outlive it.
-    faults::arm(&host.m, "before-finish", "kill -KILL $$ $(exec sh -c 'echo $PPID')");
-    host.m.put(
-        "/etc/systemd/system/late-upgrades.service",
-        "[Unit]\nAfter=network.target local-fs.target systemd-logind.service dbus.service\n\
-         [Service]\nExecStart=/usr/bin/sleep infinity\nKillMode=process\nTimeoutStopSec=90\n\
-         Environment=DEBIAN_FRONTEND=noninteractive\n\
-         ExecStop=/bin/sh -c 'apt-get install -y -q acme=2.0 >/var/log/late 2>&1; cat /var/lib/relpack/acme/journal >>/var/log/late; \
-         systemctl is-enabled acme-worker.service >>/var/log/late'\n",
+    faults::arm(&host.m, "before-finish", DIE_RECORDING);
+    does_at_shutdown(
+        &host.m,
+        "apt-get install -y -q acme=2.0; cat /var/lib/relpack/acme/journal; systemctl is-enabled acme-worker.service",
     );
-    host.m.ok("systemctl daemon-reload && systemctl start late-upgrades");
     host.m.reboot();
     let late = host.m.read("/var/log/late");
     assert!(late.contains("step=switch\n") && late.contains("touched=\n"), "{late}");
@@ -97,9 +95,50 @@ fn a_switch_at_shutdown_is_taken_back(suite: Suite) {
     host.m
         .ok("acme-release history | tail -n 2")
         .expect_says("the migration failed");
-    assert_eq!(host.enabled("acme-worker.service"), "static");
+    expect_enabled_as_before(&host);
     // Else the next start would run the migration of 1.0 once more.
     host.m.ok("[ ! -e /var/lib/relpack/acme/pending-migration ]");
+}
+
+/// The same of one that the shutdown interrupts while its new release is watched, and that can switch no more than that.
+fn a_postponed_switch_is_taken_back(suite: Suite) {
+    let mut host = Host::boot_with(suite, Transport::File);
+    let sick = app("2.0").behaviour(Behaviour::NeverHealthy).health_timeout("9s");
+    let built = [
+        app("1.0").extra(&format!("{WORKER}Install.WantedBy = \"\"\n")).build(),
+        sick.extra(&WORKER.replace("worker", "new"))
+            .extra(WORKER)
+            .build()
+            .with_points(),
+    ];
+    host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
+    host.install("1.0").expect_ok();
+    faults::arm(&host.m, "before-finish", DIE_RECORDING);
+    let upgrade = host.m.spawn(
+        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
+         sh -c \"trap '' TERM; apt-get install -y -q acme=2.0 >/var/log/midway 2>&1\"",
+    );
+    host.m.wait_for(
+        "grep -qx step=start /var/lib/relpack/acme/journal && systemctl -q is-active acme-new.service",
+        Duration::from_secs(30),
+    );
+    host.m.reboot();
+    drop(upgrade);
+    let midway = host.m.read("/var/log/midway");
+    assert!(midway.contains("acme 2.0 serves from the next boot on"), "{midway}");
+    host.resumed();
+    host.comes_to_serve("1.0");
+    host.expect_healed("1.0");
+    host.all_well(&built[0], "1.0");
+    expect_enabled_as_before(&host);
+}
+
+/// 2.0, which was taken back, enabled the worker and a unit of its own.
+#[track_caller]
+fn expect_enabled_as_before(host: &Host) {
+    assert_eq!(host.enabled("acme-worker.service"), "static");
+    host.m
+        .ok("! find /etc/systemd/system /var/lib/systemd/deb-systemd-helper-enabled -name 'acme-new*' | grep .");
 }
 
 /// The host went down before a new unit was enabled, and what comes next is another release, of a person or of a boot.

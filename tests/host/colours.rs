@@ -1,0 +1,154 @@
+//! Two colours, and instances, where nobody waits for the switch: at a shutdown, at a boot, and on the way back from there. A
+//! boot starts exactly what serves.
+
+use std::time::Duration;
+
+use crate::elsewhere::{does_at_boot, does_at_shutdown};
+use crate::on_each_suite;
+use crate::support::app::Built;
+use crate::support::site::{Site, Upstream};
+use crate::support::{Suite, faults, sample};
+
+on_each_suite![
+    sampled:
+    a_disabled_colour_does_not_serve,
+    a_switch_at_boot_leaves_one,
+    a_switch_that_fails_moves_no_instance,
+    a_switch_that_is_taken_back_brings_both,
+    a_shutdown_before_the_change,
+];
+
+const ROLLING: &str = "strategy = \"rolling\"";
+const BLUE_GREEN: &str = "strategy = \"blue-green\"";
+const DEB: &str = "dpkg -i /srv/apt/acme_2.0_all.deb";
+
+/// Both instances of 1.0 serve; 2.0, under that strategy and with these further lines, can be installed.
+fn site(suite: Suite, deploy: &str, more: &str) -> (Site, Built) {
+    let r = Site::boot_with(suite, ROLLING, "", Upstream::Once);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    r.settled("1.0");
+    let config = r.config_with("2.0", deploy) + more;
+    let two = r.build_of("2.0", &config, &[("behaviour", "serve"), ("etc", "text")]);
+    r.add(&two);
+    (r, two)
+}
+
+#[track_caller]
+fn resumed(r: &Site) {
+    r.m.wait_for(
+        "! systemctl -q is-active relpack-resume-acme.service",
+        Duration::from_secs(90),
+    );
+}
+
+/// An admin's choice: no boot would start that one.
+fn a_disabled_colour_does_not_serve(suite: Suite) {
+    for (stopped, serves) in sample::one_of(suite, [("blue", "green"), ("green", "blue")]) {
+        let (mut r, _) = site(suite, BLUE_GREEN, "");
+        r.m.ok(&format!("systemctl disable -q --now acme@{stopped}.service"));
+        does_at_shutdown(&r.m, DEB);
+        r.m.reboot();
+        let late = r.m.read("/var/log/late");
+        resumed(&r);
+        assert_eq!(r.serving(), serves, "{late}");
+        assert_eq!(r.m.ok("ls /var/lib/relpack/acme/idle").text(), stopped);
+        r.m.ok(&format!(
+            "systemctl -q is-active acme@{serves}.service && ! systemctl -q is-active acme@{stopped}.service"
+        ));
+
+        r.healed("2.0");
+
+        // A deploy changes over to it all the same, and says what comes of that.
+        let config = r.config_with("3.0", BLUE_GREEN);
+        r.add(&r.build_of("3.0", &config, &[("behaviour", "serve")]));
+        r.m.ok("apt-get install -y -q acme=3.0").expect_says(&format!(
+            "warning: acme@{stopped}.service serves from now on, and is disabled: no boot would start it \
+             (hint: systemctl enable acme@{stopped}.service)"
+        ));
+        assert_eq!(r.serving(), stopped);
+    }
+}
+
+fn a_switch_at_boot_leaves_one(suite: Suite) {
+    let (mut r, _) = site(suite, BLUE_GREEN, "");
+    does_at_boot(
+        &r.m,
+        "among",
+        DEB,
+        "After=acme@blue.service acme@green.service nginx.service",
+        "multi-user.target",
+    );
+    r.m.reboot();
+    let among = r.m.read("/var/log/among");
+    assert!(among.starts_with("starting\n") && among.ends_with("rc 0\n"), "{among}");
+    r.m.wait_for(
+        "curl -sSf http://127.0.0.1:8080/ | grep '^2.0 '",
+        Duration::from_secs(30),
+    );
+    r.one_serves("2.0");
+}
+
+/// One of its files can't be written, after its instances were moved.
+fn a_switch_that_fails_moves_no_instance(suite: Suite) {
+    for deploy in sample::one_of(suite, [ROLLING, BLUE_GREEN]) {
+        let (mut r, _) = site(
+            suite,
+            deploy,
+            "\n[files]\n\"/etc/acme-more/text\" = { source = \"build/etc\" }\n",
+        );
+        r.m.put("/etc/acme-more", "a file, where that directory is to be\n");
+        does_at_shutdown(&r.m, DEB);
+        r.m.reboot();
+        let late = r.m.read("/var/log/late");
+        assert!(late.contains("acme 1.0 serves, as before."), "{late}");
+        r.m.wait_for(
+            "curl -sSf http://127.0.0.1:3000/ && curl -sSf http://127.0.0.1:3001/",
+            Duration::from_secs(30),
+        );
+        assert_eq!(r.instances(), "1.0 1.0");
+        r.m.ok("apt-get install -y -q --allow-downgrades acme=1.0");
+        r.settled("1.0");
+        r.m.ok("[ ! -e /var/lib/relpack/acme/idle ] || ! ls /var/lib/relpack/acme/idle | grep .");
+    }
+}
+
+/// Killed in a shutdown after it had moved everything, and its migration fails at the next boot.
+fn a_switch_that_is_taken_back_brings_both(suite: Suite) {
+    let migrate = "[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme@.service\"\n";
+    let (mut r, two) = site(suite, BLUE_GREEN, migrate);
+    r.add(&two.with_points());
+    faults::arm(&r.m, "before-finish", "kill -KILL $$ $(exec sh -c 'echo $PPID')");
+    does_at_shutdown(&r.m, &format!("{DEB}; cat /var/lib/relpack/acme/journal"));
+    r.m.reboot();
+    let late = r.m.read("/var/log/late");
+    assert!(late.contains("step=switch\n"), "{late}");
+    resumed(&r);
+    r.healed("1.0");
+    r.settled("1.0");
+}
+
+/// nginx is asked to forget one of two that served, and the host goes down meanwhile.
+fn a_shutdown_before_the_change(suite: Suite) {
+    let (mut r, _) = site(suite, BLUE_GREEN, "");
+    r.m.put(
+        "/etc/systemd/system/nginx.service.d/slow.conf",
+        "[Service]\nExecReload=\nExecReload=/bin/sh -c 'if [ -e /run/slow ]; then exec sleep 30; fi; exec nginx -s reload'\n",
+    );
+    r.m.ok("systemctl daemon-reload && touch /run/slow");
+    let upgrade = r.m.spawn(&format!(
+        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
+         sh -c \"trap '' TERM; {DEB} >/var/log/midway 2>&1\""
+    ));
+    r.m.wait_for("[ -e /var/lib/relpack/acme/proxy.pending ]", Duration::from_secs(30));
+    r.m.ok("grep -qx step=store /var/lib/relpack/acme/journal");
+    r.m.reboot();
+    drop(upgrade);
+    let midway = r.m.read("/var/log/midway");
+    // By which step it notices is a matter of moments.
+    assert!(midway.contains("next boot"), "{midway}");
+    resumed(&r);
+    r.healed("2.0");
+    r.m.wait_for("curl -sSf http://127.0.0.1:8080/", Duration::from_secs(30));
+    r.one_serves("2.0");
+}
