@@ -8,7 +8,7 @@ use relpack::config::{self, Config, Diagnostics, Overrides, Problem};
 
 const GOLDEN: &str = "tests/golden/config";
 
-const BASE: &str = "\
+pub(crate) const BASE: &str = "\
 [package]
 name = \"acme\"
 maintainer = \"Acme Ops <ops@acme.example>\"
@@ -16,8 +16,9 @@ description = \"Acme web app\"
 [release]
 source = \"build\"
 ";
+
 /// The line after the base.
-const NEXT: usize = 7;
+pub(crate) const NEXT: usize = 7;
 
 fn load(text: impl AsRef<[u8]>) -> Result<Config, Diagnostics> {
     let dir = tempfile::tempdir().unwrap();
@@ -26,7 +27,7 @@ fn load(text: impl AsRef<[u8]>) -> Result<Config, Diagnostics> {
     config::load(&file, Overrides::default())
 }
 
-fn handler() -> GraphicalReportHandler {
+pub(crate) fn handler() -> GraphicalReportHandler {
     GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100)
 }
 
@@ -45,54 +46,11 @@ fn package(line: &str) -> String {
 }
 
 /// The base and more, from line 7 on.
-fn plus(more: &str) -> String {
+pub(crate) fn plus(more: &str) -> String {
     format!("{BASE}{more}\n")
 }
 
-/// The base with a unit: its table on line 7, `line` on line 8.
-fn unit(line: &str) -> String {
-    plus(&format!(
-        "[units.\"acme.service\"]\n{line}\nService.ExecStart = \"bin/acme\""
-    ))
-}
-
-/// Where what is added to [`two`] begins.
-const AFTER_TWO: usize = NEXT + 6;
-
-/// The base with two instances, and more.
-fn two(more: &str) -> String {
-    plus(&format!(
-        "[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\n[instances.blue]\nEnvironment.PORT = \"1\"\n\
-         [instances.green]\nEnvironment.PORT = \"2\"\n{more}"
-    ))
-}
-
-/// The base with two instances that have one port, a line in their template, and more from line 13 on.
-fn one_port(line: &str, more: &str) -> String {
-    plus(&format!(
-        "[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\nService.Environment.PORT = \"3000\"\n{line}\n\
-         [instances.blue]\n[instances.green]\n{more}"
-    ))
-}
-
-/// The base with one instance and a strategy that needs more.
-fn one(strategy: &str, more: &str) -> String {
-    plus(&format!(
-        "[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\n[instances.blue]\nEnvironment.PORT = \"1\"\n\
-         [deploy]\nstrategy = \"{strategy}\"\n{more}"
-    ))
-}
-
-/// The base with two instances on ports of their own, and a health check that asks a third one.
-fn written_out(strategy: &str) -> String {
-    plus(&format!(
-        "[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\nX-Relpack.Health = \"http://127.0.0.1:3000/\"\n\
-         [instances.blue]\nEnvironment.PORT = \"1\"\n[instances.green]\nEnvironment.PORT = \"2\"\n\
-         [deploy]\nstrategy = \"{strategy}\"\nproxy = \"nginx\""
-    ))
-}
-
-fn errors(result: &Result<Config, Diagnostics>) -> Vec<&Problem> {
+pub(crate) fn errors(result: &Result<Config, Diagnostics>) -> Vec<&Problem> {
     match result {
         Ok(_) => Vec::new(),
         Err(problems) => problems.problems().iter().collect(),
@@ -100,7 +58,7 @@ fn errors(result: &Result<Config, Diagnostics>) -> Vec<&Problem> {
 }
 
 #[track_caller]
-fn check(cases: &[(String, usize, &str, &str)]) {
+pub(crate) fn check(cases: &[(String, usize, &str, &str)]) {
     let mut wrong = String::new();
     for (text, line, message, hint) in cases {
         let result = load(text);
@@ -282,132 +240,6 @@ fn bad_places() {
 }
 
 #[test]
-#[rustfmt::skip]
-fn bad_deploy() {
-    let service = "[units.\"acme.service\"]\nService.ExecStart = \"bin/acme\"\n";
-    let migrate = |lines: &str| plus(&format!("{service}[migrate]\n{lines}"));
-    check(&[
-        (plus("[deploy]\nstrategy = \"reload\""), NEXT + 1, "none of them can be reloaded", "ExecReload"),
-        (plus(&format!("{service}[deploy]\nstrategy = \"reload\"")), NEXT + 3, "none of them can be reloaded", "give acme.service"),
-        (plus(&format!("{service}Service.ExecReload = \"/bin/true\"\n[deploy]\nstrategy = \"reload\"\nlame_duck = \"1s\"")), NEXT + 5, "means nothing", "recreate"),
-        (plus("[deploy]\nstrategy = \"rolling\""), NEXT + 1, "there are none", "at least two"),
-        (one("rolling", ""), NEXT + 5, "there is only 1", "at least two"),
-        (one("canary", ""), NEXT + 5, "there is only 1", "at least two"),
-        (one("blue-green", "proxy = \"nginx\""), NEXT + 5, "there is only 1", "at least two"),
-        (plus("[deploy]\nproxy = \"ngnix\""), NEXT + 1, "not a proxy", "did you mean \"nginx\""),
-        (plus("[deploy]\nserver = \"127.0.0.1:1\""), NEXT + 1, "there is none", "proxy = \"nginx\""),
-        (two("[deploy]\nproxy = \"nginx\"\nserver = \"a;{env.PORT}\""), AFTER_TWO + 2, "is no address", "127.0.0.1"),
-        (plus(&format!("{service}[deploy]\nproxy = \"nginx\"")), NEXT + 3, "instances of acme@.service", "rename"),
-        (plus("[deploy]\nmax_parallel = 2"), NEXT + 1, "means nothing", "rolling"),
-        (plus("[deploy]\nweight = 10"), NEXT + 1, "means nothing", "canary"),
-        (plus("[deploy]\ncheck = \"bin/x\""), NEXT + 1, "means nothing", "canary"),
-        (two("[deploy]\nstrategy = \"canary\"\nweight = 10"), AFTER_TWO + 2, "it is the proxy's", "nginx"),
-        (two("[deploy]\nstrategy = \"canary\"\nproxy = \"nginx\"\nweight = 100"), AFTER_TWO + 3, "out of range", "99"),
-        (two("[deploy]\nstrategy = \"canary\"\nsoak = \"10m\""), AFTER_TWO + 2, "leaves nothing", "longer"),
-        (two("[deploy]\nstrategy = \"canary\"\nsoak = \"9m 50s\""), AFTER_TWO, "can be over before a healthy deploy is: soak 590 s, settle 2 × 5 s", "longer than 600s"),
-        (two("[migrate]\nexec = \"bin/migrate\"\nlike = \"acme@.service\"\n[deploy]\nstrategy = \"canary\"\nsoak = \"9m\"\ntimeout = \"10m\""), AFTER_TWO + 6, "migrate.timeout 300 s, soak 540 s, settle 2 × 5 s", "longer than 850s"),
-        (two("[deploy]\nstrategy = \"rolling\"\nlame_duck = \"40s\"\ntimeout = \"90s\""), AFTER_TWO + 3, "lame_duck 2 × 40 s, settle 2 × 5 s", "longer than 90s"),
-        (two("[deploy]\nstrategy = \"rolling\"\nmax_parallel = 2"), AFTER_TWO + 2, "none of the 2 instances would serve", "at most 1"),
-        (two("[deploy]\nstrategy = \"rolling\"\nmax_parallel = 0"), AFTER_TWO + 2, "out of range", "from 1"),
-        (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nlame_duck = \"5s\""), AFTER_TWO + 3, "nginx knows", "none"),
-        (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\ndrain = \"10m\""), AFTER_TWO + 3, "leaves nothing", "longer"),
-        (two("[deploy]\nstrategy = \"rolling\"\ndrain = \"5s\""), AFTER_TWO + 2, "there is none", "X-Relpack.Drain"),
-        (two("[deploy]\nlame_duck = \"10m\""), AFTER_TWO + 1, "leaves nothing", "longer"),
-        (two("[deploy]\nstrategy = \"blue-green\""), AFTER_TWO + 1, "by the proxy", "nginx"),
-        (two("[instances.red]\nEnvironment.PORT = \"3\"\n[deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\""), AFTER_TWO + 3, "there are 3", "rolling"),
-        (two("[deploy]\nstrategy = \"rolling\"\ncheck = \" \""), AFTER_TWO + 2, "it is empty", "200ms"),
-        (two("[deploy]\nstrategy = \"rolling\"\ncheck = \"http:///x\""), AFTER_TWO + 2, "names no host", "127.0.0.1"),
-        (two("[deploy]\nstrategy = \"rolling\"\ncheck = \"http://a/ whithin 1s\""), AFTER_TWO + 2, "is no bound", "within"),
-        (two("[deploy]\nstrategy = \"rolling\"\ncheck = \"http://a/ within soon\""), AFTER_TWO + 2, "time span \"soon\"", "200ms"),
-        (two("[deploy]\nstrategy = \"rolling\"\ncheck = \"http://a/ within 5m\""), AFTER_TWO + 2, "out of range", "60s"),
-        (two("[deploy]\nstrategy = \"rolling\"\ncheck = \"http://a/ status 399-200\""), AFTER_TWO + 2, "neither a status", "200-399"),
-        (two("[deploy]\nstrategy = \"rolling\"\ncheck = \"http://a:{env.ADMIN}/\""), AFTER_TWO + 2, "is set nowhere", "ADMIN"),
-        (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nserver = \"a:{env.ADMIN}\""), AFTER_TWO + 3, "is set nowhere", "ADMIN"),
-        (two("[deploy]\nstrategy = \"rolling\"\nproxy = \"nginx\"\nserver = \"a:1\""), AFTER_TWO + 3, "blue and green have the same address", "instances.blue"),
-        (one_port("", "[deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\""), NEXT + 8, "have the same address, 127.0.0.1:3000", "a port of its own"),
-        (two("[deploy]\nstrategy = \"blue-green\"\nproxy = \"nginx\"").replace("Environment.PORT", "Environment.OTHER"), AFTER_TWO + 2, "{env.PORT} is set nowhere", "Environment.PORT"),
-        (one_port("X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/\"", ""), NEXT + 4, "have the same health check", "a port of its own"),
-        (written_out("recreate"), NEXT + 3, "have the same health check, http://127.0.0.1:3000/", "a port of its own"),
-        (written_out("rolling"), NEXT + 3, "have the same health check", "{env.PORT}"),
-        (written_out("canary"), NEXT + 3, "have the same health check", "{env.PORT}"),
-        (written_out("blue-green"), NEXT + 3, "have the same health check", "{env.PORT}"),
-        (plus("[units.\"acme@.service\"]\nService.ExecStart = \"bin/acme\"\nService.TimeoutStopSec = \"10s\"\nX-Relpack.Drain = \"20s\""), NEXT + 3, "does not end before TimeoutStopSec=10s", "25s"),
-        (plus("[deploy]\nsoak = \"5s\""), NEXT + 1, "means nothing", "canary"),
-        (plus("[instances.\"a/b\"]"), NEXT, "instance name", "letters"),
-        (plus("[instances.blue]\nEnvironment.PORT = \"1\""), NEXT, "there is no acme@.service", "rename"),
-        (plus("[deploy]\nstrategy = \"recraete\""), NEXT + 1, "is not a strategy", "did you mean \"recreate\""),
-        (plus("[deploy]\ntimeout = \"soon\""), NEXT + 1, "time span \"soon\"", "30s"),
-        (plus("[deploy]\ntimeout = 0"), NEXT + 1, "out of range", "from 1 s"),
-        (plus("[deploy]\ntimeout = \"infinity\""), NEXT + 1, "has no end", "10min"),
-        (plus("[deploy]\nhealth_timeout = \"20m\""), NEXT + 1, "leaves nothing", "longer"),
-        (migrate("exec = \"bin/migrate\"\nlike = \"acme-web.service\""), NEXT + 4, "not a service of this package", ""),
-        (migrate("exec = \"bin/migrate\"\nlike = \"acmee.service\""), NEXT + 4, "not a service of this package", "\"acme.service\""),
-        (migrate("exec = \" \""), NEXT + 3, "the command is empty", "remove [migrate]"),
-        (migrate("like = \"acme.service\""), NEXT + 2, "needs the key \"exec\"", "bin/migrate"),
-        (migrate("exec = \"bin/migrate\"\ntimeout = \"10m\""), NEXT + 4, "leaves nothing", "[deploy]"),
-    ]);
-}
-
-#[test]
-#[rustfmt::skip]
-fn bad_units() {
-    check(&[
-        (unit("ExecStart = \"x\""), NEXT + 1, "outside of a section", "Service.ExecStart"),
-        (unit("Service.Exec Start = \"x\""), NEXT + 1, "TOML:", "quotes"),
-        (unit("Service.\"User\\nGroup\" = \"x\""), NEXT + 1, "not the name of a directive", "letters"),
-        (unit("Service.ProtectSystem = \"strct\""), NEXT + 1, "ProtectSystem=strct is not known, and systemd would ignore", "did you mean \"strict\"? It is one of true, false"),
-        (unit("Service.Type = \"Notify\""), NEXT + 1, "Type=Notify is not known", "did you mean \"notify\""),
-        (unit("Service.Restart = true"), NEXT + 1, "Restart=yes is not known", "one of no, on-success"),
-        (unit("Service.KillSignal = \"SIGTREM\""), NEXT + 1, "KillSignal=SIGTREM is not known", "SIGTERM"),
-        (unit("Unit.CollectMode = \"never\""), NEXT + 1, "CollectMode=never is not known", "inactive-or-failed"),
-        (unit("Service.UMask = 0o027"), NEXT + 1, "TOML's", "quotes"),
-        (unit("Service.MemoryMax = inf"), NEXT + 1, "TOML's", "infinity"),
-        (unit("Service.Nice = { a = 1 }"), NEXT + 1, "found a table", "Environment"),
-        (unit("Unit.After = []"), NEXT + 1, "the list is empty", "After = \"\""),
-        (unit("Unit.After = [[\"a\"]]"), NEXT + 1, "found a list", "not a list"),
-        (unit("Service.User = \"a\\nExecStartPre=/bin/evil\""), NEXT + 1, "a line break", "one line"),
-        (unit("Service.Environment.\"A B\" = \"x\""), NEXT + 1, "environment variable name", "letters"),
-        (unit("Service.Environment.A = \"x\\ny\""), NEXT + 1, "a line break", "one line"),
-        (unit("Service.Usr = \"x\""), NEXT + 1, "Usr", "User"),
-        (unit("Serivce.User = \"x\""), NEXT + 1, "Serivce", "Service"),
-        (unit("X-Relpack.Helth = \"exec:bin/x\""), NEXT + 1, "Helth", "Health"),
-        (unit("X-Relpack.OnUpgrade = \"reboot\""), NEXT + 1, "reboot", "restart"),
-        (unit("Unit.RefuseManualStop = true"), NEXT + 1, "can't restart", "OnUpgrade"),
-        (unit("X-Relpack.Drain = \"long\""), NEXT + 1, "long", "30s"),
-        (unit("X-Relpack.Trial = \"127.0.0.1:3001\""), NEXT + 1, "has no socket unit", "acme.socket"),
-        (plus("[units.\"acme.socket\"]\nSocket.ListenStream = \"3000\"\n[units.\"acme.service\"]\nService.ExecStart = \"bin/acme\"\nX-Relpack.Health = \"http://127.0.0.1:3000/\"\nX-Relpack.Trial = \"127.0.0.1:3001\"\n[deploy]\nsettle = \"40s\"\ntimeout = \"70s\""), NEXT + 8, "settle 2 × 40 s", "longer than 80s"),
-        (unit("X-Relpack.Trial = \"10.0.0.1:3001\""), NEXT + 1, "open to others", "127.0.0.1:3001"),
-        (unit("X-Relpack.Health = \"ftp://x\""), NEXT + 1, "neither http", "http"),
-        (unit("X-Relpack.Health = \"http://127.0.0.1:{port}/\""), NEXT + 1, "{port}", "{env.PORT}"),
-        (unit("X-Relpack.Health = \"http://127.0.0.1:{env.PORT/x\""), NEXT + 1, "{env.PORT", "{env.PORT}"),
-        (unit("X-Relpack.Health = \"http://127.0.0.1:3000/a}b\""), NEXT + 1, "}b", "%7D"),
-        (unit("X-Relpack.Health = \"http://127.0.0.1:99999/\""), NEXT + 1, "port \"99999\"", "65535"),
-        (unit("X-Relpack.Health = \"http://[::1]:99999/\""), NEXT + 1, "port \"99999\"", "65535"),
-        (unit("X-Relpack.HealthTimeout = \"0\""), NEXT + 1, "out of range", "1 s to 1 day"),
-        (unit("X-Relpack.HealthTimeout = \"2d\""), NEXT + 1, "out of range", "1 s to 1 day"),
-        (
-            unit("X-Relpack.HealthTimeout = \"10min\""),
-            NEXT + 1,
-            "600 s leave nothing of deploy.timeout (600 s)",
-            "make it longer",
-        ),
-        (unit("Service.EnvironmentFile = \"shared/env\""), NEXT + 1, "not absolute", "write \"{shared}/env\""),
-        // What follows from a mistake is not told besides.
-        (plus("[units.\"acme.service\"]\nService.ExecStart = \"bin/acme {env.PORT}\""), NEXT + 1, "outside of Health", "${PORT}"),
-        (plus("[units.\"acme-x.service\"]\nService.Type = \"oneshot\"\nService.ExecStart = \"bin/x\"\n[units.\"acme-x.timer\"]\nTimer.OnCalender = \"daily\""), NEXT + 4, "OnCalender", "OnCalendar"),
-        (BASE.replace("[release]", "[relase]"), 5, "relase", "release"),
-        (unit("X-Relpack.Health = \"http://127.0.0.1:{env.PORT}/\""), NEXT + 1, "PORT", "Environment"),
-        (unit("Service.Environment = \"A=@RELPACK_RELEASE@\""), NEXT + 1, "@RELPACK_", ""),
-        (plus("[units.\"ssh.service\"]\nService.ExecStart = \"bin/x\""), NEXT, "ssh.service", "acme"),
-        (plus("[units.acme]\nService.ExecStart = \"bin/x\""), NEXT, "no unit suffix", ".service"),
-        (plus("[units.\"acme.service\"]"), NEXT, "starts nothing", "ExecStart"),
-        (plus("[units]\n\"acme.service\" = \"x\""), NEXT + 1, "expected a table", "table"),
-        (plus("[defaults]\npreset = \"nodejs\""), NEXT + 1, "nodejs", "node"),
-        (plus("[defaults]\nService.Usr = \"x\""), NEXT + 1, "Usr", "User"),
-    ]);
-}
-
-#[test]
 fn the_example_of_the_design_is_accepted_as_it_is() {
     let config = config::load(&Path::new(GOLDEN).join("example.toml"), Overrides::default())
         .unwrap_or_else(|e| panic!("{}", e.render(&handler())));
@@ -439,127 +271,6 @@ fn the_example_of_the_design_is_accepted_as_it_is() {
         config.warnings.is_empty(),
         "{}",
         config::render(&config.warnings, &handler())
-    );
-}
-
-#[test]
-fn ready_made_units_are_taken_and_their_mistakes_shown_in_their_file() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("relpack.toml");
-    let units = dir.path().join("deploy");
-    fs::create_dir_all(units.join("acme.service.d")).unwrap();
-    fs::write(
-        units.join("acme.service.d/10-x.conf"),
-        "[Service]\nEnvironment=AT={app}\nExecStartPre=bin/before\n",
-    )
-    .unwrap();
-    fs::write(units.join("README"), "no unit").unwrap();
-    fs::write(&file, plus("units = \"deploy\"")).unwrap();
-    let load = || config::load(&file, Overrides::default());
-
-    let text = "[Unit]\nDescription=Acme\n\n[Service]\nExecStart=bin/acme \\\n  --port 1\n";
-    fs::write(units.join("acme.service"), text).unwrap();
-    let config = load().unwrap();
-    assert_eq!(config.units[0].name.as_str(), "acme.service");
-    assert_eq!(config.units[0].file.get("Unit", "Description"), Some("Acme"));
-    let start = config.units[0].file.get("Service", "ExecStart").unwrap();
-    assert!(start.starts_with("/opt/acme/app/bin/acme ") && start.ends_with("--port 1"));
-    assert!(config.warnings.is_empty());
-    let [drop_in] = config.drop_ins.as_slice() else {
-        panic!("{:?}", config.drop_ins);
-    };
-    assert_eq!(drop_in.path(), "acme.service.d/10-x.conf");
-    assert_eq!(
-        drop_in.file.render(),
-        "[Service]\nEnvironment=AT=/opt/acme/app\nExecStartPre=/opt/acme/app/bin/before\n\n[X-Relpack]\nPackage=acme\n"
-    );
-
-    let refused = |bytes: &[u8], line: usize, message: &str| {
-        fs::write(units.join("acme.service"), bytes).unwrap();
-        let error = load().unwrap_err();
-        let shown = error.render(&handler());
-        assert_eq!(error.problems().len(), 1, "{shown}");
-        assert!(error.problems()[0].message().contains(message), "{shown}");
-        assert_eq!(error.problems()[0].position().unwrap().0, line, "{shown}");
-        error.problems()[0].file().to_owned()
-    };
-    let at = refused(b"[Service]\nExecStart=bin/a\nUsr=x\n", 3, "Usr");
-    assert_eq!(at, units.join("acme.service"));
-    refused(b"[Service]\nExecStart=bin/a\nUser=@RELPACK_RELEASE@\n", 3, "@RELPACK_");
-    refused(b"[Service]\nnonsense\nExecStart=bin/a\n", 2, "nonsense");
-    refused(b"[Service]\nExecStart=bin/\xe9\n", NEXT, "not UTF-8 in line 2");
-    refused(&[b'#'; 300_000], NEXT, "larger than 256 KiB");
-}
-
-#[test]
-fn drop_ins_are_for_units_of_the_package() {
-    let refused = |path: &str, text: &str, line: usize, message: &str, hint: &str| {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("relpack.toml");
-        let drop_in = dir.path().join("deploy").join(path);
-        fs::create_dir_all(drop_in.parent().unwrap()).unwrap();
-        fs::write(&file, plus("units = \"deploy\"")).unwrap();
-        fs::write(
-            dir.path().join("deploy/acme@.service"),
-            "[Service]\nExecStart=bin/acme %i\n",
-        )
-        .unwrap();
-        fs::write(&drop_in, text).unwrap();
-        let result = config::load(&file, Overrides::default());
-        let errors = errors(&result);
-        assert_eq!(errors.len(), 1, "{path}: {errors:?}");
-        assert!(errors[0].message().contains(message), "{path}: {}", errors[0].message());
-        assert!(
-            errors[0].hint().unwrap_or_default().contains(hint),
-            "{path}: {:?}",
-            errors[0].hint()
-        );
-        assert_eq!(
-            errors[0].position().map(|p| p.0),
-            Some(line),
-            "{path}: {}",
-            errors[0].message()
-        );
-    };
-    let good = "[Service]\nNice=5\n";
-    refused(
-        "nginx.service.d/10-x.conf",
-        good,
-        1,
-        "nginx.service is not a unit of this package",
-        "admin's",
-    );
-    refused(
-        "acme.service.d/10-x.conf",
-        good,
-        1,
-        "acme.service is not a unit of this package",
-        "admin's",
-    );
-    refused("acme.d/10-x.conf", good, NEXT, "acme", "");
-    refused("acme@a.service.d/10-x", good, NEXT, "is no drop-in", ".conf");
-    refused("acme@a.service.d/1 x.conf", good, NEXT, "is no drop-in", "letters");
-    refused("acme@a.service.d/10-x.conf", "[Service]\nNcie=5\n", 2, "Ncie", "Nice");
-    refused(
-        "acme@a.service.d/10-x.conf",
-        "[X-Relpack]\nOnUpgrade=none\n",
-        2,
-        "can't hold [X-Relpack]",
-        "unit itself",
-    );
-    refused(
-        "acme@a.service.d/10-x.conf",
-        "[Install]\nWantedBy=a.target\n",
-        2,
-        "can't hold [Install]",
-        "unit itself",
-    );
-    refused(
-        "acme@a.service.d/10-x.conf",
-        "[Service]\nBindReadOnlyPaths=\n",
-        2,
-        "the mount of the release",
-        "remove",
     );
 }
 

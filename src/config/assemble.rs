@@ -86,47 +86,17 @@ pub(super) fn config<'d>(
         .map(|t| lints::lints(doc, t))
         .unwrap_or_else(|| Lints::new(doc));
 
-    let mut written = Written::new(&doc.source);
-    if let Some(table) = root.table("defaults") {
-        written.add_defaults(table);
-    }
-    if let Some(table) = root.table("units") {
-        written.add_units(table);
-    }
-    if let Some(at) = release_table
-        .as_ref()
-        .and_then(|t| t.string("units"))
-        .filter(|at| !at.value.is_empty())
-    {
-        let shown = shown.join(&at.value);
-        let files = ready_made::read(doc, &at, &dir.join(&at.value), &shown);
-        written.add_ready_made(doc, files);
-    }
+    let mut written = written(doc, &root, release_table.as_ref(), place);
     let migrate = migrate_table
         .as_ref()
         .and_then(|t| deploy::migrate(t, name.as_ref(), &written.names, &deploy));
-    if let Some(table) = &migrate_table {
-        written.places.insert(&Origin::Migrate, Places::of_table(table));
-    }
-    if let Some(table) = &deploy_table {
-        written.places.insert(&Origin::Deploy, Places::of_table(table));
-    }
-    if let Some(table) = &files_table {
-        written.places.insert(&Origin::Files, Places::of_table(table));
-    }
-    if let Some(table) = &instances_table {
-        instances::add_places(table, &mut written.places);
-    }
+    let unit_tables = [&migrate_table, &deploy_table, &files_table, &instances_table];
+    add_places(&mut written.places, unit_tables.map(Option::as_ref));
     if let Some(name) = &name {
         strategies::check(&tables, &instances, name, &written.names, &deploy, migrate.as_ref());
     }
     if written.names.is_empty() {
-        doc.push(
-            Problem::new(0..0, "there are no units: the package will start nothing")
-                .help("add [units.\"NAME.service\"] with Service.ExecStart = \"…\"")
-                .contextual()
-                .warning(),
-        );
+        warn_of_no_units(doc);
     }
     root.finish();
 
@@ -163,12 +133,7 @@ pub(super) fn config<'d>(
     }
 
     let (mut env, (units, drop_ins, places)) = (env?, units?);
-    env.present |= units.iter().any(|unit| {
-        let files = unit.file.get_list("Service", "EnvironmentFile");
-        files
-            .iter()
-            .any(|file| file.trim_start_matches('-') == env.file.as_str())
-    });
+    env.present |= is_read(&env.file, &units);
     Some(Config {
         file: path.to_owned(),
         dir: dir.to_owned(),
@@ -193,6 +158,60 @@ pub(super) fn config<'d>(
         warnings: Vec::new(),
         places,
         scan_places,
+    })
+}
+
+/// What is written about units: `[defaults]`, `[units]`, and the ready-made files of `[release] units`.
+fn written(doc: &Doc, root: &Table<'_>, release: Option<&Table<'_>>, place: Place<'_>) -> Written {
+    let mut written = Written::new(&doc.source);
+    if let Some(table) = root.table("defaults") {
+        written.add_defaults(table);
+    }
+    if let Some(table) = root.table("units") {
+        written.add_units(table);
+    }
+    if let Some(at) = release
+        .and_then(|t| t.string("units"))
+        .filter(|at| !at.value.is_empty())
+    {
+        let shown = place.shown.join(&at.value);
+        let files = ready_made::read(doc, &at, &place.dir.join(&at.value), &shown);
+        written.add_ready_made(doc, files);
+    }
+    written
+}
+
+/// Where the other tables stand of which something may be said with the units.
+fn add_places(places: &mut UnitPlaces, [migrate, deploy, files, instances]: [Option<&Table<'_>>; 4]) {
+    let of_keys = [
+        (Origin::Migrate, migrate),
+        (Origin::Deploy, deploy),
+        (Origin::Files, files),
+    ];
+    for (origin, table) in of_keys {
+        if let Some(table) = table {
+            places.insert(&origin, Places::of_table(table));
+        }
+    }
+    if let Some(table) = instances {
+        instances::add_places(table, places);
+    }
+}
+
+fn warn_of_no_units(doc: &Doc) {
+    doc.push(
+        Problem::new(0..0, "there are no units: the package will start nothing")
+            .help("add [units.\"NAME.service\"] with Service.ExecStart = \"…\"")
+            .contextual()
+            .warning(),
+    );
+}
+
+/// Whether a unit reads this environment file.
+fn is_read(file: &AbsPath, units: &[systemd::Unit]) -> bool {
+    units.iter().any(|unit| {
+        let files = unit.file.get_list("Service", "EnvironmentFile");
+        files.iter().any(|given| given.trim_start_matches('-') == file.as_str())
     })
 }
 
