@@ -68,7 +68,8 @@ swap_one() {
     _serves=
     for _c in $(colours "$1"); do
         was_running "$_c" || return 0
-        if [ -z "$_serves" ] || proxy_has "$j_from_id" "$_c"; then
+        # One that a postponed switch had made idle does not run.
+        if [ -z "$_serves" ] || { ! is_idle "$_c" && { is_idle "$_serves" || proxy_has "$j_from_id" "$_c"; }; }; then
             _serves=$_c
         fi
     done
@@ -138,11 +139,19 @@ swap_start() {
 swap_back() {
     _sick=
     _others=
-    _serves=
+    # Both, where nothing had made one of them idle yet. What is down serves nobody meanwhile.
+    _down=
+    _up=
     for _c in $(colours "$j_to_id"); do
-        # Both, where nothing had made one of them idle yet.
-        if was_running "$_c"; then _serves="$_serves $_c"; else _others="$_others $_c"; fi
+        if ! was_running "$_c"; then
+            _others="$_others $_c"
+        elif [ "$(unit_show "$_c" ActiveState)" = active ]; then
+            _up="$_up $_c"
+        else
+            _down="$_down $_c"
+        fi
     done
+    _serves=$_down$_up
     for _c in $_serves; do
         mark_serving "$_c"
         instance_point "$_c" "$1"
@@ -162,7 +171,7 @@ swap_back() {
     if [ -n "$_serves" ]; then
         # Where nginx can't be told, it goes on sending requests to the others.
         # shellcheck disable=SC2086
-        proxy_set "$1" $_serves || {
+        if swaps "$1"; then proxy_set "$1" $_serves; else proxy_without "$1" $_others; fi || {
             _sick=y
             _others=
         }
@@ -257,10 +266,14 @@ swap_leave() {
     for _c in $_others; do mark_idle "$_c"; done
 }
 
-# serves_rather ID UNIT UNIT: a boot would start it, and not the other one; or nginx sends requests to it alone.
+# serves_rather ID UNIT UNIT: a boot would start it, and not the other one; or nginx sends requests to it alone. Where a boot
+# would start neither, something else of the admin's has started the one that runs.
 serves_rather() {
-    unit_enabled "$2" || return 1
-    ! unit_enabled "$3" || { proxy_has "$1" "$2" && ! proxy_has "$1" "$3"; }
+    if unit_enabled "$2"; then
+        ! unit_enabled "$3" || { proxy_has "$1" "$2" && ! proxy_has "$1" "$3"; }
+    else
+        ! unit_enabled "$3" && was_running "$2" && ! was_running "$3"
+    fi
 }
 
 # idle_stop ID: what a boot had started before it was marked.

@@ -18,15 +18,15 @@ enabling_instance() {
     case $1 in
     was-enabled) [ ! -e "$state/enabled/$2" ] || unit_enabled "$2" ;;
     enable)
-        if [ ! -e "$state/enabled/$2" ]; then
-            unit_links --preset-mode=enable-only preset "$2" || return 1
+        [ ! -e "$state/enabled/$2" ] || return 0
+        # It may be an admin's, which a release names from now on.
+        if unit_enabled "$2"; then
+            enabled_mark "$2" admin
+        else
+            unit_links --preset-mode=enable-only preset "$2" && enabled_mark "$2"
         fi
-        enabling_instance update-state "$2"
         ;;
-    update-state)
-        mkdir -p "$state/enabled" || return 1
-        : >"$state/enabled/$2"
-        ;;
+    update-state) [ -e "$state/enabled/$2" ] || enabled_mark "$2" ;;
     # The mark goes last: a kill in between must not make the links look like an admin's.
     purge) rm -f "$root"/etc/systemd/system/*/"$2" && rm -f "$state/enabled/$2" ;;
     esac

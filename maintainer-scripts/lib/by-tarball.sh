@@ -91,9 +91,15 @@ enabling() {
     case $1 in
     was-enabled) if [ -e "$_mark_of" ]; then unit_enabled "$2"; fi ;;
     enable)
-        mkdir -p "$state/enabled"
-        [ -e "$_mark_of" ] || unit_links enable "$2" || return 1
-        printf '' >"$_mark_of"
+        [ ! -e "$_mark_of" ] || return 0
+        # An instance may be an admin's, which a release names from now on.
+        case $2 in
+        *@?*.*) if unit_enabled "$2"; then
+            enabled_mark "$2" admin
+            return
+        fi ;;
+        esac
+        unit_links enable "$2" && enabled_mark "$2"
         ;;
     purge)
         rm -f "$_mark_of"

@@ -1,3 +1,8 @@
+# enabled_mark UNIT [admin]: it was enabled once; by an admin, before a release named it.
+enabled_mark() {
+    mkdir -p "$state/enabled" && printf '%s' "${2:-}" >"$state/enabled/$1"
+}
+
 # unit_forget UNIT: removes the links that enabled it; where the admin had disabled it, that is remembered. deb-systemd-helper
 # first forgets which links it made and then removes them: killed in between, it would leave them for ever.
 unit_forget() {

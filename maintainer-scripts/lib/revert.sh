@@ -12,9 +12,10 @@ refuse_again() {
 # activation_failed STEP: never returns.
 activation_failed() {
     _reason=$1
-    case $j_step in
-    store | migrate | trial | switch | start) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
-    roll | swap)
+    case $j_step$j_touched in
+    # Of what is checked before anything is touched, a shutdown is no cause.
+    storey | storeagain | migrate* | trial* | switch* | start*) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
+    roll* | swap*)
         if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then
             j_touched=y
             journal_save || :
@@ -155,8 +156,13 @@ revert_to() {
 # revert_enabled ID: a switch for which nobody waited enables before it is known whether it holds.
 revert_enabled() {
     [ -n "$j_deferred${not_started:-}" ] || return 0
+    _only=$(units_dropped "$j_to_id" "$1")
+    # What it had named of an admin's is the admin's again.
+    for _u in $_only; do
+        if [ -s "$state/enabled/$_u" ]; then rm -f "$state/enabled/$_u"; fi
+    done
     attempt units_enable "$1" "$j_to_id"
-    for _u in $(units_dropped "$j_to_id" "$1"); do unit_forget "$_u"; done
+    for _u in $_only; do unit_forget "$_u"; done
 }
 
 # revert_drops ID: what only the failed release has. An admin's instance that it names was there before, and goes back like

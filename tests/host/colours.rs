@@ -15,6 +15,8 @@ on_each_suite![
     a_switch_at_boot_leaves_one,
     a_switch_that_fails_moves_no_instance,
     a_switch_that_is_taken_back_brings_both,
+    what_an_admin_had_enabled_stays_so,
+    a_switch_goes_on_with_the_colour_that_runs,
     a_shutdown_before_the_change,
 ];
 
@@ -113,19 +115,58 @@ fn a_switch_that_fails_moves_no_instance(suite: Suite) {
     }
 }
 
-/// Killed in a shutdown after it had moved everything, and its migration fails at the next boot.
-fn a_switch_that_is_taken_back_brings_both(suite: Suite) {
-    let migrate = "[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme@.service\"\n";
-    let (mut r, two) = site(suite, BLUE_GREEN, migrate);
+const FAILS: &str = "[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme@.service\"\n";
+
+/// Kills 2.0 in a shutdown, after it has moved everything and before it is recorded. Further units may be at work at the next
+/// boot, which goes on with it.
+#[track_caller]
+fn killed_at_shutdown(r: &mut Site, two: &Built) {
     r.add(&two.with_points());
     faults::arm(&r.m, "before-finish", "kill -KILL $$ $(exec sh -c 'echo $PPID')");
     does_at_shutdown(&r.m, &format!("{DEB}; cat /var/lib/relpack/acme/journal"));
     r.m.reboot();
     let late = r.m.read("/var/log/late");
     assert!(late.contains("step=switch\n"), "{late}");
-    resumed(&r);
+    resumed(r);
+}
+
+/// Its migration fails at the next boot.
+fn a_switch_that_is_taken_back_brings_both(suite: Suite) {
+    let (mut r, two) = site(suite, BLUE_GREEN, FAILS);
+    killed_at_shutdown(&mut r, &two);
     r.healed("1.0");
     r.settled("1.0");
+}
+
+/// 2.0 names an instance of its own that the admin has already.
+fn what_an_admin_had_enabled_stays_so(suite: Suite) {
+    let third = format!("{FAILS}[instances.third]\nEnvironment.PORT = \"3002\"\n");
+    let (mut r, two) = site(suite, ROLLING, &third);
+    r.m.ok("echo PORT=3002 >/opt/acme/shared/env.third && systemctl enable -q --now acme@third.service");
+    killed_at_shutdown(&mut r, &two);
+    r.healed("1.0");
+    assert_eq!(r.instances(), "1.0 1.0");
+    r.m.ok("systemctl -q is-enabled acme@third.service && curl -sSf http://127.0.0.1:3002/ | grep '^1.0 '");
+}
+
+/// A boot started one of two that nginx still has.
+fn a_switch_goes_on_with_the_colour_that_runs(suite: Suite) {
+    let (mut r, two) = site(suite, BLUE_GREEN, "");
+    r.m.put(
+        "/root/watch",
+        "while :; do\nsed -n 's/.*:\\(300.\\);/\\1/p' /etc/nginx/conf.d/relpack-acme.conf | paste -s -d ' '\nsleep 0.1\ndone\n",
+    );
+    r.m.put(
+        "/etc/systemd/system/watch.service",
+        "[Unit]\nBefore=nginx.service\n[Service]\nExecStart=/bin/sh /root/watch\nStandardOutput=file:/run/watched\n\
+         [Install]\nWantedBy=multi-user.target\n",
+    );
+    r.m.ok("systemctl enable -q watch.service");
+    killed_at_shutdown(&mut r, &two);
+    r.healed("2.0");
+    assert_eq!(r.one_serves("2.0"), "green");
+    // Green, on which 2.0 had not begun yet, was no colour for nginx until it was healthy.
+    assert_eq!(r.m.ok("uniq /run/watched").text(), "3000 3001\n3000\n3001");
 }
 
 /// nginx is asked to forget one of two that served, and the host goes down meanwhile.

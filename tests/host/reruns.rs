@@ -11,6 +11,7 @@ on_each_suite![
     a_rerun_that_fails_takes_nothing_back,
     a_switch_at_shutdown_is_taken_back,
     a_postponed_switch_is_taken_back,
+    a_shutdown_excuses_no_missing_setting,
     what_is_new_runs_under_the_next_release,
     healing_runs_no_job_again,
     what_a_release_brings_ends_alone,
@@ -131,6 +132,32 @@ fn a_postponed_switch_is_taken_back(suite: Suite) {
     host.expect_healed("1.0");
     host.all_well(&built[0], "1.0");
     expect_enabled_as_before(&host);
+}
+
+/// What it lacks is no fault of the shutdown in which that is noticed.
+fn a_shutdown_excuses_no_missing_setting(suite: Suite) {
+    let mut host = Host::boot_with(suite, Transport::File);
+    let built = [app("1.0").build(), app("2.0").required("TOKEN").build().with_points()];
+    host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
+    host.install("1.0").expect_ok();
+    faults::arm(
+        &host.m,
+        "after-store",
+        "while [ \"$(systemctl is-system-running)\" != stopping ]; do sleep 0.1; done",
+    );
+    let upgrade = host.m.spawn(
+        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
+         sh -c \"trap '' TERM; apt-get install -y -q acme=2.0 >/var/log/midway 2>&1\"",
+    );
+    faults::hit(&host.m, "after-store");
+    host.m.reboot();
+    drop(upgrade);
+    let midway = host.m.read("/var/log/midway");
+    assert!(midway.contains("lacks what this version requires: TOKEN"), "{midway}");
+    host.comes_to_serve("1.0");
+    host.m.sh("dpkg --configure -a").expect_failure();
+    host.expect_healed("1.0");
+    host.all_well(&built[0], "1.0");
 }
 
 /// 2.0, which was taken back, enabled the worker and a unit of its own.
