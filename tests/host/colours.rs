@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::elsewhere::{does_at_boot, does_at_shutdown};
+use crate::elsewhere::{does_at_boot, does_at_shutdown, spawn_unhurried};
 use crate::on_each_suite;
 use crate::support::app::Built;
 use crate::support::site::{Site, Upstream};
@@ -177,10 +177,7 @@ fn a_shutdown_before_the_change(suite: Suite) {
         "[Service]\nExecReload=\nExecReload=/bin/sh -c 'if [ -e /run/slow ]; then exec sleep 30; fi; exec nginx -s reload'\n",
     );
     r.m.ok("systemctl daemon-reload && touch /run/slow");
-    let upgrade = r.m.spawn(&format!(
-        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
-         sh -c \"trap '' TERM; {DEB} >/var/log/midway 2>&1\""
-    ));
+    let upgrade = spawn_unhurried(&r.m, DEB);
     r.m.wait_for("[ -e /var/lib/relpack/acme/proxy.pending ]", Duration::from_secs(30));
     r.m.ok("grep -qx step=store /var/lib/relpack/acme/journal");
     r.m.reboot();

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::on_each_suite;
+use crate::support::process::Running;
 use crate::support::{App, Host, Machine, Migration, Repo, Suite, Transport, expect_same, sample};
 
 on_each_suite![
@@ -251,6 +252,14 @@ pub fn does_at_shutdown(m: &Machine, command: &str) {
     m.ok("systemctl daemon-reload && systemctl start late");
 }
 
+/// Begins `command`, which a shutdown waits for and does not end; what it says is in `/var/log/midway`.
+pub fn spawn_unhurried(m: &Machine, command: &str) -> Running {
+    m.spawn(&format!(
+        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
+         sh -c \"trap '' TERM; {{ {command}; }} >/var/log/midway 2>&1\""
+    ))
+}
+
 /// Holds a port, and does not let go of it at once.
 const HOLDER: &str = "#!/usr/bin/python3\n\
     import signal, socket, sys, time\n\
@@ -364,10 +373,7 @@ fn while_the_host_comes_up_and_goes_down(suite: Suite) {
     );
 
     // A shutdown in the middle of an activation stops its migration. That is nobody's failure: the next boot goes on.
-    let apt = host.m.spawn(
-        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
-         sh -c \"trap '' TERM; dpkg -i /srv/apt/acme_5.0_all.deb >/var/log/midway 2>&1; echo rc \\$? >>/var/log/midway\"",
-    );
+    let apt = spawn_unhurried(&host.m, "dpkg -i /srv/apt/acme_5.0_all.deb; echo rc \\$?");
     host.m.wait_for(
         "grep -q 'start 5.0' /opt/acme/shared/data/migrations",
         Duration::from_secs(30),

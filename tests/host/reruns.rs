@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::elsewhere::{does_at_boot, does_at_shutdown};
+use crate::elsewhere::{does_at_boot, does_at_shutdown, spawn_unhurried};
 use crate::on_each_suite;
 use crate::support::{App, Behaviour, Host, Migration, Suite, Transport, faults};
 
@@ -115,10 +115,7 @@ fn a_postponed_switch_is_taken_back(suite: Suite) {
     host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
     host.install("1.0").expect_ok();
     faults::arm(&host.m, "before-finish", DIE_RECORDING);
-    let upgrade = host.m.spawn(
-        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
-         sh -c \"trap '' TERM; apt-get install -y -q acme=2.0 >/var/log/midway 2>&1\"",
-    );
+    let upgrade = spawn_unhurried(&host.m, "apt-get install -y -q acme=2.0");
     host.m.wait_for(
         "grep -qx step=start /var/lib/relpack/acme/journal && systemctl -q is-active acme-new.service",
         Duration::from_secs(30),
@@ -145,10 +142,7 @@ fn a_shutdown_excuses_no_missing_setting(suite: Suite) {
         "after-store",
         "while [ \"$(systemctl is-system-running)\" != stopping ]; do sleep 0.1; done",
     );
-    let upgrade = host.m.spawn(
-        "systemd-run -q --wait --unit=upgrade -p KillMode=process -p TimeoutStopSec=90 \
-         sh -c \"trap '' TERM; apt-get install -y -q acme=2.0 >/var/log/midway 2>&1\"",
-    );
+    let upgrade = spawn_unhurried(&host.m, "apt-get install -y -q acme=2.0");
     faults::hit(&host.m, "after-store");
     host.m.reboot();
     drop(upgrade);
