@@ -2,6 +2,8 @@
 # configures or reinstalls the version that is live, which changes nothing that runs.
 
 heal_unit=relpack-heal-$name.service
+# A host that goes down starts no job: the generator has its next boot do it.
+heal_mark=$state/heal
 
 heal_schedule() {
     if ! systemd_runs; then
@@ -11,6 +13,10 @@ heal_schedule() {
     if ! heal_configures && [ -z "$(kept_deb "$j_live_version" "$j_live_id")" ] && ! heal_in_repository; then
         more "dpkg's record can't be put right by itself: $name $j_live_version is neither kept here nor in a repository."
         more "(hint: $name-release accept makes apt work again with $j_live_version serving)"
+        return 0
+    fi
+    if [ "$(systemd_mode)" = halt ] && write_file "$heal_mark" 0644 </dev/null; then
+        more "the next boot sets dpkg's record to $j_live_version$(heal_meanwhile)."
         return 0
     fi
     if systemd-run --quiet --collect --unit="$heal_unit" --description="Bring dpkg's record of $name in line with what serves" \
