@@ -12,10 +12,10 @@ refuse_again() {
 # activation_failed STEP: never returns.
 activation_failed() {
     _reason=$1
-    case $j_step$j_touched in
+    case $j_step:${j_touched:+touched} in
     # Of what is checked before anything is touched, a shutdown is no cause.
-    storey | storeagain | migrate* | trial* | switch* | start*) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
-    roll* | swap*)
+    store:touched | migrate:* | trial:* | switch:* | start:*) if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then activation_postpone; fi ;;
+    roll:* | swap:*)
         if [ "$mode" = live ] && [ "$(systemd_mode)" = halt ]; then
             j_touched=y
             journal_save || :
