@@ -102,8 +102,11 @@ enabling() {
         unit_links enable "$2" && enabled_mark "$2"
         ;;
     purge)
+        # The mark goes last: a kill in between must not make the links look like an admin's.
+        _disabled=0
+        systemctl ${root:+--root="$root"} disable --quiet "$2" || _disabled=$?
         rm -f "$_mark_of"
-        systemctl ${root:+--root="$root"} disable --quiet "$2"
+        return "$_disabled"
         ;;
     esac
 }

@@ -2,7 +2,7 @@
 # configures or reinstalls the version that is live, which changes nothing that runs.
 
 heal_unit=relpack-heal-$name.service
-# A host that goes down starts no job: the generator has its next boot do it.
+# A host that goes down starts no job, or ends it: the generator has its next boot do it. It names the version that dpkg has.
 heal_mark=$state/heal
 
 heal_schedule() {
@@ -15,7 +15,7 @@ heal_schedule() {
         more "(hint: $name-release accept makes apt work again with $j_live_version serving)"
         return 0
     fi
-    if [ "$(systemd_mode)" = halt ] && write_file "$heal_mark" 0644 </dev/null; then
+    if heal_leave; then
         more "the next boot sets dpkg's record to $j_live_version$(heal_meanwhile)."
         return 0
     fi
@@ -41,6 +41,9 @@ heal_wait() {
     more "$heal_unit still waits for dpkg (hint: systemctl status $heal_unit)"
 }
 
+# heal_leave: to the next boot, where the host goes down.
+heal_leave() { [ "$(systemd_mode)" = halt ] && write_file "$heal_mark" 0644 "$(dpkg_version)"; }
+
 heal_meanwhile() {
     case $(dpkg_state) in
     ii*) ;;
@@ -56,14 +59,21 @@ heal_in_repository() {
 # A hold ("hi") is the admin's wish and no disorder.
 dpkg_state() { dpkg-query -W -f '${db:Status-Abbrev}${Version}\n' "$name" 2>/dev/null | sed 's/^h/i/'; }
 
+dpkg_version() {
+    _has=$(dpkg_state)
+    printf '%s\n' "${_has#???}"
+}
+
 # heal: run by the transient unit. Others may hold dpkg's lock for long, so it asks again for ten minutes. It never waits
 # inside apt: what is live may change meanwhile, and is read anew each time.
 heal() {
+    trap 'heal_leave; exit 1' TERM
     _end=$(($(now) + 600))
     while :; do
         journal_load
         if heal_done; then
             say "dpkg's record of $name is $_says; $j_live_version serves"
+            [ ! -e "$heal_mark" ] || heal_forget
             return 0
         fi
         [ -n "$j_live_version" ] || die "no release of $name is live: nothing to heal (hint: $name-release status)"
@@ -80,6 +90,9 @@ heal() {
     more "(hint: apt-get install --allow-downgrades $name=$j_live_version, or: $name-release accept)"
     return 1
 }
+
+# heal_forget: the generator reads the mark.
+heal_forget() { rm -f "$heal_mark" && daemon_reload; }
 
 # heal_done: while dpkg writes its record, whoever reads it may see what stood there before the run: only with dpkg's lock
 # free is it to be believed. Setting no selections at all is what needs the lock and changes nothing.

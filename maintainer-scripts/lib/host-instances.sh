@@ -37,6 +37,8 @@ host_instances() {
     done
     _gone=
     for _n in $_before; do
+        # The release's own from now on.
+        if names_unit "$1" "$name@$_n.service"; then continue; fi
         case $nl$_ours in *"$nl$_n$nl"*) ;; *) _gone=$_gone$_n$nl ;; esac
     done
     # Until they have ended they stay in it: a run that is killed meanwhile must not leave them as an admin's own.

@@ -16,14 +16,15 @@ resume() {
     journal_load
     _to=$j_to_version
     _from=$j_from_version
-    case $j_step in
-    idle | remove)
-        [ -e "$heal_mark" ] || return 0
-        rm -f "$heal_mark"
-        [ "$j_step" != idle ] || heal_schedule
-        return 0
-        ;;
-    esac
+    if [ -e "$heal_mark" ]; then
+        # Another version there is a newer wish.
+        if [ "$j_step" = idle ] && [ "$(dpkg_version)" = "$(cat "$heal_mark")" ]; then
+            heal_schedule
+            return 0
+        fi
+        heal_forget
+    fi
+    case $j_step in idle | remove) return 0 ;; esac
     # Where nothing was switched the earlier release serves, and the next run of the same command begins anew; and where
     # the release itself is missing, only its package can bring it.
     if [ "$j_step" != revert ] && { ! release_kept "$j_to_id" || { [ -z "$j_touched" ] && [ "$(current_id)" != "$j_to_id" ]; }; }; then return 0; fi

@@ -159,7 +159,7 @@ revert_enabled() {
     _only=$(units_dropped "$j_to_id" "$1")
     # What it had named of an admin's is the admin's again.
     for _u in $_only; do
-        if [ -s "$state/enabled/$_u" ]; then rm -f "$state/enabled/$_u"; fi
+        if [ -s "$state/enabled/$_u" ] && unit_enabled "$_u"; then rm -f "$state/enabled/$_u"; fi
     done
     attempt units_enable "$1" "$j_to_id"
     for _u in $_only; do unit_forget "$_u"; done

@@ -148,6 +148,7 @@ fn a_shutdown_excuses_no_missing_setting(suite: Suite) {
     drop(upgrade);
     let midway = host.m.read("/var/log/midway");
     assert!(midway.contains("lacks what this version requires: TOKEN"), "{midway}");
+    host.resumed();
     host.comes_to_serve("1.0");
     host.expect_healed("1.0");
     host.all_well(&built[0], "1.0");

@@ -213,6 +213,20 @@ fn a_host_names_instances(suite: Suite) {
     }
     r.healed("2.0");
     r.m.ok("apt-get install -y -q acme=3.0");
+    // A release that names one of them as well has it from then on, and gives it back.
+    let third = "\n[instances.third]\nEnvironment.PORT = \"3002\"\n";
+    let named = r.config_with("4.0", "strategy = \"rolling\"") + third;
+    r.add(&r.build_of("4.0", &named, &[("behaviour", "serve")]));
+    let third_serves = |version: &str| {
+        r.m.ok("systemctl -q is-enabled acme@third.service");
+        let code = r.m.ok("curl -sS http://127.0.0.1:3002/ | cut -d ' ' -f 1");
+        assert_eq!(code.text(), version);
+    };
+    r.m.ok("apt-get install -y -q acme=4.0");
+    third_serves("4.0");
+    r.m.ok("acme-release rollback");
+    r.healed("3.0");
+    third_serves("3.0");
     // What the admin disabled stays so, also across a removal.
     r.m.ok("systemctl disable -q --now acme@green.service && apt-get remove -y -q acme");
     r.m.ok("! ls /etc/systemd/system/*/acme* && apt-get install -y -q acme=3.0");
