@@ -242,10 +242,10 @@ swap_finish() {
         if systemctl -q is-active "relpack-drain-$name.service"; then continue; fi
         # shellcheck disable=SC2046
         systemd-run --quiet --collect --unit="relpack-drain-$name.service" --description="End $_c when its last request has ended" \
-            "/usr/bin/$name-release" _drain "$_c" $(cat "$state/proxy.workers" 2>/dev/null) 2>/dev/null ||
+            "/usr/bin/$name-release" _drain "$_c" $(cat "$proxy_workers" 2>/dev/null) 2>/dev/null ||
             say "warning: $_c was left running (hint: systemctl stop $_c)"
     done
-    rm -f "$state/proxy.workers"
+    rm -f "$proxy_workers"
 }
 
 # swap_leave ID: the host goes down, or comes up: of two colours that follow a switch for which nobody waits, it starts one.

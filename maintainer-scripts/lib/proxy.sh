@@ -1,6 +1,9 @@
 # The proxy: one upstream of nginx is ours, in a file of ours. It is changed by a rename, tested before every reload, and
 # put back when the test fails. Nobody stops an instance before the last request that was sent to it has ended.
 
+# The processes that the change before found at work. After a boot others have their numbers.
+proxy_workers=$root/run/relpack/$name/proxy.workers
+
 proxy_used() { [ "$(setting "$1" proxy)" = nginx ]; }
 
 # proxy_with ID: all instances that serve.
@@ -159,7 +162,8 @@ proxy_change() {
         return 0
     fi
     _old=$(cat "/proc/$_master/task/$_master/children" 2>/dev/null) || _old=
-    printf '%s\n' "$_old" >"$state/proxy.workers"
+    mkdir -p "${proxy_workers%/*}"
+    printf '%s\n' "$_old" >"$proxy_workers"
     bounded systemctl reload nginx.service || return 1
     fault proxy-reloaded
     # shellcheck disable=SC2086

@@ -27,7 +27,7 @@ remove() {
     rmdir "$unitstore" "$root/usr/lib/relpack" 2>/dev/null || :
     # A later install starts clean: what served, failed or waited is forgotten; the history stays until the purge.
     rm -rf "$root/run/relpack/$name"
-    for _f in journal pending-migration incoming reason activations restaged lock heal proxy.new proxy.old proxy.workers proxy.pending; do rm -f "$state/$_f"; done
+    for _f in journal pending-migration incoming reason activations restaged lock heal proxy.new proxy.old proxy.pending; do rm -f "$state/$_f"; done
     rm -rf "$state/seals" "$state/debs" "$state/idle" "$state"/work.*
     if systemd_runs; then systemctl daemon-reload || say "warning: systemctl daemon-reload failed (hint: run it again)"; fi
 }

@@ -18,6 +18,7 @@ on_each_suite![
     what_an_admin_had_enabled_stays_so,
     a_switch_goes_on_with_the_colour_that_runs,
     a_shutdown_before_the_change,
+    a_boot_has_other_workers,
 ];
 
 const ROLLING: &str = "strategy = \"rolling\"";
@@ -207,4 +208,25 @@ fn a_shutdown_before_the_change(suite: Suite) {
     r.healed("2.0");
     r.m.wait_for("curl -sSf http://127.0.0.1:8080/", Duration::from_secs(30));
     r.one_serves("2.0");
+}
+
+/// The host dies after the change, and at its next boot other processes have the numbers of nginx's workers.
+fn a_boot_has_other_workers(suite: Suite) {
+    let mut r = Site::boot_with(suite, "strategy = \"blue-green\"\ndrain = \"50s\"", "", Upstream::Once);
+    r.publish("1.0", "serve");
+    r.m.ok("apt-get install -y -q acme=1.0");
+    r.add(&r.build("2.0", "serve").with_points());
+    faults::arm(&r.m, "swapped", faults::HOLD);
+    let running = r.m.spawn(&format!("systemd-run -q --scope --unit=interrupted {DEB}"));
+    faults::hit(&r.m, "swapped");
+    r.m.ok("n=0; for d in /run/relpack/acme /var/lib/relpack/acme; do \
+            if [ -e $d/proxy.workers ]; then seq 2 999 >$d/proxy.workers; n=1; fi; done; [ $n = 1 ] && sync");
+    r.m.kill9();
+    r.m.start();
+    running.wait(Duration::from_secs(30));
+    resumed(&r);
+    // Which takes no more than their start and their gate.
+    r.m.wait_for("! systemctl -q is-active acme@blue.service", Duration::from_secs(30));
+    r.healed("2.0");
+    assert_eq!(r.one_serves("2.0"), "green");
 }
