@@ -18,6 +18,8 @@ unitdir=$root/usr/lib/systemd/system
 pinfile=$root/etc/apt/preferences.d/relpack-$name.pref
 facts=$root/etc/relpack/$name.conf
 proxy_conf=$root/etc/nginx/conf.d/relpack-$name.conf
+# The processes of nginx that a change found at work: after a boot others have their numbers.
+proxy_workers=$root/run/relpack/$name/proxy.workers
 migrate_unit=$name-migrate.service
 # By the generator, at the boot after an activation that ended with the host.
 resume_unit=relpack-resume-$name.service

@@ -1,9 +1,6 @@
 # The proxy: one upstream of nginx is ours, in a file of ours. It is changed by a rename, tested before every reload, and
 # put back when the test fails. Nobody stops an instance before the last request that was sent to it has ended.
 
-# The processes that the change before found at work. After a boot others have their numbers.
-proxy_workers=$root/run/relpack/$name/proxy.workers
-
 proxy_used() { [ "$(setting "$1" proxy)" = nginx ]; }
 
 # proxy_with ID: all instances that serve.
