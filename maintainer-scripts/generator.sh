@@ -86,7 +86,8 @@ bind_units() {
 if [ -n "$live" ] && [ -d "$store/units/$live" ]; then bind_units; fi
 
 # Where the journal, which may not be mounted yet, does not say that nothing is left to do, a boot looks at it; and where
-# dpkg's record waits for a boot. A daemon-reload in the middle of an activation, which holds the lock, is none. Of a first install nothing may be live here yet.
+# dpkg's record waits for a boot. A daemon-reload in the middle of an activation, which holds the lock, is none. Of a first
+# install nothing may be live here yet.
 if [ ! -e "$state/heal" ] && grep -qsxE 'step=(idle|remove)' "$state/journal"; then exit 0; fi
 if [ -e "$state/lock" ] && ! flock -s -n "$state/lock" true; then exit 0; fi
 job=relpack-resume-$name.service

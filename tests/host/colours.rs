@@ -37,14 +37,6 @@ fn site(suite: Suite, deploy: &str, more: &str) -> (Site, Built) {
     (r, two)
 }
 
-#[track_caller]
-fn resumed(r: &Site) {
-    r.m.wait_for(
-        "! systemctl -q is-active relpack-resume-acme.service",
-        Duration::from_secs(90),
-    );
-}
-
 /// An admin's choice: no boot would start that one.
 fn a_disabled_colour_does_not_serve(suite: Suite) {
     for (stopped, serves) in sample::one_of(suite, [("blue", "green"), ("green", "blue")]) {
@@ -53,7 +45,7 @@ fn a_disabled_colour_does_not_serve(suite: Suite) {
         does_at_shutdown(&r.m, DEB);
         r.m.reboot();
         let late = r.m.read("/var/log/late");
-        resumed(&r);
+        r.resumed();
         assert_eq!(r.serving(), serves, "{late}");
         assert_eq!(r.m.ok("ls /var/lib/relpack/acme/idle").text(), stopped);
         r.m.ok(&format!(
@@ -132,17 +124,16 @@ fn a_switch_that_fails_moves_no_instance(suite: Suite) {
 
 const FAILS: &str = "[migrate]\nexec = \"/usr/bin/false\"\nlike = \"acme@.service\"\n";
 
-/// Kills 2.0 in a shutdown, after it has moved everything and before it is recorded. Further units may be at work at the next
-/// boot, which goes on with it.
+/// Kills 2.0 in a shutdown, after it has moved everything and before that is recorded; the next boot has gone on with it.
 #[track_caller]
 fn killed_at_shutdown(r: &mut Site, two: &Built) {
     r.add(&two.with_points());
-    faults::arm(&r.m, "before-finish", "kill -KILL $$ $(exec sh -c 'echo $PPID')");
+    faults::arm(&r.m, "before-finish", faults::DIE_RECORDING);
     does_at_shutdown(&r.m, &format!("{DEB}; cat /var/lib/relpack/acme/journal"));
     r.m.reboot();
     let late = r.m.read("/var/log/late");
     assert!(late.contains("step=switch\n"), "{late}");
-    resumed(r);
+    r.resumed();
 }
 
 /// Its migration fails at the next boot.
@@ -204,7 +195,7 @@ fn a_shutdown_before_the_change(suite: Suite) {
         "its next boot goes on with acme 2.0",
     ];
     assert!(postponed.iter().any(|said| midway.contains(said)), "{midway}");
-    resumed(&r);
+    r.resumed();
     r.healed("2.0");
     r.m.wait_for("curl -sSf http://127.0.0.1:8080/", Duration::from_secs(30));
     r.one_serves("2.0");
@@ -224,7 +215,7 @@ fn a_boot_has_other_workers(suite: Suite) {
     r.m.kill9();
     r.m.start();
     running.wait(Duration::from_secs(30));
-    resumed(&r);
+    r.resumed();
     // Which takes no more than their start and their gate.
     r.m.wait_for("! systemctl -q is-active acme@blue.service", Duration::from_secs(30));
     r.healed("2.0");

@@ -520,10 +520,7 @@ fn a_colour_starts_after_a_death_before_it_was_enabled(suite: Suite) {
     r.m.kill9();
     r.m.start();
     running.wait(Duration::from_secs(30));
-    r.m.wait_for(
-        "! systemctl -q is-active relpack-resume-acme.service",
-        Duration::from_secs(60),
-    );
+    r.resumed();
     r.healed("1.0");
     assert_eq!(r.one_serves("1.0"), "blue");
 }

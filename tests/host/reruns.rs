@@ -22,8 +22,6 @@ on_each_suite![
 const WORKER: &str = "[units.\"acme-worker.service\"]\nService.ExecStart = \"/usr/bin/sleep infinity\"\n";
 /// Ends the script at its point, and so dpkg's run.
 const DIE: &str = "kill -KILL $$";
-/// The same where it records what it does, in a subshell, which would outlive it.
-const DIE_RECORDING: &str = "kill -KILL $$ $(exec sh -c 'echo $PPID')";
 
 fn app(version: &str) -> App {
     App::new(version).settle("0s")
@@ -79,7 +77,7 @@ fn a_switch_at_shutdown_is_taken_back(suite: Suite) {
     host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
     host.install("1.0").expect_ok();
     assert_eq!(host.enabled("acme-worker.service"), "static");
-    faults::arm(&host.m, "before-finish", DIE_RECORDING);
+    faults::arm(&host.m, "before-finish", faults::DIE_RECORDING);
     does_at_shutdown(
         &host.m,
         "apt-get install -y -q acme=2.0; cat /var/lib/relpack/acme/journal; systemctl is-enabled acme-worker.service",
@@ -114,7 +112,7 @@ fn a_postponed_switch_is_taken_back(suite: Suite) {
     ];
     host.repo.add(&host.m, &[built[0].path(), built[1].path()]);
     host.install("1.0").expect_ok();
-    faults::arm(&host.m, "before-finish", DIE_RECORDING);
+    faults::arm(&host.m, "before-finish", faults::DIE_RECORDING);
     let upgrade = spawn_unhurried(&host.m, "apt-get install -y -q acme=2.0");
     host.m.wait_for(
         "grep -qx step=start /var/lib/relpack/acme/journal && systemctl -q is-active acme-new.service",

@@ -19,6 +19,9 @@ const HIT_LIMIT: Duration = Duration::from_secs(60);
 /// For [`arm`]: stays at this point until [`release`], or for ever.
 pub const HOLD: &str = r#"while [ ! -e "/run/relpack-faults/$1.go" ]; do sleep 0.05; done"#;
 
+/// For [`arm`]: kills the script where it records what it does, and the subshell that records, which would outlive it.
+pub const DIE_RECORDING: &str = "kill -KILL $$ $(exec sh -c 'echo $PPID')";
+
 impl Built {
     /// The same release with this body in the function `fault` of each script; `$1` is the point's name.
     #[track_caller]

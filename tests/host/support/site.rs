@@ -282,6 +282,15 @@ impl Site {
             .to_owned()
     }
 
+    /// The job that goes on with an activation at a boot has ended.
+    #[track_caller]
+    pub fn resumed(&self) {
+        self.m.wait_for(
+            "! systemctl -q is-active relpack-resume-acme.service",
+            Duration::from_secs(60),
+        );
+    }
+
     /// dpkg's record says again what serves, and the job that saw to it has ended.
     #[track_caller]
     pub fn healed(&self, version: &str) {
